@@ -1,0 +1,52 @@
+# make demo   two peers over real UDP, then a web page that talks to Python
+# make test   the whole suite; peers that are not installed are skipped with a reason
+# make lint   ruff and mypy --strict
+#
+# Each makes its own virtual environment below .venv and installs what it needs there. Needs Python 3.11 or newer.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+  if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+HOST ?= 127.0.0.1
+PORT ?= 8080
+DEMO := .venv/demo
+TEST := .venv/test
+PIP := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo check test unit interop lint benchmark clean
+
+demo: $(DEMO)/.installed
+	@$(DEMO)/bin/sans-rtc demo --host $(HOST) --port $(PORT)
+
+check: $(DEMO)/.installed
+	@$(DEMO)/bin/sans-rtc demo --check
+
+test: unit interop
+
+unit: $(TEST)/.installed
+	$(TEST)/bin/python -m pytest -q -n 2 -m "not interop" tests
+
+interop: $(TEST)/.installed
+	$(TEST)/bin/python -m pytest -q -m interop tests
+
+lint: $(TEST)/.installed
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/mypy
+
+benchmark: $(TEST)/.installed
+	$(TEST)/bin/python -m benchmarks datachannel --vs aiortc
+
+$(DEMO)/.installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "sans_rtc needs Python 3.11 or newer"; exit 1; }
+	@$(PYTHON) -m venv $(DEMO)
+	@$(DEMO)/bin/python $(PIP) -e ".[demo]"
+	@touch $@
+
+$(TEST)/.installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "sans_rtc needs Python 3.11 or newer"; exit 1; }
+	@$(PYTHON) -m venv $(TEST)
+	@$(TEST)/bin/python $(PIP) -e ".[demo,dev,interop,testing,trio]"
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -1,0 +1,53 @@
+"""The configuration of a peer connection: those of its layers, and the few values they share."""
+
+from __future__ import annotations
+
+import attrs
+
+from sans_rtc.datachannel.config import ChannelConfig
+from sans_rtc.dtls.config import DtlsConfig
+from sans_rtc.errors import InvalidArgument
+from sans_rtc.ice.config import IceConfig
+from sans_rtc.sctp.config import SctpConfig
+
+# RFC 8831 section 5: without path MTU discovery a sender assumes 1200 bytes of IP payload; we say it of UDP payload,
+# as browsers do.
+MTU_BYTES_DEFAULT = 1200
+MTU_BYTES_MIN = 576
+MTU_BYTES_MAX = 65_507
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class PeerConfig:
+    """Everything that can be chosen about a peer connection.
+
+    ice, dtls, sctp, channels  the configurations of the layers
+    mtu_bytes                  largest UDP payload sent; the layers' own sizes are derived from it
+    wall_clock_offset_s        Unix time minus the monotonic `now`, seconds; used once, to date a certificate that is
+                               made here
+    certificate_lifetime_s     how long such a certificate is valid
+    close_timeout_s            how long `close` waits for the peer to acknowledge what was sent
+    early_datagrams_max        DTLS datagrams kept while the peer's description is not known yet
+    is_dtls_client_preferred   an answer to an `actpass` offer chooses `active`, as RFC 8842 section 5.3 recommends
+    """
+
+    ice: IceConfig = attrs.Factory(IceConfig)
+    dtls: DtlsConfig = attrs.Factory(DtlsConfig)
+    sctp: SctpConfig = attrs.Factory(SctpConfig)
+    channels: ChannelConfig = attrs.Factory(ChannelConfig)
+    mtu_bytes: int = MTU_BYTES_DEFAULT
+    wall_clock_offset_s: float = 0.0
+    certificate_lifetime_s: int = 30 * 86_400
+    close_timeout_s: float = 3.0
+    early_datagrams_max: int = 16
+    is_dtls_client_preferred: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        if not MTU_BYTES_MIN <= self.mtu_bytes <= MTU_BYTES_MAX:
+            raise InvalidArgument(f"mtu_bytes is {MTU_BYTES_MIN} to {MTU_BYTES_MAX}, not {self.mtu_bytes}")
+        if self.certificate_lifetime_s < 3600:
+            raise InvalidArgument("a certificate lives for an hour at least")
+        if not 0.0 <= self.close_timeout_s <= 3600.0:
+            raise InvalidArgument(f"close_timeout_s is 0 to 3600, not {self.close_timeout_s}")
+        if self.early_datagrams_max < 0:
+            raise InvalidArgument("early_datagrams_max must not be negative")

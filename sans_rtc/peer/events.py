@@ -1,0 +1,96 @@
+"""What a peer connection tells its driver and its application: one closed union."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+from sans_rtc.datachannel.events import ChannelBufferLow, ChannelClosed, ChannelMessage, ChannelOpened
+from sans_rtc.ice import ConnectionState as IceConnectionState
+from sans_rtc.ice import GatheringState
+from sans_rtc.machine import Terminated
+from sans_rtc.peer.negotiation import SignalingState
+from sans_rtc.peer.states import ConnectionState
+
+
+@attrs.define(slots=True)
+class GatheringNeeded:
+    """Bind sockets and name them with `add_local_address`, then call `end_of_local_addresses`."""
+
+
+@attrs.define(slots=True)
+class LocalCandidate:
+    """A candidate to be signalled to the peer ("candidate:..."); empty: there will be no more (RFC 8838)."""
+
+    candidate: str
+    mid: str
+    mline_index: int
+
+
+@attrs.define(slots=True)
+class CandidateError:
+    """A STUN server gave no candidate (W3C icecandidateerror): its address, STUN error code (701: no answer), reason."""
+
+    server: str
+    address: str
+    code: int
+    reason: str
+
+
+@attrs.define(slots=True)
+class ResolveName:
+    """Look up a DNS or `.local` name and answer with `name_resolved`, empty-handed too."""
+
+    name: str
+
+
+@attrs.define(slots=True)
+class NegotiationNeeded:
+    """Make an offer: something has changed that the peer must be told (W3C negotiationneeded)."""
+
+
+@attrs.define(slots=True)
+class SignalingStateChanged:
+    """The offer/answer state machine has moved."""
+
+    state: SignalingState
+
+
+@attrs.define(slots=True)
+class ConnectionStateChanged:
+    """The state of the whole has changed."""
+
+    state: ConnectionState
+
+
+@attrs.define(slots=True)
+class IceConnectionStateChanged:
+    """The state of ICE has changed."""
+
+    state: IceConnectionState
+
+
+@attrs.define(slots=True)
+class IceGatheringStateChanged:
+    """Gathering has begun or is complete."""
+
+    state: GatheringState
+
+
+PeerEvent: TypeAlias = (
+    ChannelMessage
+    | ChannelBufferLow
+    | ChannelOpened
+    | ChannelClosed
+    | LocalCandidate
+    | CandidateError
+    | GatheringNeeded
+    | ResolveName
+    | NegotiationNeeded
+    | SignalingStateChanged
+    | ConnectionStateChanged
+    | IceConnectionStateChanged
+    | IceGatheringStateChanged
+    | Terminated
+)

@@ -1,0 +1,264 @@
+"""ICE, DTLS, SCTP and the data channels as one pile: events rise, datagrams sink, each layer once (design.md 3).
+
+    receive --> ICE --payload--> DTLS --application data--> SCTP --messages--> data channels --> events
+    datagrams <-- ICE <--records-- DTLS <--packets-- SCTP <--verbs-- data channels
+
+Security: the association is made, and data pass, only after DTLS has said `Connected`, that is, after the peer has
+proved to hold the key whose fingerprint was signalled (RFC 8827 section 6.5).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import attrs
+
+from sans_rtc import dtls, ice, sctp
+from sans_rtc.datachannel import ChannelEvent, DataChannels
+from sans_rtc.entropy import Entropy
+from sans_rtc.machine import Datagram, Terminated, Trace
+from sans_rtc.peer.config import PeerConfig
+from sans_rtc.peer.states import DtlsState, SctpState
+
+
+@attrs.define(slots=True)
+class DtlsEnded:
+    """DTLS has terminated."""
+
+    reason: dtls.TerminationReason
+    detail: str
+
+
+@attrs.define(slots=True)
+class SctpEnded:
+    """The association has terminated."""
+
+    reason: sctp.TerminationReason
+    detail: str
+
+
+@attrs.define(slots=True)
+class DtlsStateChanged:
+    """The state of DTLS has changed."""
+
+    state: DtlsState
+
+
+TransportEvent: TypeAlias = ice.IceEvent | ChannelEvent | DtlsStateChanged | DtlsEnded | SctpEnded
+
+
+@attrs.frozen(slots=True)
+class SecureParameters:
+    """What the descriptions say of the layers above ICE.
+
+    role               which end of DTLS we are
+    peer_fingerprints  of the peer's certificate, any of which will do (RFC 8122 section 5)
+    remote_sctp_port   RFC 8841 section 5
+    message_bytes_max  the longest message the peer takes
+    """
+
+    role: dtls.Role
+    peer_fingerprints: Sequence[dtls.Fingerprint]
+    remote_sctp_port: int
+    message_bytes_max: int
+
+
+class PeerTransport:
+    """The pile of machines under one peer connection."""
+
+    def __init__(self, config: PeerConfig, *, entropy: Entropy, trace: Trace | None = None) -> None:
+        self.agent = ice.Agent(config.ice, role=ice.Role.CONTROLLING, entropy=entropy, trace=trace)
+        self.connection: dtls.Connection | None = None
+        self.association: sctp.Association | None = None
+        self.channels = DataChannels(config.channels)
+        self.dtls_state = DtlsState.NEW
+        self.sctp_state = SctpState.NEW
+        self.early_discards = 0
+        self._config = config
+        self._entropy = entropy
+        self._trace = trace
+        self._parameters: SecureParameters | None = None
+        self._is_dtls_started = False
+        self._early: list[bytes] = []
+        self._events: list[TransportEvent] = []
+
+    # -- inputs ------------------------------------------------------------------------------------------------------
+
+    def receive(self, datagram: Datagram, now: float) -> None:
+        """Take one datagram from the network."""
+        self.agent.receive(datagram, now)
+        self.rise(now)
+
+    def handle_timer(self, now: float) -> None:
+        """Let every layer do what is due."""
+        if self.agent.deadline <= now:
+            self.agent.handle_timer(now)
+        if self.connection is not None and self.connection.deadline <= now:
+            self.connection.handle_timer(now)
+        if self.association is not None and self.association.deadline <= now:
+            self.association.handle_timer(now)
+        self.rise(now)
+
+    def secure(self, parameters: SecureParameters, certificate: dtls.Certificate, now: float) -> None:
+        """The descriptions are complete: DTLS may begin, and takes what has arrived for it already."""
+        assert self.connection is None, "DTLS is made once"
+        self._parameters = parameters
+        self.connection = dtls.Connection(
+            attrs.evolve(self._config.dtls, mtu_bytes=self._config.mtu_bytes),
+            role=parameters.role,
+            certificate=certificate,
+            peer_fingerprints=parameters.peer_fingerprints,
+            entropy=self._entropy,
+            trace=self._trace,
+        )
+        if parameters.role is dtls.Role.SERVER:
+            self._start_dtls(now)
+        early, self._early = self._early, []
+        for data in early:
+            self.connection.receive(data, now)
+        self.rise(now)
+
+    # -- outputs -----------------------------------------------------------------------------------------------------
+
+    def take_datagrams(self, now: float) -> Sequence[Datagram]:
+        """Let the layers packetise from the top down and hand over what ICE sends."""
+        agent = self.agent
+        if agent.can_send:
+            self.sink(now)
+        datagrams = agent.take_datagrams(now)
+        self.rise(now)  # what packetising has brought about, such as a send buffer that has become low
+        return datagrams
+
+    def sink(self, now: float) -> None:
+        """Move SCTP packets into DTLS, and DTLS records into ICE."""
+        agent, connection, association = self.agent, self.connection, self.association
+        if connection is None:
+            return
+        if association is not None and self.dtls_state is DtlsState.CONNECTED:
+            for packet in association.take_datagrams(now):
+                connection.send(packet, now)
+        for record in connection.take_datagrams(now):
+            agent.send(record, now)
+
+    def take_events(self) -> Sequence[TransportEvent]:
+        """Hand over the events of all layers."""
+        events = self._events
+        if not events:
+            return ()
+        self._events = []
+        return events
+
+    @property
+    def deadline(self) -> float:
+        """The earliest deadline of the layers, seconds."""
+        connection, association = self.connection, self.association
+        return min(
+            self.agent.deadline,
+            math.inf if connection is None else connection.deadline,
+            math.inf if association is None else association.deadline,
+        )
+
+    # -- rising ------------------------------------------------------------------------------------------------------
+
+    def rise(self, now: float) -> None:
+        """Carry events from each layer to the next, bottom to top, once."""
+        for ice_event in self.agent.take_events():
+            if type(ice_event) is ice.Payload:
+                self._on_payload(ice_event.data, now)
+            else:
+                self._events.append(ice_event)
+        if self.connection is None:
+            return
+        if not self._is_dtls_started and self.agent.can_send:
+            self._start_dtls(now)
+        for dtls_event in self.connection.take_events():
+            if type(dtls_event) is dtls.ApplicationData:
+                if self.association is not None:
+                    self.association.receive(dtls_event.data, now)
+            else:
+                self._on_dtls_event(dtls_event, now)
+        if self.association is None:
+            return
+        for sctp_event in self.association.take_events():
+            if type(sctp_event) is sctp.Message:
+                self.channels.on_message(sctp_event.stream_id, sctp_event.ppid, sctp_event.data, now)
+            else:
+                self._on_sctp_event(sctp_event, now)
+        self._events += self.channels.take_events()
+
+    def _on_payload(self, data: bytes, now: float) -> None:
+        if not data or not 20 <= data[0] <= 63:  # RFC 7983 section 7: not DTLS; there are no media yet
+            self.early_discards += 1
+        elif self.connection is not None:
+            self.connection.receive(data, now)
+        elif len(self._early) < self._config.early_datagrams_max:
+            self._early.append(data)
+        else:
+            self.early_discards += 1
+
+    def _start_dtls(self, now: float) -> None:
+        assert self.connection is not None
+        self._is_dtls_started = True
+        self.connection.start(now)
+        self._enter_dtls(DtlsState.CONNECTING)
+
+    def _on_dtls_event(self, event: dtls.DtlsEvent, now: float) -> None:
+        match event:
+            case dtls.Connected():
+                self._enter_dtls(DtlsState.CONNECTED)
+                self._associate(now)
+            case Terminated():
+                reason = dtls.TerminationReason(event.reason)
+                is_closed = reason in (dtls.TerminationReason.CLOSED, dtls.TerminationReason.CLOSED_BY_PEER)
+                self._enter_dtls(DtlsState.CLOSED if is_closed else DtlsState.FAILED)
+                self._events.append(DtlsEnded(reason, event.detail))
+            case _:
+                pass
+
+    def _associate(self, now: float) -> None:
+        assert self.connection is not None
+        assert self._parameters is not None
+        config = attrs.evolve(
+            self._config.sctp,
+            remote_port=self._parameters.remote_sctp_port,
+            mtu_bytes=self._config.mtu_bytes - self.connection.record_overhead_bytes,
+        )
+        self.association = sctp.Association(config, entropy=self._entropy, trace=self._trace)
+        self.association.connect(now)
+        self.sctp_state = SctpState.CONNECTING
+
+    def _on_sctp_event(self, event: sctp.SctpEvent, now: float) -> None:
+        match event:
+            case sctp.Connected():
+                self._on_associated(event, now)
+            case sctp.IncomingStreamsReset():
+                self.channels.on_incoming_reset(event.stream_ids, now)
+            case sctp.OutgoingStreamsReset():
+                self.channels.on_outgoing_reset(event.stream_ids, now)
+            case sctp.BufferLow():
+                self.channels.on_buffer_low(event.stream_id)
+            case Terminated():
+                self.sctp_state = SctpState.CLOSED
+                self.channels.on_terminated()
+                self._events += self.channels.take_events()
+                self._events.append(SctpEnded(sctp.TerminationReason(event.reason), event.detail))
+            case _:
+                pass
+
+    def _on_associated(self, event: sctp.Connected, now: float) -> None:
+        assert self.association is not None
+        assert self._parameters is not None
+        self.sctp_state = SctpState.CONNECTED
+        self.channels.on_connected(
+            self.association,
+            is_dtls_client=self._parameters.role is dtls.Role.CLIENT,
+            message_bytes_max=self._parameters.message_bytes_max,
+            streams_max=min(event.streams_inbound, event.streams_outbound, 65_535),
+            now=now,
+        )
+
+    def _enter_dtls(self, state: DtlsState) -> None:
+        self.dtls_state = state
+        self._events.append(DtlsStateChanged(state))
