@@ -1,0 +1,10 @@
+"""Peers that this project did not write, and its own, behind one small interface.
+
+session     the interface: one connection of one peer, and the host that has many
+messages    what is sent: every peer makes the same bytes from the same numbers, so that only hashes travel back
+page.js     the interface inside a browser; chromium and firefox bring requests to it
+lines       the interface over JSON lines; aiortc_peer.py and pion/main.go are at the other end
+local       this project's own connection
+signalling  carries descriptions and candidates between two sessions
+network     a network namespace with nothing but loopback
+"""

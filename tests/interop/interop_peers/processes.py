@@ -1,0 +1,56 @@
+"""Child processes in groups of their own, so that ending one ends what it started and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping, Sequence
+
+LINE_BYTES_MAX = 1 << 24
+
+
+class Process:
+    """A child with pipes to its stdin and from its stdout; what it writes to stderr is dropped."""
+
+    def __init__(self, name: str, child: asyncio.subprocess.Process) -> None:
+        self.name = name
+        self._child = child
+        assert child.stdin is not None and child.stdout is not None
+        self.stdin, self.stdout = child.stdin, child.stdout
+
+    @classmethod
+    async def start(cls, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> Process:
+        """Start a command in a new session."""
+        child = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL if "SANS_RTC_INTEROP_STDERR" not in os.environ else None,
+            start_new_session=True,
+            limit=LINE_BYTES_MAX,
+            env=env,
+        )
+        return cls(name, child)
+
+    @property
+    def is_running(self) -> bool:
+        return self._child.returncode is None
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait for the child to end; False where it did not."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._child.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def kill(self) -> None:
+        """End the child and its descendants at once, and wait until it is gone."""
+        try:
+            os.killpg(self._child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.stdin.close()
+        await self._child.wait()

@@ -1,0 +1,3 @@
+module sans-rtc.invalid/interop/pion
+
+go 1.19
