@@ -209,7 +209,10 @@ class DataChannels:
                 continue
             channel.stream_id = stream_id
             self._by_stream[stream_id] = channel
-            self._open(channel, now)
+            try:
+                self._open(channel, now)
+            except LimitExceeded:  # more labels than the send buffer holds
+                self._finish(channel)
 
     def on_message(self, stream_id: int, ppid: int, data: bytes, now: float) -> None:
         """A whole message has arrived on a stream."""
@@ -218,7 +221,9 @@ class DataChannels:
             return
         channel = self._by_stream.get(stream_id)
         if channel is not None and channel.state is ChannelState.OPEN:
-            channel.is_acknowledged = True  # RFC 8832 section 6: any message of the peer shows that it knows the channel
+            channel.is_acknowledged = (
+                True  # RFC 8832 section 6: any message of the peer shows that it knows the channel
+            )
             self._deliver(channel, ppid, data, now)
             return
         if channel is not None:

@@ -48,9 +48,7 @@ class ChannelOptions:
     @property
     def reliability(self) -> Reliability:
         """The promise in SCTP's terms."""
-        return Reliability(
-            ordered=self.ordered, max_retransmits=self.max_retransmits, lifetime_s=self.lifetime_s
-        )
+        return Reliability(ordered=self.ordered, max_retransmits=self.max_retransmits, lifetime_s=self.lifetime_s)
 
 
 @attrs.frozen(slots=True, kw_only=True)
