@@ -56,7 +56,7 @@ class ChannelConfig:
     """Bounds of the data channels of one peer.
 
     channels_max          channels open at once; what the peer opens beyond is refused by resetting its stream
-    early_messages_max    messages kept for streams whose DATA_CHANNEL_OPEN has not arrived yet; further ones are dropped
+    early_messages_max    messages kept for streams whose DATA_CHANNEL_OPEN has not arrived; further ones are dropped
     early_bytes_max       their bytes
     """
 

@@ -30,7 +30,7 @@ class LocalCandidate:
 
 @attrs.define(slots=True)
 class CandidateError:
-    """A STUN server gave no candidate (W3C icecandidateerror): its address, STUN error code (701: no answer), reason."""
+    """A STUN server gave no candidate (W3C icecandidateerror): STUN error code (701: no answer) and reason."""
 
     server: str
     address: str
