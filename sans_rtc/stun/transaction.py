@@ -13,7 +13,6 @@ import attrs
 
 from sans_rtc.errors import InvalidArgument
 
-
 # Far beyond any use; keeps the arithmetic of `wait_after` finite: 4 ** 31 is below 2 ** 63.
 REQUEST_COUNT_MAX = 32
 BACKOFF_MAX = 4.0

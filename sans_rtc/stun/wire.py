@@ -25,7 +25,7 @@ import attrs
 from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidArgument, Malformed, Truncated, Unsupported
 from sans_rtc.machine import Address
-from sans_rtc.stun.attributes import ROWS, AttributeType
+from sans_rtc.stun.attributes import ROWS, TABLE, AttributeType, attribute_name
 from sans_rtc.stun.integrity import IntegrityAlgorithm, append_fingerprint, append_integrity
 from sans_rtc.stun.values import ErrorCode
 
@@ -42,13 +42,9 @@ _TYPE_LENGTH = struct.Struct("!HH")
 _COOKIE_BYTES = MAGIC_COOKIE.to_bytes(4, "big")
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
-_MESSAGE_INTEGRITY = int(AttributeType.MESSAGE_INTEGRITY)
 _MESSAGE_INTEGRITY_SHA256 = int(AttributeType.MESSAGE_INTEGRITY_SHA256)
 _FINGERPRINT = int(AttributeType.FINGERPRINT)
-_PROOFS = frozenset({_MESSAGE_INTEGRITY, _MESSAGE_INTEGRITY_SHA256, _FINGERPRINT})
-_AFTER_INTEGRITY = frozenset({_MESSAGE_INTEGRITY_SHA256, _FINGERPRINT})
-_AFTER_INTEGRITY_SHA256 = frozenset({_FINGERPRINT})
-_AFTER_FINGERPRINT: frozenset[int] = frozenset()
+_PROOFS = frozenset({int(AttributeType.MESSAGE_INTEGRITY), _MESSAGE_INTEGRITY_SHA256, _FINGERPRINT})
 
 
 class MessageClass(IntEnum):
@@ -202,46 +198,50 @@ def parse_message(data: bytes) -> Message:
     )
 
 
+_ALLOWED_AFTER = {
+    AttributeType.MESSAGE_INTEGRITY: frozenset({_MESSAGE_INTEGRITY_SHA256, _FINGERPRINT}),
+    AttributeType.MESSAGE_INTEGRITY_SHA256: frozenset({_FINGERPRINT}),
+    AttributeType.FINGERPRINT: frozenset[int](),
+}
+# The table as tuples, for the packet path: type, parser, least and most bytes, what alone counts afterwards.
+_PARSERS = {
+    int(row.type): (row.type, row.layout.parse, row.size_min, row.size_max, _ALLOWED_AFTER.get(row.type))
+    for row in TABLE
+}
+
+
 def _parse_attributes(data: bytes, end: int, context: bytes) -> tuple[list[Attribute], tuple[int, ...]]:
     attributes: list[Attribute] = []
     unknown: tuple[int, ...] = ()
     allowed: frozenset[int] | None = None  # None: any
     offset = HEADER_BYTES
-    unpack_from = _TYPE_LENGTH.unpack_from
-    # Every attribute is at least 4 bytes and the length a multiple of 4, so the header of each is there.
-    for _ in range(ATTRIBUTE_COUNT_MAX):
-        if offset == end:
-            return attributes, unknown
+    append, unpack_from, parser_of = attributes.append, _TYPE_LENGTH.unpack_from, _PARSERS.get
+    # Each turn takes 4 bytes or more. Offset and end are multiples of 4, so the header of each attribute is there.
+    while offset < end:
         code, size = unpack_from(data, offset)
         start = offset + 4
         offset = start + (size + 3 & ~3)
         if offset > end:
             raise Truncated(f"attribute 0x{code:04X} of {size} bytes", field="attribute length", offset=start - 2)
         if allowed is not None and code not in allowed:
-            if allowed is _AFTER_FINGERPRINT:
+            if not allowed:
                 raise Malformed("FINGERPRINT is not the last attribute", field="FINGERPRINT", offset=start - 4)
             continue
-        row = ROWS.get(code)
+        if len(attributes) == ATTRIBUTE_COUNT_MAX:
+            raise Malformed(f"more than {ATTRIBUTE_COUNT_MAX} attributes", field="attributes", offset=start - 4)
+        row = parser_of(code)
         if row is None:
-            attributes.append(Attribute(code, data[start : start + size]))
+            append(Attribute(code, data[start : start + size]))
             if code < 0x8000 and code not in unknown:
                 unknown += (code,)
             continue
-        if not row.size_min <= size <= row.size_max:
-            raise Malformed(f"{row.name} of {size} bytes", field=row.name, offset=start)
-        attributes.append(Attribute(row.type, row.layout.parse(data[start : start + size], context)))
-        if code in _PROOFS:
-            allowed = _ALLOWED_AFTER[code]
-    if offset == end:
-        return attributes, unknown
-    raise Malformed(f"more than {ATTRIBUTE_COUNT_MAX} attributes", field="attributes", offset=offset)
-
-
-_ALLOWED_AFTER = {
-    _MESSAGE_INTEGRITY: _AFTER_INTEGRITY,
-    _MESSAGE_INTEGRITY_SHA256: _AFTER_INTEGRITY_SHA256,
-    _FINGERPRINT: _AFTER_FINGERPRINT,
-}
+        attribute_type, parse, size_min, size_max, allowed_after = row
+        if not size_min <= size <= size_max:
+            raise Malformed(f"{attribute_name(code)} of {size} bytes", field=attribute_name(code), offset=start)
+        append(Attribute(attribute_type, parse(data[start : start + size], context)))
+        if allowed_after is not None:
+            allowed = allowed_after
+    return attributes, unknown
 
 
 def serialize_message(
