@@ -100,8 +100,7 @@ def host_bytes(host: str) -> bytes:
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 def parse_address(value: bytes, _: bytes) -> Address:
     """MAPPED-ADDRESS and its like (RFC 8489 section 14.1)."""
-    family, port, packed = _split_address(value)
-    assert len(packed) == (4 if family == FAMILY_IPV4 else 16)
+    _, port, packed = _split_address(value)
     return Address(host_text(packed), port)
 
 
@@ -370,6 +369,8 @@ def serialize_password_algorithm(value: object, _: bytes) -> bytes:
     if not isinstance(value, PasswordAlgorithmEntry) or not 0 <= value.algorithm <= 0xFFFF:
         raise InvalidArgument(f"a PasswordAlgorithmEntry is expected, not {value!r}")
     size = len(value.parameters)
+    if size > 0xFFFF:
+        raise InvalidArgument(f"password algorithm parameters of {size} bytes")
     return _UINT16_PAIR.pack(value.algorithm, size) + value.parameters + bytes(-size % 4)
 
 
