@@ -100,7 +100,7 @@ def host_bytes(host: str) -> bytes:
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 def parse_address(value: bytes, _: bytes) -> Address:
     """MAPPED-ADDRESS and its like (RFC 8489 section 14.1)."""
-    _, port, packed = _split_address(value)
+    _family, port, packed = _split_address(value)
     return Address(host_text(packed), port)
 
 
