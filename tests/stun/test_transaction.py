@@ -24,8 +24,8 @@ def play(schedule, start=1000.0):
 
 
 def test_default_schedule_is_that_of_6_2_1():
-    # RFC 5389 section 7.2.1, kept in RFC 8489: "requests would be sent at times 0 ms, 500 ms, 1500 ms, 3500 ms, 7500 ms,
-    # 15500 ms, and 31500 ms".
+    # RFC 5389 section 7.2.1, kept in RFC 8489: "requests would be sent at times 0 ms, 500 ms, 1500 ms, 3500 ms,
+    # 7500 ms, 15500 ms, and 31500 ms".
     assert play(RetransmissionSchedule()) == ([0, 500, 1500, 3500, 7500, 15500, 31500], 39500)
 
 
