@@ -1,0 +1,13 @@
+"""The system's clocks, read in one place."""
+
+from __future__ import annotations
+
+import time
+
+monotonic = time.monotonic
+"""Seconds since some moment in the past, never decreasing: the `now` of every machine an adapter drives."""
+
+
+def wall_clock_offset_s() -> float:
+    """Seconds to add to `monotonic()` for Unix time; read once and given to a configuration (design.md, rule 6)."""
+    return time.time() - time.monotonic()

@@ -1,0 +1,101 @@
+"""Which local addresses a peer may bind: the machine's interfaces, filtered as RFC 8445 section 5.1.1.1 asks.
+
+ifaddr -> every address -> no unspecified, multicast, IPv4-mapped -> families, interface names
+       -> global ones; link-local only where a family has nothing else; loopback only where nothing else exists
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Literal, NamedTuple
+
+import ifaddr
+
+
+class LocalAddress(NamedTuple):
+    """One address of this machine.
+
+    host       text form, with the zone after `%` where the address is link-local IPv6
+    interface  name of the interface: "eth0"
+    """
+
+    host: str
+    interface: str
+
+
+def usable_addresses(
+    *,
+    families: Iterable[int] = (4, 6),
+    include_loopback: bool | None = None,
+    interface_filter: Callable[[str], bool] | None = None,
+    listed: Callable[[], Sequence[LocalAddress]] | None = None,
+) -> list[LocalAddress]:
+    """List the addresses worth binding, in the system's order.
+
+    families          4, 6 or both
+    include_loopback  True, False, or None: only where there is no other address
+    interface_filter  is the interface of this name to be used?
+    listed            where the raw list comes from; the system's where None
+    Errors            OSError where the system cannot list its interfaces
+    """
+    wanted = set(families)
+    is_wanted = interface_filter or (lambda name: True)
+    candidates = [
+        address
+        for address in (listed or listed_addresses)()
+        if ip_address(address.host).version in wanted and is_wanted(address.interface) and _is_bindable(address.host)
+    ]
+    chosen = _prefer_global([address for address in candidates if not is_loopback(address.host)])
+    if include_loopback or (include_loopback is None and not chosen):
+        chosen += [address for address in candidates if is_loopback(address.host)]
+    return chosen
+
+
+def listed_addresses() -> list[LocalAddress]:
+    """List every address of every interface, as the system gives them."""
+    return [
+        LocalAddress(_host_text(ip.ip, adapter.nice_name), adapter.nice_name)
+        for adapter in ifaddr.get_adapters()
+        for ip in adapter.ips
+    ]
+
+
+def interface_of(host: str) -> str:
+    """Name the interface that has this address; empty where none does."""
+    return next((address.interface for address in listed_addresses() if address.host == host), "")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether the address never leaves the machine."""
+    return ip_address(host).is_loopback
+
+
+def _host_text(ip: str | tuple[str, int, int], interface: str) -> str:
+    if isinstance(ip, str):
+        return ip
+    host, _, scope_id = ip
+    host = host.partition("%")[0]
+    return f"{host}%{interface}" if scope_id else host
+
+
+def _is_bindable(host: str) -> bool:
+    address = ip_address(host)
+    if isinstance(address, IPv6Address) and (address.ipv4_mapped is not None or address.is_site_local):
+        return False
+    return not (address.is_unspecified or address.is_multicast)
+
+
+def _prefer_global(addresses: list[LocalAddress]) -> list[LocalAddress]:
+    """Drop the link-local addresses of a family that has others.
+
+    RFC 8445 section 5.1.1.1 forbids IPv6 link-local beside privacy addresses; the system does not tell which those are.
+    """
+    families_with_others = {
+        ip_address(address.host).version for address in addresses if not ip_address(address.host).is_link_local
+    }
+    return [address for address in addresses if not _is_link_local_of(ip_address(address.host), families_with_others)]
+
+
+def _is_link_local_of(address: IPv4Address | IPv6Address, families: set[Literal[4, 6]]) -> bool:
+    return address.is_link_local and address.version in families

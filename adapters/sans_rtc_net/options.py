@@ -1,0 +1,90 @@
+"""Socket options as a table, set best effort: a kernel that lacks one still gives a working socket."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Literal
+
+import attrs
+
+from sans_rtc_net.validators import at_least, one_of
+
+IS_LINUX = sys.platform == "linux"
+
+# linux/udp.h and asm-generic/socket.h; the socket module names none of them.
+SOL_UDP = 17
+UDP_SEGMENT = 103
+UDP_GRO = 104
+SO_SNDBUFFORCE = 32
+SO_RCVBUFFORCE = 33
+# linux/in.h, linux/in6.h: IP_MTU_DISCOVER and its values.
+IP_MTU_DISCOVER = 10
+IPV6_MTU_DISCOVER = 23
+PMTUDISC_DO = 2
+PMTUDISC_PROBE = 3
+
+IP_TOS = getattr(socket, "IP_TOS", 1)
+IP_RECVTOS = getattr(socket, "IP_RECVTOS", None)
+IPV6_TCLASS = getattr(socket, "IPV6_TCLASS", 67)
+IPV6_RECVTCLASS = getattr(socket, "IPV6_RECVTCLASS", None)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class UdpConfig:
+    """How a UDP socket is set up. Bounds first.
+
+    backlog_datagrams_max  datagrams kept while the kernel takes no more; what comes beyond is dropped and counted
+    path_count_max         remote addresses remembered; reset when full, since strangers can spray addresses
+    receive_buffer_bytes, send_buffer_bytes   asked of the kernel, which may give less
+    use_gso, use_gro       segmentation and coalescing by the kernel (Linux), where it has them
+    use_ecn                read the ECN field of what arrives
+    mtu_discovery          "system" leaves it; "do" sets don't-fragment; "probe" the same, ignoring the cached path MTU
+    """
+
+    backlog_datagrams_max: int = attrs.field(default=1024, validator=at_least(0))
+    path_count_max: int = attrs.field(default=1024, validator=at_least(1))
+    receive_buffer_bytes: int = attrs.field(default=4 << 20, validator=at_least(1))
+    send_buffer_bytes: int = attrs.field(default=2 << 20, validator=at_least(1))
+    use_gso: bool = True
+    use_gro: bool = True
+    use_ecn: bool = True
+    mtu_discovery: Literal["system", "do", "probe"] = attrs.field(
+        default="system", validator=one_of("system", "do", "probe")
+    )
+
+
+def set_udp_options(sock: socket.socket, config: UdpConfig) -> None:
+    """Apply the configuration to a UDP socket, before or after it is bound. What the kernel refuses is left out."""
+    is_v6 = sock.family == socket.AF_INET6
+    _set_buffer(sock, socket.SO_RCVBUF, SO_RCVBUFFORCE, config.receive_buffer_bytes)
+    _set_buffer(sock, socket.SO_SNDBUF, SO_SNDBUFFORCE, config.send_buffer_bytes)
+    if config.use_ecn:
+        level, name = (socket.IPPROTO_IPV6, IPV6_RECVTCLASS) if is_v6 else (socket.IPPROTO_IP, IP_RECVTOS)
+        if name is not None:
+            try_option(sock, level, name, 1)
+    if config.mtu_discovery != "system" and IS_LINUX:
+        level, name = (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) if is_v6 else (socket.IPPROTO_IP, IP_MTU_DISCOVER)
+        try_option(sock, level, name, PMTUDISC_DO if config.mtu_discovery == "do" else PMTUDISC_PROBE)
+    if config.use_gro and IS_LINUX:
+        try_option(sock, SOL_UDP, UDP_GRO, 1)
+
+
+def can_segment(sock: socket.socket) -> bool:
+    """Tell whether the kernel knows UDP_SEGMENT on this socket; a route may still refuse it later."""
+    return IS_LINUX and hasattr(sock, "sendmsg") and try_option(sock, SOL_UDP, UDP_SEGMENT, 0)
+
+
+def try_option(sock: socket.socket, level: int, name: int, value: int) -> bool:
+    """Set one integer option; False where the kernel refuses."""
+    try:
+        sock.setsockopt(level, name, value)
+    except OSError:
+        return False
+    return True
+
+
+def _set_buffer(sock: socket.socket, name: int, forced_name: int, size_bytes: int) -> None:
+    # The forced form goes beyond net.core.rmem_max and needs CAP_NET_ADMIN; the plain one is capped, not refused.
+    if not (IS_LINUX and try_option(sock, socket.SOL_SOCKET, forced_name, size_bytes)):
+        try_option(sock, socket.SOL_SOCKET, name, size_bytes)

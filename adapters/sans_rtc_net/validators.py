@@ -1,0 +1,32 @@
+"""Validators of the adapters' configurations: what is out of range is the caller's error, `InvalidArgument`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import attrs
+
+from sans_rtc.errors import InvalidArgument
+
+Validator: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
+
+def at_least(minimum: float) -> Validator:
+    """The value must not be below the minimum."""
+
+    def validate(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
+        if not value >= minimum:
+            raise InvalidArgument(f"{attribute.name} must be at least {minimum}, is {value!r}")
+
+    return validate
+
+
+def one_of(*values: object) -> Validator:
+    """The value must be among those named."""
+
+    def validate(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value not in values:
+            raise InvalidArgument(f"{attribute.name} must be one of {values}, is {value!r}")
+
+    return validate

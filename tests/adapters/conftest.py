@@ -1,0 +1,158 @@
+"""Toy machines that speak the contract, and sockets with scripted faults: what the adapters' loops are tested with."""
+
+import gc
+import math
+import os
+import socket
+
+import attrs
+import pytest
+
+from sans_rtc.machine import Address, Datagram, Path, Terminated
+from sans_rtc_net.udp import UdpSocket
+
+
+@attrs.define(slots=True)
+class Pong:
+    """The toy's event: a datagram has come back."""
+
+    data: bytes
+    path: Path
+
+
+class Pinger:
+    """Sends `count` datagrams, one each `interval_s`, answers what it gets with `>` before it, and ends on `close`."""
+
+    def __init__(self, interval_s=0.002):
+        self.interval_s = interval_s
+        self.out, self.events, self.received = [], [], []
+        self.timers_run = 0
+        self.left = 0
+        self.path = None
+        self._deadline = math.inf
+        self._ended = False
+
+    def start(self, path, count, now):
+        self.path, self.left, self._deadline = path, count, now
+
+    def say(self, path, data, now):
+        self.out.append(Datagram(data, path))
+
+    def receive(self, datagram, now):
+        self.received.append(datagram)
+        if not datagram.data.startswith(b">"):
+            self.out.append(Datagram(b">" + datagram.data, datagram.path))
+        else:
+            self.events.append(Pong(datagram.data, datagram.path))
+
+    def handle_timer(self, now):
+        assert self._deadline <= now
+        self.timers_run += 1
+        self.left -= 1
+        self.out.append(Datagram(b"ping %d" % self.left, self.path))
+        self._deadline = now + self.interval_s if self.left else math.inf
+
+    def close(self, now):
+        if not self._ended:
+            self._ended = True
+            self._deadline = math.inf
+            self.events.append(Terminated("closed"))
+
+    def take_datagrams(self, now):
+        out, self.out = self.out, []
+        return out
+
+    def take_events(self):
+        events, self.events = self.events, []
+        return events
+
+    @property
+    def deadline(self):
+        return self._deadline
+
+    @property
+    def is_terminated(self):
+        return self._ended
+
+
+class FaultySocket:
+    """A socket whose calls can be made to fail: `faults[method]` is a list of exceptions, None meaning "works"."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.faults = {}
+        self.calls = []
+
+    def __getattr__(self, name):
+        method = getattr(self.sock, name)
+        if name not in ("sendto", "sendmsg", "recvmsg", "recvfrom"):
+            return method
+
+        def call(*args):
+            self.calls.append(name)
+            script = self.faults.get(name)
+            fault = script.pop(0) if script else None
+            if fault is not None:
+                raise fault
+            return method(*args)
+
+        return call
+
+
+@pytest.fixture
+def pinger():
+    return Pinger
+
+
+@pytest.fixture
+def udp_pair():
+    """Two sockets on 127.0.0.1 and the path from the first to the second."""
+    first, second = UdpSocket.bind("127.0.0.1"), UdpSocket.bind("127.0.0.1")
+    yield first, second, Path(first.local, second.local)
+    first.close()
+    second.close()
+
+
+@pytest.fixture
+def faulty():
+    """Put a FaultySocket under a UdpSocket and return it."""
+
+    def wrap(udp):
+        udp._sock = FaultySocket(udp._sock)
+        return udp._sock
+
+    return wrap
+
+
+@pytest.fixture
+def no_leaks():
+    """No file descriptor is left open when the test ends; a socket left to the garbage collector is an error."""
+    before = _descriptors()
+    yield
+    gc.collect()
+    assert _descriptors() - before == set()
+
+
+@pytest.fixture
+def open_descriptors():
+    return _descriptors
+
+
+def _descriptors():
+    return {(name, _target(name)) for name in os.listdir("/proc/self/fd")}
+
+
+def _target(name):
+    try:
+        target = os.readlink(f"/proc/self/fd/{name}")
+    except OSError:
+        return None
+    return None if target.startswith("/proc/") else target
+
+
+@pytest.fixture
+def closed_port():
+    """A UDP address of this machine that nobody listens on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return Address(*sock.getsockname())
