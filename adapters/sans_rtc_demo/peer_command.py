@@ -1,0 +1,100 @@
+"""`sans-rtc peer`: the command line of the scriptable peer; what it does is in `peer_script`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+DESCRIPTION = """\
+A WebRTC peer that signals by JSON lines on stdin and stdout, so that any program can carry them to the other side.
+
+It says, one object a line:
+  {"type": "offer" or "answer", "sdp": ...}
+  {"type": "candidate", "candidate": ... or null at the end, "sdpMid": ..., "sdpMLineIndex": ...}
+  {"type": "state", "connection": ..., "ice": ...}
+  {"type": "channel", "label": ..., "id": ...}   and "channel-closed"
+  {"type": "message", "label": ..., "text": ... or "base64": ...}
+  {"type": "summary", "messages": ..., "bytes": ..., ...}   with --discard, once a second
+  {"type": "error", "message": ...}
+  {"type": "closed", "reason": ..., ...}   the last line
+
+It takes:
+  {"type": "offer" or "answer", "sdp": ...}
+  {"type": "candidate", "candidate": ..., "sdpMid": ..., "sdpMLineIndex": ...}
+  {"type": "create-channel", "label": ...}   and "ordered", "max_retransmits", "lifetime_s", "protocol", "negotiated_id"
+  {"type": "send", "label": ..., "text": ... or "base64": ...}
+  {"type": "close-channel", "label": ...}
+  {"type": "explain"}
+  {"type": "close"}   as the end of the input does
+
+Two of them connect through two named pipes:
+  mkfifo a b; sans-rtc peer --offer --channel chat < a > b & sans-rtc peer --echo < b > a
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `peer` and its options to the command line."""
+    parser = subparsers.add_parser(
+        "peer",
+        help="a peer that signals by JSON lines on stdin and stdout",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--offer", action="store_true", help="make the offer; without it, wait for one")
+    parser.add_argument(
+        "--channel",
+        metavar="LABEL",
+        action="append",
+        default=[],
+        help='create this channel; may be repeated (an offer without any has "data")',
+    )
+    parser.add_argument("--echo", action="store_true", help="send every message back on its channel")
+    parser.add_argument("--discard", action="store_true", help="count messages and bytes instead of writing them out")
+    parser.add_argument("--stun", metavar="URL", action="append", default=[], help="ask this server, stun:HOST[:PORT]")
+    parser.add_argument("--bind", metavar="ADDRESS", action="append", default=[], help="use this local address only")
+    parser.add_argument("--port", metavar="N", type=int, default=0, help="use this local UDP port; 0: any")
+    parser.add_argument(
+        "--no-trickle", dest="trickle", action="store_false", help="put all candidates into the description"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the peer until its input, its connection or a signal ends it."""
+    try:
+        return asyncio.run(_run(arguments))
+    except KeyboardInterrupt:  # where the loop cannot handle signals
+        return EXIT_OK
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    from sans_rtc.errors import LocalError
+    from sans_rtc_asyncio import PeerConnection
+    from sans_rtc_demo.jsonl import LineReader, LineWriter
+    from sans_rtc_demo.peer_script import PeerScript, ScriptOptions
+
+    try:
+        connection = PeerConnection(stun_servers=arguments.stun, bind=arguments.bind, port=arguments.port)
+    except LocalError as error:
+        print(f"sans-rtc peer: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    options = ScriptOptions(
+        is_offerer=arguments.offer,
+        labels=tuple(arguments.channel),
+        is_echoing=arguments.echo,
+        is_discarding=arguments.discard,
+        is_trickling=arguments.trickle,
+    )
+    script = PeerScript(connection, options, LineReader(sys.stdin.fileno()), LineWriter(sys.stdout.fileno()))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, script.stop)
+        except NotImplementedError:  # a loop of Windows
+            pass
+    return EXIT_OK if await script.run() else EXIT_FAILED
