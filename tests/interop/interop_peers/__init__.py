@@ -6,5 +6,6 @@ page.js     the interface inside a browser; chromium and firefox bring requests 
 lines       the interface over JSON lines; aiortc_peer.py and pion/main.go are at the other end
 local       this project's own connection
 signalling  carries descriptions and candidates between two sessions
+pair        the two sessions of a test
 network     a network namespace with nothing but loopback
 """

@@ -7,13 +7,10 @@ import asyncio
 import base64
 import json
 import sys
-from pathlib import Path
 
 import aioice.ice
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
-
-sys.path[0] = str(Path(__file__).parents[1])
 
 from interop_peers.messages import Message, content, digest
 
@@ -112,10 +109,13 @@ class Peer:
         self.channels[label].send(text if text is not None else base64.b64decode(encoded["base64"]))
 
     async def send_all(self, label, messages):
-        channel = self.channels[label]
+        channel, low = self.channels[label], asyncio.Event()
+        channel.bufferedAmountLowThreshold = BUFFERED_BYTES_MAX // 2
+        channel.on("bufferedamountlow", low.set)
         for message in messages:
-            while channel.bufferedAmount > BUFFERED_BYTES_MAX:
-                await asyncio.sleep(0.001)
+            if channel.bufferedAmount > BUFFERED_BYTES_MAX:
+                low.clear()
+                await low.wait()
             channel.send(content(Message(*message)))
 
     async def echo(self, label):

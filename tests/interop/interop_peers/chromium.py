@@ -8,11 +8,10 @@ import json
 import os
 import shutil
 import tempfile
-from pathlib import Path
 
 from interop_peers.browser import PAGE_URL, BrowserHost
-from interop_peers.processes import Process
-from interop_peers.session import REQUEST_TIMEOUT_S, Missing, PeerError
+from interop_peers.processes import Process, find_executable
+from interop_peers.session import REQUEST_TIMEOUT_S, PeerError
 
 # Not the wrapper /usr/bin/chromium, which adds switches of its own.
 EXECUTABLES = ("/usr/lib/chromium/chromium", "/opt/google/chrome/chrome")
@@ -117,9 +116,7 @@ class Chromium(BrowserHost):
         return reply["result"]
 
     async def _launch(self) -> None:
-        executable = next((path for path in EXECUTABLES if Path(path).is_file()), None)
-        if executable is None:
-            raise Missing(f"no {' or '.join(EXECUTABLES)}")
+        executable = find_executable(EXECUTABLES)
         self._profile = tempfile.mkdtemp(prefix="sans_rtc_chromium_")
         switches = [*SWITCHES, f"--user-data-dir={self._profile}", *self._switches]
         command = ["/bin/sh", "-c", MOVE_PIPES, "sh", executable, *switches, "about:blank"]

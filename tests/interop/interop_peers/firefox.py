@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 from interop_peers.browser import PAGE_URL, BrowserHost
-from interop_peers.processes import Process
-from interop_peers.session import REQUEST_TIMEOUT_S, Missing, PeerError
+from interop_peers.processes import Process, find_executable
+from interop_peers.session import REQUEST_TIMEOUT_S, PeerError
 
 EXECUTABLES = ("/usr/bin/firefox-esr", "/usr/bin/firefox")
 START_TIMEOUT_S = 40.0
@@ -97,12 +97,8 @@ class Firefox(BrowserHost):
             raise PeerError("firefox has ended") from None
 
     async def _launch(self) -> None:
-        executable = next((path for path in EXECUTABLES if Path(path).is_file()), None)
-        if executable is None:
-            raise Missing(f"no {' or '.join(EXECUTABLES)}")
-        self._profile = tempfile.mkdtemp(prefix="sans_rtc_firefox_")
-        lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in PREFERENCES.items()]
-        Path(self._profile, "user.js").write_text("\n".join(lines))
+        executable = find_executable(EXECUTABLES)
+        self._profile = _make_profile()
         env = {**os.environ, "HOME": self._profile, "MOZ_CRASHREPORTER_DISABLE": "1"}
         command = [executable, "--headless", "--no-remote", "--marionette", "--profile", self._profile, "about:blank"]
         self._process = await Process.start("firefox", command, env=env)
@@ -111,17 +107,11 @@ class Firefox(BrowserHost):
         await self.command("WebDriver:NewSession", capabilities={}, timeout_s=START_TIMEOUT_S)
 
     async def _connect(self) -> None:
-        port_file = Path(self._profile, "MarionetteActivePort")
-        while True:
-            try:
-                port = int(port_file.read_text())
-                opened = await asyncio.open_connection("127.0.0.1", port, limit=MESSAGE_BYTES_MAX)
-            except (OSError, ValueError):
-                await asyncio.sleep(0.05)
-                continue
-            self._reader, self._writer = opened
-            await self._receive()  # it introduces itself, without a number
-            return
+        # A file cannot be waited for, only looked at again.
+        while (port := _marionette_port(self._profile)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port, limit=MESSAGE_BYTES_MAX)
+        await self._receive()  # it introduces itself, without a number
 
     async def _end(self) -> None:
         if self._writer is not None:
@@ -132,3 +122,18 @@ class Firefox(BrowserHost):
             self._process = None
         if self._profile:
             shutil.rmtree(self._profile, ignore_errors=True)
+
+
+def _make_profile() -> str:
+    profile = tempfile.mkdtemp(prefix="sans_rtc_firefox_")
+    lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in PREFERENCES.items()]
+    Path(profile, "user.js").write_text("\n".join(lines))
+    return profile
+
+
+def _marionette_port(profile: str) -> int | None:
+    """The port, once Firefox listens there and has written it down."""
+    try:
+        return int(Path(profile, "MarionetteActivePort").read_text())
+    except (OSError, ValueError):
+        return None

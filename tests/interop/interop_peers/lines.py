@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import itertools
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,9 +96,7 @@ class LinesHost(Host):
 
     async def open_session(self) -> Session:
         command = await self.command()
-        program = self.idle.pop() if self.idle else LinesProcess(await Process.start(self.name, command))
-        if program not in self._all:
-            self._all.append(program)
+        program = self.idle.pop() if self.idle else await self._start(command)
         await program.request("open")
         program.session = LinesSession(self, program)  # only now: its last connection has nothing more to say
         return program.session
@@ -105,6 +104,12 @@ class LinesHost(Host):
     async def stop(self) -> None:
         for program in self._all:
             await program.stop()
+
+    async def _start(self, command: Sequence[str]) -> LinesProcess:
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+        program = LinesProcess(await Process.start(self.name, command, env))
+        self._all.append(program)
+        return program
 
 
 class Aiortc(LinesHost):
@@ -116,4 +121,4 @@ class Aiortc(LinesHost):
     async def command(self) -> Sequence[str]:
         if importlib.util.find_spec("aiortc") is None:
             raise Missing("aiortc is not installed (pip install aiortc==1.16.0)")
-        return [sys.executable, str(Path(__file__).with_name("aiortc_peer.py"))]
+        return [sys.executable, "-m", "interop_peers.aiortc_peer"]

@@ -1,8 +1,8 @@
 """The messages of a test: made from three numbers by every peer, in every language, and compared by hash.
 
-    noise    512 KiB from x = x * 1664525 + 1013904223 mod 2**32, x starting at 1, the highest byte of each x
-    binary   a slice of the noise
-    text     the same slice in 64 letters; where the offset is divisible by 3, nine bytes outside ASCII come first
+noise    512 KiB from x = x * 1664525 + 1013904223 mod 2**32, x starting at 1, the highest byte of each x
+binary   a slice of the noise
+text     the same slice in 64 letters; where the offset is divisible by 3, nine bytes outside ASCII come first
 """
 
 from __future__ import annotations

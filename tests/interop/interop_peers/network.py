@@ -1,8 +1,8 @@
 """A network namespace with nothing but loopback, so that no packet of the suite can leave the machine.
 
-The calling thread enters it, and the processes and threads it starts from then on are in it too. The default route over
-loopback makes connect() to a public address succeed: Firefox looks for its own address in that way, and without one it
-gathers nothing.
+The calling thread enters it for one test at a time, and the processes that it starts there stay there. The default
+route over loopback makes connect() to a public address succeed: Firefox looks for its own address in that way, and
+without one it gathers nothing.
 """
 
 from __future__ import annotations
@@ -21,24 +21,51 @@ COMMANDS = (
 )
 
 
-@contextmanager
-def loopback_only() -> Iterator[str]:
-    """Be in a namespace of its own where the machine lets us, and say where we are."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    outside = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if libc.unshare(CLONE_NEWNET) != 0:
-            yield f"the machine's own network ({os.strerror(ctypes.get_errno())})"
+class LoopbackNetwork:
+    """A namespace of our own where the machine lets us make one, else the network that is there.
+
+    description  which of the two, and why
+    """
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._outside = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self._inside: int | None = None
+        self.description = self._make()
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Be inside, and outside again at the end."""
+        if self._inside is None:
+            yield
             return
+        self._move(self._inside)
         try:
-            if _bring_up():
-                yield "a network namespace with loopback only"
-                return
+            yield
         finally:
-            assert libc.setns(outside, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-        yield "the machine's own network (loopback does not come up in a new namespace)"
-    finally:
-        os.close(outside)
+            self._move(self._outside)
+
+    def close(self) -> None:
+        """Let go of the namespace; it ends with its last process."""
+        os.close(self._outside)
+        if self._inside is not None:
+            os.close(self._inside)
+            self._inside = None
+
+    def _make(self) -> str:
+        if self._libc.unshare(CLONE_NEWNET) != 0:
+            return f"the machine's own network ({os.strerror(ctypes.get_errno())})"
+        try:
+            if not _bring_up():
+                return "the machine's own network (loopback does not come up in a new namespace)"
+            self._inside = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            return "a network namespace with loopback only"
+        finally:
+            self._move(self._outside)
+
+    def _move(self, namespace: int) -> None:
+        if self._libc.setns(namespace, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def _bring_up() -> bool:

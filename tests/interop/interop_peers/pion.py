@@ -26,13 +26,14 @@ class Pion(LinesHost):
         self._folder: str | None = None
         self._build: asyncio.Task[str] | None = None
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Begin to build, so that it is done when the first session is asked for."""
         if self._build is None:
             self._build = asyncio.create_task(self._compile())
+            await asyncio.sleep(0.1)  # long enough for the compiler to have been started; it runs on by itself
 
     async def command(self) -> Sequence[str]:
-        self.prepare()
+        await self.prepare()
         assert self._build is not None
         return [await self._build]
 

@@ -6,8 +6,19 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from interop_peers.session import Missing
 
 LINE_BYTES_MAX = 1 << 24
+
+
+def find_executable(paths: Sequence[str]) -> str:
+    """Return the first of the paths that is there; Missing where none is."""
+    for path in paths:
+        if Path(path).is_file():
+            return path
+    raise Missing(f"no {' or '.join(paths)}")
 
 
 class Process:

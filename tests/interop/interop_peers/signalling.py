@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from interop_peers.session import Session
@@ -32,7 +33,7 @@ async def _carry(source: Session, sink: Session) -> None:
 
 
 @asynccontextmanager
-async def connected(offerer: Session, answerer: Session, *, trickle: bool = True):
+async def signalling(offerer: Session, answerer: Session, *, trickle: bool = True) -> AsyncIterator[None]:
     """Exchange descriptions, and candidates for as long as the block runs.
 
     The offerer must have a channel already.

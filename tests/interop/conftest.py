@@ -1,0 +1,128 @@
+"""Fixtures of the interop suite: peers that this project did not write, started once and used by every test.
+
+SANS_RTC_REQUIRE_INTEROP=1     a peer that is not installed fails its tests; without it they are skipped
+SANS_RTC_INTEROP_STDERR=1      shows what the peers write to stderr
+"""
+
+import asyncio
+import inspect
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from interop_peers.chromium import Chromium
+from interop_peers.firefox import Firefox
+from interop_peers.lines import Aiortc
+from interop_peers.local import LocalSession
+from interop_peers.network import LoopbackNetwork
+from interop_peers.pair import Pair
+from interop_peers.pion import Pion
+from interop_peers.session import Missing
+
+PEERS = {"chromium": Chromium, "firefox": Firefox, "aiortc": Aiortc, "pion": Pion}
+ROLES = ("offers", "answers")
+
+TEST_TIMEOUT_S = 60.0
+
+
+@pytest.fixture(scope="session")
+def network():
+    network = LoopbackNetwork()
+    yield network
+    network.close()
+
+
+@pytest.fixture(scope="session")
+def runner():
+    """One event loop for the whole session, so that peers outlive a test."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture
+def run(network, runner):
+    """Run a coroutine inside the network, on the session's loop."""
+    with network.entered():
+        yield runner.run
+
+
+@pytest.fixture(scope="session")
+def peers(request, runner, network):
+    peers = {name: make() for name, make in PEERS.items()}
+    if any("pion" in item.name for item in request.session.items):
+        with network.entered():
+            runner.run(peers["pion"].prepare())  # builds while the others are tested
+    yield peers
+    with network.entered():
+        for peer in peers.values():
+            runner.run(peer.stop())
+
+
+@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.interop) for name in PEERS])
+def peer(request, peers):
+    """Every foreign peer in turn: pytest runs all tests of one before those of the next."""
+    return peers[request.param]
+
+
+@pytest.fixture
+def theirs(peer, run):
+    """A fresh connection of the foreign peer."""
+    try:
+        session = run(peer.open_session())
+    except Missing as missing:
+        if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
+            pytest.fail(f"{peer.name} is required: {missing}")
+        pytest.skip(f"{peer.name}: {missing}")
+    yield session
+    run(session.end())
+
+
+@pytest.fixture
+def open_ours(run):
+    """Open a connection of this project with other settings than the defaults."""
+    sessions = []
+
+    def open_session(**settings):
+        sessions.append(run(LocalSession.open(**settings)))
+        return sessions[-1]
+
+    yield open_session
+    for session in sessions:
+        run(session.end())
+
+
+@pytest.fixture
+def ours(open_ours):
+    """A fresh connection of this project."""
+    return open_ours()
+
+
+@pytest.fixture(params=[f"peer-{role}" for role in ROLES])
+def pair(request, ours, theirs):
+    """Both, the foreign peer in one role and then in the other."""
+    offerer, answerer = (theirs, ours) if request.param == "peer-offers" else (ours, theirs)
+    return Pair(ours, theirs, offerer, answerer)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a test that is a coroutine, bounded; where it fails, say how both peers stand."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    pyfuncitem.funcargs["run"](_bounded(pyfuncitem.obj(**arguments), pyfuncitem.funcargs.get("pair")))
+    return True
+
+
+async def _bounded(test, pair):
+    try:
+        async with asyncio.timeout(TEST_TIMEOUT_S):
+            await test
+    except BaseException:
+        if pair is not None:
+            print(await pair.report())
+        raise

@@ -1,0 +1,29 @@
+"""A peer that is killed says nothing more: we notice in about three seconds, and give up when it stays away."""
+
+import asyncio
+
+import pytest
+
+# design: authenticated checks about once a second on the selected pair, three seconds without an answer.
+DISCONNECTED_AFTER_S = 3.0
+FAILED_AFTER_S = 5.0
+
+
+@pytest.fixture
+def ours(open_ours):
+    """Ours gives up sooner than the 30 s of the default; the 3 s are the default."""
+    return open_ours(failed_after_s=FAILED_AFTER_S)
+
+
+async def test_a_killed_peer_is_disconnected_after_three_seconds_and_failed_later(pair):
+    clock = asyncio.get_running_loop().time
+    async with pair.connected("data"):
+        await pair.assert_carries("data")
+        killed_at = clock()
+        await pair.theirs.kill()
+        await pair.ours.until_state("disconnected")
+        disconnected_after_s = clock() - killed_at
+        await pair.ours.until_state("failed")
+        failed_after_s = clock() - killed_at
+    assert 1.5 <= disconnected_after_s <= 4.5
+    assert 4.0 <= failed_after_s <= 8.0
