@@ -122,7 +122,7 @@ export class Connection extends EventTarget {
   }
 
   #onLocalCandidate(candidate) {
-    this.#candidates.push({ candidate: candidate?.candidate ?? "", mid: candidate?.sdpMid ?? null });
+    this.#candidates.push(candidate?.toJSON() ?? { candidate: "" });
     if (this.#session !== null) this.#postCandidates().catch((error) => this.#onCandidateError(error));
   }
 
@@ -135,7 +135,7 @@ export class Connection extends EventTarget {
   async #fetchCandidates(peer) {
     for (let after = 0, complete = false; !complete && this.#state === "connecting"; ) {
       const page = await request("GET", this.#path(`/candidates?after=${after}`), undefined, { signal: this.#abort.signal });
-      for (const { candidate, mid } of page.candidates) await peer.addIceCandidate({ candidate, sdpMid: mid });
+      for (const candidate of page.candidates) await peer.addIceCandidate(candidate);
       ({ next: after, complete } = page);
     }
   }

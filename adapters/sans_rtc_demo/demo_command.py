@@ -1,0 +1,77 @@
+"""`sans-rtc demo`: checks that two peers connect on loopback, then serves a page that connects a browser to Python."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import sys
+from typing import Final
+
+from sans_rtc import __version__
+from sans_rtc_asyncio import PeerConnection
+from sans_rtc_demo.demo_check import check, table
+
+EXIT_DONE: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_INTERRUPTED: Final = 130
+PORT_MAX: Final = 65_535
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the command's options."""
+    parser = subparsers.add_parser("demo", help="a web page that connects to Python, served from this machine")
+    parser.add_argument("--host", default="127.0.0.1", help="address or name to serve the page at (127.0.0.1)")
+    parser.add_argument("--port", type=_port, default=8080, help="TCP port of the page (8080); 0: any free one")
+    parser.add_argument("--check", action="store_true", help="connect two peers on loopback, report, and stop")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit status; ModuleNotFoundError where the web server's packages are missing."""
+    try:
+        return _run(args.host, args.port, is_check=args.check)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _run(host: str, port: int, *, is_check: bool) -> int:
+    _say(f"sans_rtc {__version__}: two peers in this process, over UDP on 127.0.0.1\n")
+    report = asyncio.run(check())
+    if report.rows:
+        _say(table(report.rows))
+    if report.failure:
+        print(f"\nFailed. {report.failure}", file=sys.stderr)
+        return EXIT_FAILED
+    return EXIT_DONE if is_check else _serve(host, port)
+
+
+def _serve(host: str, port: int) -> int:
+    # Only now, so that --check needs nothing of the extra `demo`.
+    importlib.import_module("starlette")
+    from sans_rtc_demo import demo_serve
+
+    try:
+        listener = demo_serve.listen(host, port)
+    except OSError as error:
+        print(f"\nThe page cannot be served at {host} port {port}: {error.strerror or error}.", file=sys.stderr)
+        print("Choose another place with --host and --port.", file=sys.stderr)
+        return EXIT_FAILED
+    is_loopback = demo_serve.is_loopback(host)
+
+    def make_peer() -> PeerConnection:
+        return PeerConnection(include_loopback=True if is_loopback else None)
+
+    _say(f"\nOpen {demo_serve.page_url(host, listener)} in a browser. Ctrl-C ends the demo.")
+    asyncio.run(demo_serve.serve(listener, (host,), make_peer))
+    return EXIT_DONE
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= PORT_MAX:
+        raise ValueError(text)
+    return port
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
