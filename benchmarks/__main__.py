@@ -1,0 +1,108 @@
+"""The command `python -m benchmarks`: one benchmark a subcommand, each beside another stack where asked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import datachannel, pairs
+from benchmarks.processes import WorkerFailed
+from benchmarks.report import Cell, machine_facts, print_table
+from benchmarks.stack import PEERS
+
+# subcommand: (help, pairs or echoes in each round where --count is not given)
+PAIR_BENCHMARKS = {
+    "connect": ("time and processor time to set up a pair of peers", 30),
+    "rtt": ("round trip of a 100-byte message", 1000),
+    "memory": ("memory for each idle connected peer", 40),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one benchmark and print what it found; 1 where a measured process failed."""
+    args = _parser().parse_args(arguments)
+    if args.profile:
+        Path(args.profile).mkdir(parents=True, exist_ok=True)
+    try:
+        rows = _rows(args)
+    except WorkerFailed as error:
+        print(f"{args.name}: {error}", file=sys.stderr)
+        return 1
+    facts = machine_facts([stack for stack in ("sans_rtc", args.vs) if stack])
+    if args.json:
+        print(
+            json.dumps({"benchmark": args.name, "peer": args.vs, "rounds": args.rounds, "machine": facts, "rows": rows})
+        )
+    else:
+        print_table(rows, facts)
+    return 0
+
+
+def _rows(args: argparse.Namespace) -> list[dict[str, Cell]]:
+    if args.name == "datachannel":
+        transfer = datachannel.Options(args.seconds, args.warm_up, args.rounds, args.profile)
+        return datachannel.measure(args.vs, args.sizes, transfer)
+    profile = str(Path(args.profile).resolve() / args.name) if args.profile else ""
+    options = pairs.Options(args.count, args.rounds, profile)
+    match args.name:
+        case "connect":
+            return pairs.measure_connect(args.vs, options)
+        case "rtt":
+            return pairs.measure_rtt(args.vs, options)
+        case _:
+            return pairs.measure_memory(args.vs, options, is_traced=args.tracemalloc)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    subparsers = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    transfer = _subparser(subparsers, "datachannel", "throughput of a data channel between two processes")
+    transfer.add_argument("--seconds", type=_positive, default=3.0, help="duration of each transfer (3)")
+    transfer.add_argument("--warm-up", type=_positive, default=1.0, metavar="SECONDS", help="before it counts (1)")
+    sizes = ",".join(str(size) for size in datachannel.SIZES_BYTES)
+    transfer.add_argument("--sizes", type=_sizes, default=sizes, help=f"message sizes in bytes ({sizes})")
+    for name, (summary, count) in PAIR_BENCHMARKS.items():
+        one = _subparser(subparsers, name, summary)
+        unit = "echoes" if name == "rtt" else "pairs"
+        one.add_argument("--count", type=_count, default=count, help=f"{unit} in each round ({count})")
+        if name == "memory":
+            one.add_argument(
+                "--tracemalloc", action="store_true", help="also what Python's own allocator counts; slower"
+            )
+    return parser
+
+
+def _subparser(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
+) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser(name, help=summary, description=summary)
+    parser.add_argument("--vs", choices=PEERS, default=None, help="another stack to measure in the same run")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--rounds", type=_count, default=2, help="how often each stack has its turn (2)")
+    parser.add_argument(
+        "--profile", default="", metavar="FOLDER", help="write profiles of the measured processes there"
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise ValueError(text)
+    return value
+
+
+def _positive(text: str) -> float:
+    if not (value := float(text)) > 0:
+        raise ValueError(text)
+    return value
+
+
+def _sizes(text: str) -> list[int]:
+    return [_count(item) for item in text.split(",")]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
