@@ -101,7 +101,7 @@ class Querier:
         """Ask from this address too: that of a bound UDP socket, its port 5353 or another.
 
         Effects   names that are pending are asked for from here, too
-                Errors    LimitExceeded beyond local_address_count_max; InvalidArgument for a host that is not an IP address
+        Errors    LimitExceeded beyond local_address_count_max; InvalidArgument for a host that is not an IP address
         """
         if self._is_terminated or address in self._paths:
             return
@@ -189,7 +189,7 @@ class Querier:
         self._round, self._catch_up = [], {}
         datagrams: list[Datagram] = []
         for address, path in self._paths.items():
-            names = {r.name: r for r in (*catch_up.get(address, ()), *asked) if self._pending.get(r.name) is r}
+            names = {r.name: r for r in (*catch_up.get(address, ()), *asked) if self._is_pending(r)}
             datagrams += self._queries(names.values(), path)
         self.stats.queries_sent += len(datagrams)
         if self._trace is not None and datagrams:
@@ -246,6 +246,9 @@ class Querier:
         if resolution.query_count >= self._config.query_count_max:
             return math.inf
         return now + self._config.query_interval_s * 2.0 ** (resolution.query_count - 1)
+
+    def _is_pending(self, resolution: _Resolution) -> bool:
+        return self._pending.get(resolution.name) is resolution
 
     def _queries(self, asked: Iterable[_Resolution], path: Path) -> list[Datagram]:
         is_full_participant = path.local.port == MDNS_PORT
