@@ -4,7 +4,7 @@ session     the interface: one connection of one peer, and the host that has man
 messages    what is sent: every peer makes the same bytes from the same numbers, so that only hashes travel back
 page.js     the interface inside a browser; chromium and firefox bring requests to it
 lines       the interface over JSON lines; aiortc_peer.py and pion/main.go are at the other end
-local       this project's own connection
+local       this project's own connection; command the same from its command line
 signalling  carries descriptions and candidates between two sessions
 pair        the two sessions of a test
 network     a network namespace with nothing but loopback

@@ -54,6 +54,7 @@ class Chromium(BrowserHost):
         self._waiting: dict[int, asyncio.Future[dict]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._loaded = asyncio.Event()
+        self._crashed = asyncio.Event()
 
     async def load_page(self) -> None:
         if self._process is None or not self._process.is_running:
@@ -62,7 +63,9 @@ class Chromium(BrowserHost):
         attached = await self.command("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session_id = attached["sessionId"]
         self._loaded.clear()
+        self._crashed.clear()
         await self.command("Page.enable", self._session_id)
+        await self.command("Inspector.enable", self._session_id)
         await self.command("Page.navigate", self._session_id, url=PAGE_URL)
         async with asyncio.timeout(REQUEST_TIMEOUT_S):
             await self._loaded.wait()
@@ -77,10 +80,11 @@ class Chromium(BrowserHost):
 
     async def crash(self) -> None:
         await self.stop_polling()
-        try:
-            await self.command("Page.crash", self._session_id, timeout_s=1.0)
-        except (TimeoutError, PeerError):
-            pass  # a crashed page does not answer
+        crashing = asyncio.create_task(self.command("Page.crash", self._session_id))
+        async with asyncio.timeout(REQUEST_TIMEOUT_S):
+            await self._crashed.wait()
+        crashing.cancel()  # a crashed page does not answer
+        await asyncio.wait([crashing])
 
     async def stop(self) -> None:
         await self.stop_polling()
@@ -129,6 +133,8 @@ class Chromium(BrowserHost):
                 message = json.loads((await process.stdout.readuntil(b"\0"))[:-1])
                 if message.get("method") == "Page.loadEventFired":
                     self._loaded.set()
+                elif message.get("method") == "Inspector.targetCrashed":
+                    self._crashed.set()
                 answer = self._waiting.pop(message.get("id", 0), None)
                 if answer is not None and not answer.done():
                     answer.set_result(message)
