@@ -26,6 +26,7 @@ class Chromium:
         self._profile = tempfile.mkdtemp(prefix="sans-rtc-demo-")
         self._ids = itertools.count(1)
         self._buffer = b""
+        self.events = []
         commands, self._write = (_high(end) for end in os.pipe())
         self._read, replies = (_high(end) for end in os.pipe())
 
@@ -46,6 +47,8 @@ class Chromium:
         os.close(replies)
         target = self.call("Target.createTarget", None, url="about:blank")["targetId"]
         self._page = self.call("Target.attachToTarget", None, targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
 
     def call(self, method, page="own", **params):
         """One command of the DevTools protocol and its result."""
@@ -55,7 +58,7 @@ class Chromium:
             message["sessionId"] = self._page
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while (reply := self._receive()).get("id") != number:
-            pass
+            self.events.append(reply)
         if "error" in reply:
             raise RuntimeError(f"{method}: {reply['error']}")
         return reply["result"]
@@ -88,7 +91,7 @@ class Chromium:
 
     def open(self, url):
         """Go to a page and wait until it is loaded."""
-        self.call("Page.enable")
+        self.events.clear()
         self.call("Page.navigate", url=url)
         self.wait_for(f"document.readyState === 'complete' && location.href.startsWith({json.dumps(url)})")
 
@@ -151,13 +154,8 @@ class Demo:
     """The command `sans-rtc demo` as a process."""
 
     def __init__(self, port="0"):
-        program = (
-            "import argparse, sys; from sans_rtc_demo import demo_command;"
-            "parser = argparse.ArgumentParser(); demo_command.add_parser(parser.add_subparsers());"
-            "arguments = parser.parse_args(); sys.exit(demo_command.run(arguments))"
-        )
         self.process = subprocess.Popen(
-            [sys.executable, "-c", program, "demo", "--port", port],
+            [sys.executable, "-m", "sans_rtc_demo.main", "demo", "--port", port],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -199,12 +197,24 @@ def chromium():
 
 
 @pytest.fixture
-def demo():
-    demo = Demo()
-    yield demo
-    if demo.process.poll() is None:
-        demo.process.kill()
-    demo.process.communicate()
+def start_demo():
+    """Starts demos, each in a process of its own that ends with the test."""
+    started = []
+
+    def start(*arguments):
+        started.append(Demo(*arguments))
+        return started[-1]
+
+    yield start
+    for demo in started:
+        if demo.process.poll() is None:
+            demo.process.kill()
+            demo.process.communicate()
+
+
+@pytest.fixture
+def demo(start_demo):
+    return start_demo()
 
 
 class Answer:

@@ -1,6 +1,5 @@
 // The three panels that the visitor works with: speed, messages, and what Python sees.
 
-const SPEED_SECONDS = 3;
 const CHUNK_BYTES = 65_536;
 const BUFFER_HIGH_BYTES = 2_097_152;
 const BUFFER_LOW_BYTES = 524_288;
@@ -15,15 +14,15 @@ function megabytesPerSecond(bytes, seconds) {
   return rate >= 100 ? rate.toFixed(0) : rate.toFixed(1);
 }
 
-/** One measurement in one direction on a channel of its own; `report(bytes, seconds, share)` while it runs. */
-function measure(peer, direction, report) {
+/** One measurement of `length` seconds on a channel of its own; calls `report(bytes, seconds, share)` while it runs. */
+function measure(peer, direction, length, report) {
   const channel = peer.createDataChannel(direction);
   channel.binaryType = "arraybuffer";
   return new Promise((resolve, reject) => {
-    const overtime = setTimeout(() => reject(new Error("Python did not answer in time.")), SPEED_SECONDS * 1000 + OVERTIME_MS);
+    const overtime = setTimeout(() => reject(new Error("Python did not answer in time.")), length * 1000 + OVERTIME_MS);
     const finish = (bytes, seconds) => resolve({ bytes, seconds });
     channel.onclose = () => reject(new Error("The connection ended during the measurement."));
-    channel.onopen = () => (direction === "upload" ? upload : download)(channel, report, finish);
+    channel.onopen = () => (direction === "upload" ? upload : download)(channel, length, report, finish);
     channel.onfinished = () => clearTimeout(overtime);
   }).finally(() => {
     channel.onfinished();
@@ -32,15 +31,15 @@ function measure(peer, direction, report) {
   });
 }
 
-function upload(channel, report, finish) {
+function upload(channel, length, report, finish) {
   const chunk = crypto.getRandomValues(new Uint8Array(Math.min(CHUNK_BYTES, 65_536)));
   const startedAt = performance.now();
-  const endsAt = startedAt + SPEED_SECONDS * 1000;
+  const endsAt = startedAt + length * 1000;
   channel.bufferedAmountLowThreshold = BUFFER_LOW_BYTES;
   channel.onmessage = ({ data }) => {
     const { bytes, seconds, done } = JSON.parse(data);
     if (done) finish(bytes, seconds);
-    else report(bytes, seconds, (performance.now() - startedAt) / 1000 / SPEED_SECONDS);
+    else report(bytes, seconds, (performance.now() - startedAt) / 1000 / length);
   };
   const pump = () => {
     if (channel.readyState !== "open") return;
@@ -53,7 +52,7 @@ function upload(channel, report, finish) {
   pump();
 }
 
-function download(channel, report, finish) {
+function download(channel, length, report, finish) {
   let bytes = 0;
   let startedAt = 0;
   let reportedAt = 0;
@@ -65,10 +64,10 @@ function download(channel, report, finish) {
     else bytes += data.byteLength;
     if (now - reportedAt > 100) {
       reportedAt = now;
-      report(bytes, (now - startedAt) / 1000, (now - startedAt) / 1000 / SPEED_SECONDS);
+      report(bytes, (now - startedAt) / 1000, (now - startedAt) / 1000 / length);
     }
   };
-  channel.send(JSON.stringify({ seconds: SPEED_SECONDS }));
+  channel.send(JSON.stringify({ seconds: length }));
 }
 
 /** The speed panel. `connection()` gives the open connection. */
@@ -113,7 +112,8 @@ export class SpeedPanel {
       figure.textContent = megabytesPerSecond(bytes, seconds);
       byId("speed-progress").value = ((index + Math.min(share, 1)) / count) * 100;
     };
-    const { bytes, seconds } = await measure(this.connection().peer, direction, report);
+    const length = Number(byId("speed-form").dataset.seconds);
+    const { bytes, seconds } = await measure(this.connection().peer, direction, length, report);
     report(bytes, seconds, 1);
   }
 
