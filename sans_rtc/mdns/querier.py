@@ -108,7 +108,9 @@ class Querier:
         if len(self._paths) >= self._config.local_address_count_max:
             raise LimitExceeded(f"{len(self._paths)} local addresses are the most")
         self._paths[address] = Path(address, Address(_group_of(address), MDNS_PORT))
-        self._catch_up[address] = [resolution for resolution in self._pending.values() if resolution.query_count]
+        asked = [resolution for resolution in self._pending.values() if resolution.query_count]
+        if asked:
+            self._catch_up[address] = asked
         self._ask_due(now)
 
     def remove_local_address(self, address: Address, now: float) -> None:
