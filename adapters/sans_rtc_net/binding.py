@@ -91,7 +91,7 @@ def bind_sockets(config: BindConfig, *, bound_hosts: Collection[str] = ()) -> li
     bound: list[BoundSocket] = []
     last_error: OSError | None = None
     try:
-        for address in _addresses(config):
+        for address in addresses_of(config):
             if address.host in bound_hosts:
                 continue
             try:
@@ -109,7 +109,8 @@ def bind_sockets(config: BindConfig, *, bound_hosts: Collection[str] = ()) -> li
     return bound
 
 
-def _addresses(config: BindConfig) -> list[LocalAddress]:
+def addresses_of(config: BindConfig) -> list[LocalAddress]:
+    """The addresses that the configuration means, on the machine as it is now. Errors: OSError."""
     if config.hosts:
         return [LocalAddress(host, interface_of(host)) for host in config.hosts]
     return usable_addresses(

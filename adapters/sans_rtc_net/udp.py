@@ -91,16 +91,17 @@ class _Route:
 class UdpSocket:
     """A bound, non-blocking UDP socket. Closing it is the owner's duty."""
 
-    def __init__(self, sock: socket.socket, config: UdpConfig | None = None) -> None:
+    def __init__(self, sock: socket.socket, config: UdpConfig | None = None, *, local: Address | None = None) -> None:
         """Take over a bound UDP socket and set its options.
 
         sock    of AF_INET or AF_INET6, bound to one particular address and a port
+        local   what its datagrams name as their local address, for a socket that must be bound to all (multicast)
         Errors  InvalidArgument where it is not
         """
         if sock.type != socket.SOCK_DGRAM or sock.family not in (socket.AF_INET, socket.AF_INET6):
             raise InvalidArgument("not a UDP socket")
         self.config = config or UdpConfig()
-        self.local: Address = local_address(sock)
+        self.local: Address = local or local_address(sock)
         if self.local.port == 0 or self.local.host in ("0.0.0.0", "::"):
             raise InvalidArgument("bind the socket to one particular address first: a candidate needs it")
         self.stats = UdpStats()

@@ -5,6 +5,7 @@ import math
 import os
 import socket
 
+import anyio
 import attrs
 import pytest
 
@@ -156,3 +157,75 @@ def closed_port():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         return Address(*sock.getsockname())
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+class Peers:
+    """Makes peers of the adapter under test and joins two of them by handing over descriptions and candidates."""
+
+    def __init__(self, peer_type):
+        self.peer_type = peer_type
+        self.made = []
+
+    def make(self, config=None, **options):
+        options.setdefault("bind", "127.0.0.1")
+        peer = self.peer_type(config, **options)
+        self.made.append(peer)
+        return peer
+
+    async def signal(self, offerer, answerer):
+        """One round of offer and answer with trickled candidates."""
+        async with anyio.create_task_group() as tasks:
+            await offerer.set_local_description(await offerer.create_offer())
+            await answerer.set_remote_description(offerer.local_description)
+            await answerer.set_local_description(await answerer.create_answer())
+            await offerer.set_remote_description(answerer.local_description)
+            tasks.start_soon(self.trickle, offerer, answerer)
+            tasks.start_soon(self.trickle, answerer, offerer)
+
+    @staticmethod
+    async def trickle(sender, receiver):
+        async for candidate in sender.local_candidates():
+            await receiver.add_ice_candidate(candidate.as_dict())
+        await receiver.add_ice_candidate(None)
+
+    async def pair(self, config=None, **options):
+        """Two connected peers."""
+        first, second = self.make(config, **options), self.make(config, **options)
+        channel = first.create_data_channel("first")
+        await self.signal(first, second)
+        with anyio.fail_after(5):
+            await first.wait_connected()
+            await second.wait_connected()
+        return first, second, channel
+
+    async def channel_pair(self, config=None, **options):
+        """Two connected peers, and both ends of a channel."""
+        first, second, channel = await self.pair(config, **options)
+        with anyio.fail_after(5):
+            await channel.opened()
+            other = await anext(second.incoming_channels())
+        return first, second, channel, other
+
+    def abort(self):
+        for peer in self.made:
+            peer.abort()
+
+
+@pytest.fixture
+def peer_type(anyio_backend):
+    from sans_rtc_asyncio import PeerConnection
+
+    return PeerConnection
+
+
+@pytest.fixture
+async def peers(peer_type):
+    """Peers on 127.0.0.1; whatever a test leaves open is ended."""
+    made = Peers(peer_type)
+    yield made
+    made.abort()

@@ -1,0 +1,41 @@
+"""WebRTC for asyncio: peer connections and data channels on the running loop, by callbacks and timers.
+
+from sans_rtc_asyncio import PeerConnection
+
+async with PeerConnection() as pc:
+    channel = pc.create_data_channel("chat")
+    await pc.set_local_description()
+    ...
+"""
+
+from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded, LocalError, SansRtcError
+from sans_rtc.peer.config import PeerConfig
+from sans_rtc.peer.negotiation import Description
+from sans_rtc_asyncio.channel import DataChannel
+from sans_rtc_asyncio.connection import PeerConnection
+from sans_rtc_asyncio.driver import Driver
+from sans_rtc_net.binding import BindConfig
+from sans_rtc_net.candidates import IceCandidate
+from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
+from sans_rtc_net.options import UdpConfig
+from sans_rtc_net.session import CloseReport
+
+__all__ = [
+    "BindConfig",
+    "ChannelClosed",
+    "CloseReport",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "DataChannel",
+    "Description",
+    "Driver",
+    "IceCandidate",
+    "InvalidArgument",
+    "InvalidState",
+    "LimitExceeded",
+    "LocalError",
+    "PeerConfig",
+    "PeerConnection",
+    "SansRtcError",
+    "UdpConfig",
+]

@@ -1,0 +1,305 @@
+"""A peer connection for threads and scripts: every call waits until it is done, one background thread does the I/O.
+
+    with BlockingPeerConnection() as pc:
+        channel = pc.create_data_channel("chat")
+        pc.set_local_description(pc.create_offer())
+        ...signalling...
+        for message in channel: ...
+
+All methods may be called from any thread. A timeout is in seconds, None for ever; TimeoutError where it is over.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+
+from sans_rtc.datachannel.config import ChannelOptions
+from sans_rtc.dtls.certificate import Certificate
+from sans_rtc.entropy import Entropy
+from sans_rtc.ice import GatheringState
+from sans_rtc.machine import Trace
+from sans_rtc.peer.config import PeerConfig
+from sans_rtc.peer.connection import PeerConnection as Machine
+from sans_rtc.peer.events import PeerEvent
+from sans_rtc.peer.explain import Explanation
+from sans_rtc.peer.negotiation import Description
+from sans_rtc.peer.states import ConnectionState
+from sans_rtc_net.binding import BindConfig, bind_sockets
+from sans_rtc_net.blocking_channel import BlockingDataChannel, ThreadSignal, deadline_of
+from sans_rtc_net.candidates import IceCandidate, as_candidate
+from sans_rtc_net.clock import monotonic
+from sans_rtc_net.driver import Driver
+from sans_rtc_net.entropy import system_entropy
+from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
+from sans_rtc_net.lookups import ThreadedLookups
+from sans_rtc_net.session import CloseReport, Session
+from sans_rtc_net.settings import as_description, peer_config_from
+
+# `close` waits for the machine's own close_timeout_s and this much more: it always ends by itself.
+CLOSE_MARGIN_S = 1.0
+
+
+class BlockingPeerConnection:
+    """One WebRTC connection whose methods wait. Leaving `with` closes it; leaving it by an exception aborts it."""
+
+    def __init__(
+        self,
+        config: PeerConfig | None = None,
+        *,
+        certificate: Certificate | None = None,
+        stun_servers: Sequence[str] = (),
+        network: BindConfig | None = None,
+        trace: Trace | None = None,
+        entropy: Entropy = system_entropy,
+    ) -> None:
+        """Make a connection in state "new" and start its thread; nothing is opened or sent yet.
+
+        config        of the protocols; the defaults where None
+        certificate   of this end; one is made when it is first needed where None
+        stun_servers  as URIs, beside those of `config`
+        network       where the sockets are; every usable address where None
+        """
+        self.lock = threading.RLock()
+        self._config = peer_config_from(config, stun_servers)
+        self._network = network or BindConfig()
+        self._machine = Machine(self._config, certificate=certificate, entropy=entropy, trace=trace)
+        self._driver: Driver[PeerEvent] = Driver(self._machine, on_events=self._on_events)
+        self._lookups = ThreadedLookups(self._on_resolved)
+        self._session: Session[ThreadSignal] = Session(
+            self._machine,
+            make_signal=lambda: ThreadSignal(self.lock),
+            clock=monotonic,
+            on_gather=self._gather,
+            on_resolve=self._lookups.resolve,
+        )
+        self._bind_failure: OSError | None = None
+        self._report: CloseReport | None = None
+        self._thread = threading.Thread(target=self._run, name="sans_rtc", daemon=True)
+        self._thread.start()
+
+    # -- descriptions and candidates ----------------------------------------------------------------------------------
+
+    def create_offer(self) -> Description:
+        """Make an offer. Errors: InvalidState."""
+        with self.verb():
+            return self._machine.create_offer(monotonic())
+
+    def create_answer(self) -> Description:
+        """Make an answer. Errors: InvalidState."""
+        with self.verb():
+            return self._machine.create_answer(monotonic())
+
+    def set_local_description(self, description: Description | Mapping[str, str] | None = None) -> None:
+        """Apply a description of this end; the first one binds the sockets. Errors: LocalError, OSError."""
+        with self.verb():
+            self._machine.set_local_description(as_description(description), monotonic())
+        failure, self._bind_failure = self._bind_failure, None
+        if failure is not None:
+            raise failure
+
+    def set_remote_description(self, description: Description | Mapping[str, str]) -> None:
+        """Apply a description of the peer. Errors: LocalError."""
+        with self.verb():
+            self._machine.set_remote_description(as_description(description), monotonic())
+
+    def add_ice_candidate(
+        self, candidate: IceCandidate | str | Mapping[str, object] | None, sdp_mid: str | None = None
+    ) -> None:
+        """Take a candidate of the peer; None: there are no more. Errors: InvalidArgument, InvalidState."""
+        item = as_candidate(candidate, sdp_mid=sdp_mid)
+        with self.verb():
+            self._machine.add_remote_candidate(item.candidate, item.sdp_mid, monotonic())
+
+    def local_candidates(self) -> Iterator[IceCandidate]:
+        """The candidates of this end as they are found; ends when there are no more."""
+        candidates = self._session.candidates
+        index = 0
+        while True:
+            with self.lock:
+                while index >= len(candidates.items) and not candidates.is_complete:
+                    candidates.changed.wait_once(math.inf)
+                if index >= len(candidates.items):
+                    return
+                item = candidates.items[index]
+            index += 1
+            yield item
+
+    def gathering_complete(self, timeout_s: float | None = None) -> None:
+        """Wait until the local description has all candidates."""
+        self._wait(lambda: self._machine.ice_gathering_state is GatheringState.COMPLETE, timeout_s)
+
+    @property
+    def local_description(self) -> Description | None:
+        """The description of this end, with the candidates gathered so far."""
+        with self.lock:
+            return self._machine.local_description
+
+    @property
+    def remote_description(self) -> Description | None:
+        """The description of the peer."""
+        with self.lock:
+            return self._machine.remote_description
+
+    # -- states -------------------------------------------------------------------------------------------------------
+
+    @property
+    def connection_state(self) -> ConnectionState:
+        """new, connecting, connected, disconnected, failed or closed."""
+        with self.lock:
+            return self._machine.connection_state
+
+    def wait_connected(self, timeout_s: float | None = None) -> None:
+        """Wait until data can flow. Errors: ConnectionFailed, whose text is what `explain` says."""
+        decided = (ConnectionState.CONNECTED, ConnectionState.FAILED, ConnectionState.CLOSED)
+        try:
+            self._wait(lambda: self._machine.connection_state in decided, timeout_s)
+        except TimeoutError:
+            raise ConnectionFailed(f"not connected after {timeout_s} s\n{self.explain()}", reason="timeout") from None
+        if self.connection_state is not ConnectionState.CONNECTED:
+            ended = self._session.terminated
+            raise ConnectionFailed(str(self.explain()), reason=ended.reason if ended else self.connection_state)
+
+    def explain(self) -> Explanation:
+        """Say what was tried, what came of it, and the likely cause where it failed."""
+        with self.lock:
+            return self._machine.explain()
+
+    # -- channels -----------------------------------------------------------------------------------------------------
+
+    def create_data_channel(self, label: str, options: ChannelOptions | None = None) -> BlockingDataChannel:
+        """Create a channel; it opens when the connection is up. Errors: LocalError."""
+        options = options or ChannelOptions()
+        with self.verb():
+            handle = self._machine.create_channel(label, options, monotonic())
+            return BlockingDataChannel(
+                self, self._session.add_channel(handle, label, options.protocol, is_incoming=False)
+            )
+
+    def accept_channel(self, timeout_s: float | None = None) -> BlockingDataChannel:
+        """Wait for a channel that the peer opens. Errors: ConnectionLost, ChannelClosed at the end, TimeoutError."""
+        session = self._session
+        with self.lock:
+            session.incoming_changed.wait_until(
+                lambda: bool(session.incoming) or session.terminated is not None or session.loss() is not None,
+                deadline_of(timeout_s),
+            )
+            if session.incoming:
+                return BlockingDataChannel(self, session.incoming.popleft())
+            raise session.loss() or ChannelClosed("the connection is closed")
+
+    def incoming_channels(self) -> Iterator[BlockingDataChannel]:
+        """The channels that the peer opens; ends with the connection."""
+        while True:
+            try:
+                yield self.accept_channel()
+            except ChannelClosed:
+                return
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def close(self) -> CloseReport:
+        """Close gracefully and free everything; what was sent is delivered first as long as the peer answers."""
+        try:
+            with self.verb():
+                self._machine.close(monotonic())
+            self._wait(lambda: False, self._config.close_timeout_s + CLOSE_MARGIN_S)
+        except TimeoutError:
+            pass
+        finally:
+            self.abort()
+        return self.abort()
+
+    def abort(self) -> CloseReport:
+        """End at once: the peer is told in one packet, everything is freed. Idempotent."""
+        with self.verb():
+            if self._session.terminated is None:
+                self._machine.abort(monotonic())
+        self._driver.wake()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+        if self._report is None:
+            self._report = self._session.close_report()
+        return self._report
+
+    def __enter__(self) -> BlockingPeerConnection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.abort()
+
+    # -- for its channels ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def verb(self) -> Iterator[None]:
+        """The lock, and a flush at the end: what the call has brought about goes out at once."""
+        with self.lock:
+            try:
+                yield
+            finally:
+                self._driver.flush()
+
+    @property
+    def room(self) -> ThreadSignal:
+        """Notified after every step of the thread."""
+        return self._session.room
+
+    def loss(self) -> ConnectionLost | None:
+        """Why the connection is gone; None where it is not."""
+        return self._session.loss()
+
+    # -- private ------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """The thread: sleeps without the lock, works with it, frees everything when the machine has ended."""
+        try:
+            while True:
+                with self.lock:
+                    if self._session.terminated is not None:
+                        return
+                    sleep_s = self._driver.prepare()
+                ready = self._driver.wait(sleep_s)
+                with self.lock:
+                    self._driver.process(ready)
+                    self._session.room.notify()
+        except BaseException as error:
+            with self.lock:
+                self._session.fail(error)
+            raise
+        finally:
+            with self.lock:
+                self._driver.close()
+                self._lookups.close()
+
+    def _on_events(self, events: Sequence[PeerEvent]) -> None:
+        self._session.on_events(events)
+
+    def _on_resolved(self, name: str, hosts: Sequence[str]) -> None:
+        with self.verb():
+            self._machine.name_resolved(name, hosts, monotonic())
+
+    def _gather(self) -> None:
+        try:
+            bound = bind_sockets(self._network, bound_hosts=[address.host for address in self._driver.local_addresses])
+        except OSError as error:
+            self._bind_failure, bound = error, []
+        now = monotonic()
+        for item in bound:
+            self._driver.add_socket(item.socket)
+            self._machine.add_local_address(item.socket.local, item.interface, now)
+        self._machine.end_of_local_addresses(now)
+
+    def _wait(self, is_reached: Callable[[], bool], timeout_s: float | None) -> None:
+        """Wait until the condition holds or the connection has ended."""
+        with self.lock:
+            self._session.changed.wait_until(
+                lambda: is_reached() or self._session.terminated is not None, deadline_of(timeout_s)
+            )

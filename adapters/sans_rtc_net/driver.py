@@ -1,0 +1,171 @@
+"""Drives any machine of datagrams with `selectors`, in whatever thread calls it: for scripts, tests and threads.
+
+    drive(machine, sockets, on_events=events.extend, until=lambda: machine.is_terminated)
+
+One step: datagrams to the sockets, events to the owner, sleep until a socket is readable or the deadline, feed.
+"""
+
+from __future__ import annotations
+
+import math
+import selectors
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+from sans_rtc.machine import Address, Datagram, Machine
+from sans_rtc_net.clock import monotonic
+from sans_rtc_net.socket_set import SocketSet
+from sans_rtc_net.udp import UdpSocket
+
+Event = TypeVar("Event")
+
+# Datagrams taken of one socket before the others are looked at.
+DATAGRAMS_PER_STEP_MAX = 128
+# The longest sleep without a deadline, seconds: an hour; a selector takes no infinity.
+SLEEP_S_MAX = 3600.0
+
+
+def drive(
+    machine: Machine[Datagram, Datagram, Event],
+    sockets: Iterable[UdpSocket],
+    *,
+    on_events: Callable[[Sequence[Event]], None],
+    until: Callable[[], bool],
+    timeout_s: float = math.inf,
+    clock: Callable[[], float] = monotonic,
+) -> bool:
+    """Run a machine in this thread until the condition holds; False where the time is over first.
+
+    sockets  stay open and the caller's
+    until    looked at after every step
+    """
+    driver = Driver(machine, on_events=on_events, clock=clock)
+    try:
+        for sock in sockets:
+            driver.add_socket(sock)
+        end = clock() + timeout_s
+        driver.flush()
+        while not until():
+            left_s = end - clock()
+            if left_s <= 0:
+                return False
+            driver.process(driver.wait(driver.prepare(left_s)))
+        return True
+    finally:
+        driver.detach()
+
+
+class Driver(Generic[Event]):
+    """One machine, its sockets and its deadline on a selector.
+
+    `wait` is the only call that sleeps, and with `wake` the only one that may run beside others in another thread.
+    """
+
+    def __init__(
+        self,
+        machine: Machine[Datagram, Datagram, Event],
+        *,
+        on_events: Callable[[Sequence[Event]], None],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """Drive a machine; `on_events` takes its events in order and may call its verbs, and `close`."""
+        self.clock = clock
+        self.sockets = SocketSet()
+        self._machine = machine
+        self._on_events = on_events
+        self._selector = selectors.DefaultSelector()
+        self._waker, self._wakened = socket.socketpair()
+        self._waker.setblocking(False)
+        self._wakened.setblocking(False)
+        self._selector.register(self._wakened, selectors.EVENT_READ, None)
+        self._sleeps_until = -math.inf
+        self._is_closed = False
+
+    def add_socket(self, sock: UdpSocket) -> None:
+        """Read from this socket from now on."""
+        self.sockets.add(sock)
+        self._selector.register(sock, selectors.EVENT_READ, sock)
+        self.wake()
+
+    def flush(self) -> None:
+        """Send what the machine has to send and hand over its events; wake `wait` where it would sleep too long."""
+        machine = self._machine
+        now = self.clock()
+        while not self._is_closed:
+            datagrams = machine.take_datagrams(now)
+            if datagrams:
+                for sock in self.sockets.send(datagrams):
+                    self._watch(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
+            events = machine.take_events()
+            if not events:
+                break
+            self._on_events(events)
+        if machine.deadline < self._sleeps_until:
+            self.wake()
+
+    def prepare(self, timeout_s: float = math.inf) -> float:
+        """Fix how long the coming `wait` may sleep and return it, seconds; an earlier deadline will wake it."""
+        now = self.clock()
+        self._sleeps_until = max(now, min(self._machine.deadline, now + timeout_s))
+        return min(self._sleeps_until - now, SLEEP_S_MAX)
+
+    def wait(self, sleep_s: float) -> list[tuple[UdpSocket, int]]:
+        """Sleep until a socket is ready, `wake` is called, or the time is over; return what is ready."""
+        ready = self._selector.select(sleep_s) if not self._is_closed else []
+        return [(key.data, mask) for key, mask in ready if isinstance(key.data, UdpSocket)]
+
+    def process(self, ready: Sequence[tuple[UdpSocket, int]]) -> None:
+        """Feed the machine what is ready and due, then flush."""
+        self._sleeps_until = -math.inf
+        self._take_wake_ups()
+        now = self.clock()
+        for sock, mask in ready:
+            if mask & selectors.EVENT_WRITE and sock.flush():
+                self._watch(sock, selectors.EVENT_READ)
+            if mask & selectors.EVENT_READ:
+                for datagram in sock.receive_batch(DATAGRAMS_PER_STEP_MAX):
+                    self._machine.receive(datagram, now)
+        if self._machine.deadline <= now:
+            self._machine.handle_timer(now)
+        self.flush()
+
+    def wake(self) -> None:
+        """End the sleep of `wait`, from any thread."""
+        try:
+            self._waker.send(b"w")
+        except (BlockingIOError, OSError):  # full: it will wake anyway; closed: nobody sleeps
+            pass
+
+    def detach(self) -> None:
+        """Stop driving and leave the sockets open; idempotent."""
+        self._is_closed = True
+        self._selector.close()
+        self._waker.close()
+        self._wakened.close()
+
+    def close(self) -> None:
+        """Stop driving and close the sockets; idempotent. Not while another thread is in `wait`: `wake` it first."""
+        self.detach()
+        self.sockets.close()
+
+    @property
+    def local_addresses(self) -> Sequence[Address]:
+        """The addresses of the sockets."""
+        return [sock.local for sock in self.sockets]
+
+    @property
+    def is_closed(self) -> bool:
+        """True once it does not drive any more."""
+        return self._is_closed
+
+    def _watch(self, sock: object, mask: int) -> None:
+        if isinstance(sock, UdpSocket) and sock.fileno() >= 0:
+            self._selector.modify(sock, mask, sock)
+
+    def _take_wake_ups(self) -> None:
+        try:
+            while self._wakened.recv(1024):
+                pass
+        except (BlockingIOError, OSError):
+            pass

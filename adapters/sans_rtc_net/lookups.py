@@ -1,0 +1,45 @@
+"""Names to addresses for threads: each look-up in a daemon thread, so nothing waits for a dead server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from sans_rtc_net.multicast import resolve_local_blocking
+from sans_rtc_net.names import is_local_name, resolve_blocking
+
+# Names looked up at once; a peer can name many candidates, and each look-up is a thread.
+LOOKUPS_MAX = 16
+
+
+class ThreadedLookups:
+    """Looks names up for one peer."""
+
+    def __init__(self, on_resolved: Callable[[str, Sequence[str]], None]) -> None:
+        """Answer by `on_resolved(name, hosts)` from some other thread, once for each name, until `close`."""
+        self._on_resolved = on_resolved
+        self._names: set[str] = set()
+        self._is_closed = False
+
+    def resolve(self, name: str) -> None:
+        """Begin to look a name up. A name too many is answered at once with no hosts."""
+        if self._is_closed or name in self._names:
+            return
+        work = self._look_up if len(self._names) < LOOKUPS_MAX else self._refuse
+        self._names.add(name)
+        threading.Thread(target=work, args=(name,), name=f"resolve {name}", daemon=True).start()
+
+    def close(self) -> None:
+        """Answer no more; idempotent. A look-up under way ends by itself."""
+        self._is_closed = True
+
+    def _look_up(self, name: str) -> None:
+        self._answer(name, resolve_local_blocking(name) if is_local_name(name) else resolve_blocking(name))
+
+    def _refuse(self, name: str) -> None:
+        self._answer(name, [])
+
+    def _answer(self, name: str, hosts: Sequence[str]) -> None:
+        self._names.discard(name)
+        if not self._is_closed:
+            self._on_resolved(name, hosts)
