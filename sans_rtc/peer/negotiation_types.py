@@ -77,7 +77,7 @@ class CandidateUse(StrEnum):
     NOW = "now"  # hand it to ICE
     LATER = "later"  # kept; it comes with `Changes.transport` when the exchange is complete
     OTHER_SECTION = "other_section"  # it belongs to a media section that is not in use
-    STALE = "stale"  # it belongs to an ICE generation that is over
+    STALE = "stale"  # it belongs to an ICE generation that is over, or that no description has told yet
     TOO_MANY = "too_many"  # past `remote_candidate_count_max`
 
 
@@ -137,7 +137,7 @@ class LocalTransport:
     """
 
     ice_ufrag: str
-    ice_pwd: str
+    ice_pwd: str = attrs.field(repr=False)
     fingerprints: Sequence[str]
     ice_lite: bool = False
     candidates: Sequence[str] = ()
@@ -179,7 +179,7 @@ class TransportParameters:
     """
 
     ice_ufrag: str
-    ice_pwd: str
+    ice_pwd: str = attrs.field(repr=False)
     ice_lite: bool
     ice_options: tuple[str, ...]
     is_controlling: bool

@@ -1,0 +1,381 @@
+"""Offers and answers for data channels: the signalling state machine of RFC 9429, as a transform.
+
+    create_offer / create_answer (LocalTransport)  -> Description    nothing but the version changes
+    apply_local / apply_remote (Description)       -> Changes        validates fully, then changes
+    add_local_candidate, add_remote_candidate      trickling
+
+No clock and no I/O: what a description brings about comes back as `Changes`, and the peer connection does it. Errors
+are `InvalidState`, `InvalidArgument` and, for text that is not SDP, `WireError`; after any of them nothing has changed.
+
+Media sections for audio and video are rejected in the answer: port 0, in their place.
+"""
+
+from __future__ import annotations
+
+from sans_rtc.entropy import Entropy
+from sans_rtc.errors import InvalidArgument, InvalidState
+from sans_rtc.peer.agreement import Outcome, agree, check_offer_continuity, check_remote_answer, is_restart, refuse
+from sans_rtc.peer.applied_description import AppliedDescription
+from sans_rtc.peer.creation import Creation
+from sans_rtc.peer.exchange import TRANSITIONS, Exchange
+from sans_rtc.peer.negotiation_types import (
+    CandidateUse,
+    Changes,
+    DataOutcome,
+    Description,
+    DescriptionType,
+    DtlsRole,
+    LocalTransport,
+    NegotiationConfig,
+    RejectedSection,
+    Side,
+    SignalingState,
+    TransportAction,
+    TransportParameters,
+    TrickledCandidate,
+    check_candidate,
+)
+from sans_rtc.peer.remote_description import Reading, is_data_section, read_answer, read_offer
+from sans_rtc.peer.trickling import take_trickled, with_ufrag
+from sans_rtc.sdp.description import SessionDescription
+from sans_rtc.sdp.parse import parse_description
+
+__all__ = [
+    "TRANSITIONS",
+    "CandidateUse",
+    "Changes",
+    "DataOutcome",
+    "Description",
+    "DescriptionType",
+    "DtlsRole",
+    "LocalTransport",
+    "Negotiation",
+    "NegotiationConfig",
+    "RejectedSection",
+    "Side",
+    "SignalingState",
+    "TransportAction",
+    "TransportParameters",
+    "TrickledCandidate",
+    "with_ufrag",
+]
+
+
+class Negotiation:
+    """The offers and answers of one session, from first to last."""
+
+    def __init__(self, config: NegotiationConfig | None = None, *, entropy: Entropy) -> None:
+        """Begin in state stable, with no description and no need of data.
+
+        entropy  for the session id and the tls-ids
+        """
+        self._config = config or NegotiationConfig()
+        self._exchange = Exchange()
+        self._creation = Creation(self._config, entropy)
+        self._is_data_wanted = False
+        self._ufrag_to_replace: str | None = None
+
+    # -- wishes ------------------------------------------------------------------------------------------------------
+
+    def request_data(self) -> None:
+        """A data channel was created: the next offer has a data section, if there is none yet."""
+        self._require_open()
+        self._is_data_wanted = True
+
+    def request_ice_restart(self) -> None:
+        """The next offer must restart ICE (W3C restartIce); without effect before data was agreed on."""
+        self._require_open()
+        if self._exchange.agreement is not None:
+            self._ufrag_to_replace = self._exchange.agreement.local.ice_ufrag
+
+    # -- local descriptions ------------------------------------------------------------------------------------------
+
+    def create_offer(self, transport: LocalTransport) -> Description:
+        """Make an offer.
+
+        transport  the local facts; other ICE credentials than before make it an ICE restart
+        Effects    the session version rises where the text is not the same as the last
+        Errors     InvalidState unless stable or have-local-offer, and where there is nothing to offer;
+                   InvalidArgument where the facts do not fit the session
+        Source     RFC 9429 sections 5.2.1 and 5.2.2
+        """
+        self._exchange.require(Side.LOCAL, DescriptionType.OFFER)
+        if self._exchange.live_index is None and not self._is_data_wanted:
+            raise InvalidState("there is nothing to offer: no data channel was created")
+        return self._creation.make_offer(self._exchange, transport, self._ufrag_to_replace)
+
+    def create_answer(self, transport: LocalTransport) -> Description:
+        """Make an answer to the remote offer; it may be applied under the type pranswer, too.
+
+        transport  the local facts; new ICE credentials where the offer restarts ICE, and only there
+        Errors     InvalidState unless there is a remote offer to be answered, InvalidArgument as create_offer
+        Source     RFC 9429 sections 5.3.1 and 5.3.2
+        """
+        self._exchange.require(Side.LOCAL, DescriptionType.ANSWER)
+        return self._creation.make_answer(self._exchange, transport)
+
+    def apply_local(self, description: Description) -> Changes:
+        """Apply a description made by create_offer or create_answer, or a rollback.
+
+        description  as it was made (an empty text means it too); an answer may be applied as pranswer first
+        Effects      the state machine moves, and what is to be done comes back
+        Errors       InvalidState where the type does not fit the state, InvalidArgument where the text was changed
+        Source       RFC 9429 sections 5.5 and 5.9
+        """
+        exchange, kind = self._exchange, description.type
+        if kind is DescriptionType.ROLLBACK:
+            return self._roll_back(Side.LOCAL, description)
+        exchange.require(Side.LOCAL, kind)
+        created = self._creation.created(kind)
+        if description.sdp not in ("", created.sdp):
+            raise InvalidArgument("the text is not that of the description created last, which must not be changed")
+        applied = AppliedDescription(kind, created.sdp, created.description, created.terms)
+        if kind is DescriptionType.OFFER:
+            return self._apply_local_offer(applied)
+        offer = exchange.pending[Side.REMOTE]
+        return self._settle(Side.LOCAL, applied, self._outcome_of_local_answer(applied, offer), offer.rejected)
+
+    def _apply_local_offer(self, applied: AppliedDescription) -> Changes:
+        exchange, before = self._exchange, self._exchange.state
+        agreement, terms = exchange.agreement, applied.terms
+        is_other = agreement is not None and terms is not None and not terms.is_same_generation(agreement.local)
+        exchange.offer(Side.LOCAL, applied)
+        return Changes(previous_state=before, state=exchange.state, is_ice_restart=is_other)
+
+    def _outcome_of_local_answer(self, answer: AppliedDescription, offer: AppliedDescription) -> Outcome:
+        in_force, terms = self._exchange.agreement_in_force, offer.whole_terms
+        if answer.terms is not None and terms is not None:
+            return agree(in_force, answer.terms, terms, is_local_offer=False)
+        if self._exchange.agreement is not None:
+            return refuse(in_force, DataOutcome.REMOVED)
+        is_offered = any(is_data_section(media) for media in offer.description.media if not media.is_disabled)
+        return refuse(in_force, DataOutcome.REJECTED if is_offered else None)
+
+    # -- remote descriptions -----------------------------------------------------------------------------------------
+
+    def apply_remote(self, description: Description) -> Changes:
+        """Apply a description from the peer, or a rollback.
+
+        description  any text
+        Effects      the state machine moves, and what is to be done comes back; an offer undoes a local offer that is
+                     not answered yet, where the configuration lets it
+        Errors       WireError for what is not SDP, InvalidArgument for what cannot be taken, InvalidState where the
+                     type does not fit the state; nothing has changed then
+        Source       RFC 9429 sections 5.6, 5.8, 5.10 and 5.11
+        """
+        if description.type is DescriptionType.ROLLBACK:
+            return self._roll_back(Side.REMOTE, description)
+        if description.type is DescriptionType.OFFER:
+            return self._apply_remote_offer(description)
+        return self._apply_remote_answer(description)
+
+    def _apply_remote_offer(self, description: Description) -> Changes:
+        exchange, before = self._exchange, self._exchange.state
+        is_glare = before is SignalingState.HAVE_LOCAL_OFFER and self._config.is_implicit_rollback_allowed
+        if not is_glare:
+            exchange.require(Side.REMOTE, DescriptionType.OFFER)
+        parsed = parse_description(description.sdp, self._config.limits)
+        reading = read_offer(parsed, exchange.previous(Side.REMOTE), exchange.live_index)
+        if reading.terms is not None:
+            check_offer_continuity(exchange.agreement, reading.terms)
+        if is_glare:
+            exchange.roll_back()
+            self._creation.on_rollback()
+        exchange.offer(Side.REMOTE, _applied(description, parsed, reading))
+        self._creation.on_offer()
+        return Changes(
+            previous_state=before,
+            state=exchange.state,
+            rolled_back=Side.LOCAL if is_glare else None,
+            is_ice_restart=is_restart(exchange.agreement, reading.terms),
+        )
+
+    def _apply_remote_answer(self, description: Description) -> Changes:
+        exchange = self._exchange
+        exchange.require(Side.REMOTE, description.type)
+        parsed = parse_description(description.sdp, self._config.limits)
+        offer = exchange.pending[Side.LOCAL]
+        assert offer.terms is not None, "every offer has a data section"
+        reading = read_answer(parsed, offer.description, offer.terms.mline_index)
+        if reading.terms is None:
+            outcome = refuse(exchange.agreement_in_force, DataOutcome.REJECTED)
+        else:
+            outcome = agree(exchange.agreement_in_force, offer.terms, reading.terms, is_local_offer=True)
+        check_remote_answer(exchange.agreement, exchange.provisional_agreement, outcome)
+        return self._settle(Side.REMOTE, _applied(description, parsed, reading), outcome, reading.rejected)
+
+    def close(self) -> None:
+        """End the session; idempotent. The descriptions stay readable."""
+        self._exchange.close()
+
+    # -- trickling ---------------------------------------------------------------------------------------------------
+
+    def add_local_candidate(self, candidate: str, ufrag: str | None = None) -> None:
+        """Note a candidate that was gathered after the local description was made.
+
+        candidate  "candidate:..."
+        ufrag      of its generation; the newest where None. One that no local description has is not noted
+        """
+        text = check_candidate(candidate)
+        for applied in self._exchange.of_generation(Side.LOCAL, ufrag):
+            applied.add_candidate(text)
+
+    def end_of_local_candidates(self, ufrag: str | None = None) -> None:
+        """Note that there will be no more local candidates of a generation."""
+        for applied in self._exchange.of_generation(Side.LOCAL, ufrag):
+            applied.end_of_candidates = True
+
+    def add_remote_candidate(
+        self, candidate: str, mid: str | None = None, mline_index: int | None = None, ufrag: str | None = None
+    ) -> TrickledCandidate:
+        """Take a candidate that the peer has trickled, and say what is to be done with it.
+
+        candidate         "candidate:...", or empty for the end of candidates
+        mid, mline_index  of its media section; the mid counts. An end of candidates without either is of all sections
+        ufrag             of its generation; else it is read from the candidate, else it is the newest
+        Errors            InvalidState before a remote description, InvalidArgument for what is not a candidate or
+                          names no section
+        Source            RFC 9429 sections 3.5.2.1 and 4.1.17, RFC 8838 section 11
+        """
+        self._require_open()
+        return take_trickled(
+            self._exchange, candidate, mid, mline_index, ufrag, self._config.remote_candidate_count_max
+        )
+
+    # -- reads -------------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> SignalingState:
+        """Where the exchange stands."""
+        return self._exchange.state
+
+    @property
+    def local_description(self) -> Description | None:
+        """The pending local description, else the current one, with the candidates gathered so far."""
+        return _render(self._exchange.newest(Side.LOCAL), Side.LOCAL)
+
+    @property
+    def remote_description(self) -> Description | None:
+        """The pending remote description, else the current one, with the candidates trickled so far."""
+        return _render(self._exchange.newest(Side.REMOTE), Side.REMOTE)
+
+    @property
+    def current_local_description(self) -> Description | None:
+        """The local description of the last completed exchange."""
+        return _render(self._exchange.current.get(Side.LOCAL), Side.LOCAL)
+
+    @property
+    def current_remote_description(self) -> Description | None:
+        """The remote description of the last completed exchange."""
+        return _render(self._exchange.current.get(Side.REMOTE), Side.REMOTE)
+
+    @property
+    def pending_local_description(self) -> Description | None:
+        """The local description of the exchange under way."""
+        return _render(self._exchange.pending.get(Side.LOCAL), Side.LOCAL)
+
+    @property
+    def pending_remote_description(self) -> Description | None:
+        """The remote description of the exchange under way."""
+        return _render(self._exchange.pending.get(Side.REMOTE), Side.REMOTE)
+
+    @property
+    def transport(self) -> TransportParameters | None:
+        """What is agreed about the transport, provisionally or for good; None where nothing is."""
+        agreement = self._exchange.agreement_in_force
+        return None if agreement is None else agreement.transport
+
+    @property
+    def local_credentials(self) -> tuple[str, str] | None:
+        """Our ICE ufrag and pwd of the last completed exchange, which an answer without a restart must repeat."""
+        agreement = self._exchange.agreement
+        return None if agreement is None else (agreement.local.ice_ufrag, agreement.local.ice_pwd)
+
+    @property
+    def data_section(self) -> tuple[str | None, int] | None:
+        """Mid and index of the data section in the newest local description; None where it has none in use."""
+        newest = self._exchange.newest(Side.LOCAL)
+        if newest is None or newest.terms is None:
+            return None
+        return newest.terms.mid, newest.terms.mline_index
+
+    @property
+    def can_trickle(self) -> bool | None:
+        """Whether the peer takes trickled candidates; None before its first description (W3C canTrickle)."""
+        newest = self._exchange.newest(Side.REMOTE)
+        if newest is None:
+            return None
+        return newest.terms is not None and "trickle" in newest.terms.ice_options
+
+    @property
+    def is_negotiation_needed(self) -> bool:
+        """True where the state is stable and an offer would bring about what was asked for (W3C negotiationneeded)."""
+        exchange = self._exchange
+        if exchange.state is not SignalingState.STABLE:
+            return False
+        if exchange.agreement is None:
+            return self._is_data_wanted
+        return self._ufrag_to_replace == exchange.agreement.local.ice_ufrag
+
+    # -- parts -------------------------------------------------------------------------------------------------------
+
+    def _require_open(self) -> None:
+        if self._exchange.state is SignalingState.CLOSED:
+            raise InvalidState("the session is closed")
+
+    def _settle(
+        self, side: Side, applied: AppliedDescription, outcome: Outcome, rejected: tuple[RejectedSection, ...]
+    ) -> Changes:
+        """Let an answer take effect."""
+        exchange, before = self._exchange, self._exchange.state
+        exchange.answer(side, applied, outcome)
+        if outcome.dtls in (TransportAction.START, TransportAction.RESTART):
+            self._creation.on_association()
+        if exchange.state is SignalingState.STABLE:
+            self._on_stable(side)
+        return Changes(
+            previous_state=before,
+            state=exchange.state,
+            is_ice_restart=outcome.is_ice_restart,
+            transport=None if outcome.agreement is None else outcome.agreement.transport,
+            dtls=outcome.dtls,
+            sctp=outcome.sctp,
+            data=outcome.data,
+            rejected=rejected,
+        )
+
+    def _on_stable(self, answered_by: Side) -> None:
+        """An exchange is complete: what was asked for and is done, or refused, is not asked for again."""
+        self._creation.on_stable()
+        agreement = self._exchange.agreement
+        if agreement is not None or answered_by is Side.REMOTE:
+            self._is_data_wanted = False
+        if agreement is None or agreement.local.ice_ufrag != self._ufrag_to_replace:
+            self._ufrag_to_replace = None
+
+    def _roll_back(self, side: Side, description: Description) -> Changes:
+        """Give the pending offer up (RFC 9429 section 5.7)."""
+        exchange, before = self._exchange, self._exchange.state
+        exchange.require(side, DescriptionType.ROLLBACK)
+        if description.sdp:
+            raise InvalidArgument("a rollback has no text")
+        offered_by = exchange.offered_by
+        outcome = exchange.roll_back()
+        self._creation.on_rollback()
+        return Changes(
+            previous_state=before,
+            state=exchange.state,
+            rolled_back=offered_by,
+            is_ice_restart=outcome.is_ice_restart,
+            transport=None if outcome.agreement is None else outcome.agreement.transport,
+            dtls=outcome.dtls,
+            sctp=outcome.sctp,
+        )
+
+
+def _applied(description: Description, parsed: SessionDescription, reading: Reading) -> AppliedDescription:
+    return AppliedDescription(description.type, description.sdp, parsed, reading.terms, reading.rejected)
+
+
+def _render(applied: AppliedDescription | None, side: Side) -> Description | None:
+    return None if applied is None else applied.render(is_local=side is Side.LOCAL)
