@@ -69,9 +69,11 @@ def peer(request, peers):
 
 
 @pytest.fixture
-def theirs(peer, run):
+def theirs(peer, run, network):
     """A fresh connection of the foreign peer."""
     try:
+        if peer.needs_namespace and not network.is_alone:
+            raise Missing(f"needs a network with nothing but loopback, and this is {network.description}")
         session = run(peer.open_session())
     except Missing as missing:
         if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":

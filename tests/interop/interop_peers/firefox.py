@@ -42,6 +42,7 @@ class Firefox(BrowserHost):
     """One browser process tree; a crash takes all of it."""
 
     name = "firefox"
+    needs_namespace = True  # elsewhere it has only the addresses of the default route
 
     def __init__(self) -> None:
         super().__init__()

@@ -33,6 +33,11 @@ class LoopbackNetwork:
         self._inside: int | None = None
         self.description = self._make()
 
+    @property
+    def is_alone(self) -> bool:
+        """True where there is a namespace of our own to enter."""
+        return self._inside is not None
+
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Be inside, and outside again at the end."""

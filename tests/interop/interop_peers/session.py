@@ -185,6 +185,8 @@ class Host(ABC):
     """A program that has sessions; started when the first is asked for, kept for the next."""
 
     name = "?"
+    needs_namespace = False
+    """True where it offers loopback addresses only if there are no others."""
 
     @abstractmethod
     async def open_session(self) -> Session:
