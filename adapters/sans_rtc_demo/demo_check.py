@@ -1,6 +1,6 @@
 """Two peers in this process, over real UDP on loopback: what connects, how fast, and what is wrong if it does not.
 
-connect -> 100 bytes there and back, many times -> as much as fits into a second -> close
+connect -> 100 bytes there and back, many times -> as much as fits into half a second -> close
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
 ECHO_COUNT: Final = 200
 ECHO_BYTES: Final = 100
 BULK_MESSAGE_BYTES: Final = 16_384
-BULK_S: Final = 1.0
+BULK_S: Final = 0.5
 STEP_S_MAX: Final = 15.0
 END: Final = "end"
 

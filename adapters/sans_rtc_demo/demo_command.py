@@ -10,7 +10,7 @@ from typing import Final
 
 from sans_rtc import __version__
 from sans_rtc_asyncio import PeerConnection
-from sans_rtc_demo.demo_check import check, table
+from sans_rtc_demo.demo_check import CheckReport, check, table
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
@@ -35,14 +35,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(host: str, port: int, *, is_check: bool) -> int:
-    _say(f"sans_rtc {__version__}: two peers in this process, over UDP on 127.0.0.1\n")
-    report = asyncio.run(check())
+    report = asyncio.run(_check())
     if report.rows:
         _say(table(report.rows))
     if report.failure:
         print(f"\nFailed. {report.failure}", file=sys.stderr)
         return EXIT_FAILED
     return EXIT_DONE if is_check else _serve(host, port)
+
+
+async def _check() -> CheckReport:
+    _say(f"sans_rtc {__version__}: two peers in this process, over UDP on 127.0.0.1\n")
+    return await check()
 
 
 def _serve(host: str, port: int) -> int:
@@ -56,13 +60,15 @@ def _serve(host: str, port: int) -> int:
         print(f"\nThe page cannot be served at {host} port {port}: {error.strerror or error}.", file=sys.stderr)
         print("Choose another place with --host and --port.", file=sys.stderr)
         return EXIT_FAILED
-    is_loopback = demo_serve.is_loopback(host)
+    is_loopback, url = demo_serve.is_loopback(host), demo_serve.page_url(host, listener)
 
     def make_peer() -> PeerConnection:
         return PeerConnection(include_loopback=True if is_loopback else None)
 
-    _say(f"\nOpen {demo_serve.page_url(host, listener)} in a browser. Ctrl-C ends the demo.")
-    asyncio.run(demo_serve.serve(listener, (host,), make_peer))
+    def on_ready() -> None:
+        _say(f"\nOpen {url} in a browser. Ctrl-C ends the demo.")
+
+    asyncio.run(demo_serve.serve(listener, (host,), make_peer, on_ready))
     return EXIT_DONE
 
 

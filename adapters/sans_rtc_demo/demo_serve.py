@@ -52,18 +52,25 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-async def serve(listener: socket.socket, names: Iterable[str], make_peer: Callable[[], PeerConnection]) -> None:
+async def serve(
+    listener: socket.socket,
+    names: Iterable[str],
+    make_peer: Callable[[], PeerConnection],
+    on_ready: Callable[[], None],
+) -> None:
     """Serve the page until a stop signal; then end every connection, and return.
 
     listener   a listening socket, closed at the end
     names      host names that the server may be called by, besides addresses and `localhost`
     make_peer  makes the Python end of one page's connection
+    on_ready   called once pages and signals are handled
     """
     sessions = Sessions(make_peer, SessionLimits())
     server = _Server(_config(make_app(sessions, names)))
     with _stop_signals() as stop:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         stopped = asyncio.create_task(stop.wait())
+        on_ready()
         await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         server.should_exit = True

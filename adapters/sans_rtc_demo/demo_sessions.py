@@ -169,9 +169,11 @@ class Sessions:
         self._limits = limits
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
         self._ended: deque[Session] = deque(maxlen=limits.ended_count_max)
+        self._is_closed = False
 
     async def open(self, offer: str) -> tuple[Session, str]:
         """Make a session that answers the offer; RequestRefused when there are too many or the offer is no good."""
+        self._refuse_if_closed()
         if len(self._sessions) >= self._limits.session_count_max:
             text = "Too many pages are connected already. Close one of them, then reconnect."
             raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, text)
@@ -194,6 +196,7 @@ class Sessions:
 
     def explain(self, session_id: str) -> dict[str, str]:
         """What the peer of a session says about itself, also for a while after its end; RequestRefused as `find`."""
+        self._refuse_if_closed()
         for session in self._ended:
             if session.id == session_id:
                 return session.explain()
@@ -205,8 +208,14 @@ class Sessions:
             await self._end(*self._sessions[session_id])
 
     async def close_all(self) -> None:
-        """End every session, all at the same time."""
+        """End every session, all at the same time, and make no more."""
+        self._is_closed = True
         await asyncio.gather(*(self._end(*item) for item in list(self._sessions.values())))
+
+    def _refuse_if_closed(self) -> None:
+        # A page that asks why its connection has ended is told so, however long the server itself still answers.
+        if self._is_closed:
+            raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, "The demo is ending.")
 
     async def _end(self, session: Session, run: asyncio.Task[None]) -> None:
         run.cancel()

@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,37 @@ from pathlib import Path
 import pytest
 
 CHROMIUM = Path(os.environ.get("SANS_RTC_CHROMIUM", "/usr/lib/chromium/chromium"))
+FIREFOX = os.environ.get("SANS_RTC_FIREFOX", "/usr/bin/firefox-esr")
 REPLY_S = 30.0
+
+FIREFOX_PREFERENCES = {
+    "media.peerconnection.ice.loopback": True,
+    "marionette.port": 0,  # any free one
+    "remote.prefs.recommended": True,
+    "browser.shell.checkDefaultBrowser": False,
+    "browser.startup.page": 0,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "toolkit.telemetry.enabled": False,
+    "app.update.enabled": False,
+    "app.normandy.enabled": False,
+    "media.gmp-manager.updateEnabled": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "services.settings.server": "http://127.0.0.1:1/",
+}
+
+
+def wait_for(browser, expression, timeout_s=15):
+    """Wait until an expression is true in the page; fails with what the page shows otherwise."""
+    is_met = browser.js(
+        f"""new Promise((resolve) => {{
+          const endsAt = performance.now() + {timeout_s * 1000};
+          const look = () => ({expression}) ? resolve(true)
+            : performance.now() > endsAt ? resolve(false) : setTimeout(look, 10);
+          look();
+        }})"""
+    )
+    assert is_met, f"{expression} never came true; the page shows: {browser.js('document.body.innerText')}"
 
 
 class Chromium:
@@ -71,16 +102,8 @@ class Chromium:
         return reply["result"].get("value")
 
     def wait_for(self, expression, timeout_s=15):
-        """Wait until the expression is true in the page; fails with what the page shows otherwise."""
-        is_met = self.js(
-            f"""new Promise((resolve) => {{
-              const endsAt = performance.now() + {timeout_s * 1000};
-              const look = () => ({expression}) ? resolve(true)
-                : performance.now() > endsAt ? resolve(false) : setTimeout(look, 10);
-              look();
-            }})"""
-        )
-        assert is_met, f"{expression} never came true; the page shows: {self.js('document.body.innerText')}"
+        """Wait until the expression is true in the page."""
+        wait_for(self, expression, timeout_s)
 
     def size(self, width, height=900, *, is_dark=False, ratio=1):
         """Give the page this size in CSS pixels and a light or dark colour scheme."""
@@ -179,6 +202,83 @@ class Demo:
         _, errors = self.process.communicate(timeout=10)
         return time.monotonic() - started_at, self.process.returncode, errors
 
+    def kill(self):
+        """End it whatever it does."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+class Firefox:
+    """One Firefox, driven over Marionette: JSON messages, each after its length and a colon."""
+
+    def __init__(self):
+        self._profile = tempfile.mkdtemp(prefix="sans-rtc-demo-")
+        lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in FIREFOX_PREFERENCES.items()]
+        Path(self._profile, "user.js").write_text("\n".join(lines))
+        self._process = subprocess.Popen(
+            [FIREFOX, "--headless", "--no-remote", "--marionette", "--profile", self._profile, "about:blank"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "HOME": self._profile, "MOZ_CRASHREPORTER_DISABLE": "1"},
+            start_new_session=True,
+        )
+        self._socket = self._connect()
+        self._stream = self._socket.makefile("rb")
+        self._receive()  # it introduces itself
+        self.call("WebDriver:NewSession", capabilities={})
+
+    def call(self, command, **parameters):
+        """One command and its result."""
+        message = json.dumps([0, 1, command, parameters]).encode()
+        self._socket.sendall(b"%d:%b" % (len(message), message))
+        _, _, error, result = self._receive()
+        if error:
+            raise RuntimeError(f"{command}: {error}")
+        return result
+
+    def open(self, url):
+        """Go to a page and wait until it is loaded."""
+        self.call("WebDriver:Navigate", url=url)
+
+    def js(self, expression):
+        """The value of an expression in the page; a promise is waited for."""
+        script = f"""const done = arguments[arguments.length - 1];
+            Promise.resolve({expression}).then((value) => done(JSON.stringify(value ?? null)))"""
+        return json.loads(self.call("WebDriver:ExecuteAsyncScript", script=script, args=[], sandbox=None)["value"])
+
+    def wait_for(self, expression, timeout_s=15):
+        """Wait until the expression is true in the page."""
+        wait_for(self, expression, timeout_s)
+
+    def quit(self):
+        """End the browser with everything it has started."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._stream.close()
+        self._socket.close()
+        shutil.rmtree(self._profile, ignore_errors=True)
+
+    def _connect(self):
+        ends_at = time.monotonic() + REPLY_S
+        while time.monotonic() < ends_at:
+            try:
+                port = int(Path(self._profile, "MarionetteActivePort").read_text())
+                return socket.create_connection(("127.0.0.1", port), timeout=REPLY_S)
+            except (OSError, ValueError):
+                time.sleep(0.05)  # no event tells that another process has written a file
+        self.quit()
+        raise RuntimeError("Firefox did not start")
+
+    def _receive(self):
+        length = b""
+        while (byte := self._stream.read(1)) != b":":
+            length += byte
+        return json.loads(self._stream.read(int(length)))
+
 
 def skip_or_fail(reason):
     """Skip, unless the run demands that nothing is skipped."""
@@ -197,6 +297,23 @@ def chromium():
 
 
 @pytest.fixture
+def firefox():
+    if shutil.which(FIREFOX) is None:
+        skip_or_fail(f"needs Firefox at {FIREFOX}, or its place in SANS_RTC_FIREFOX")
+    browser = Firefox()
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="session")
+def demo():
+    """A demo that all tests share; none of them may end it."""
+    demo = Demo()
+    yield demo
+    demo.kill()
+
+
+@pytest.fixture
 def start_demo():
     """Starts demos, each in a process of its own that ends with the test."""
     started = []
@@ -207,13 +324,11 @@ def start_demo():
 
     yield start
     for demo in started:
-        if demo.process.poll() is None:
-            demo.process.kill()
-            demo.process.communicate()
+        demo.kill()
 
 
 @pytest.fixture
-def demo(start_demo):
+def own_demo(start_demo):
     return start_demo()
 
 

@@ -72,8 +72,8 @@ def test_table_is_aligned():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_it_quietly_within_a_second(demo, number):
-    duration_s, status, errors = demo.stop(number)
+def test_signal_ends_it_quietly_within_a_second(own_demo, number):
+    duration_s, status, errors = own_demo.stop(number)
     assert (status, errors) == (0, "")
     assert duration_s < 1.0
 
@@ -111,7 +111,8 @@ def test_check_needs_no_web_server():
 
 
 @pytest.mark.anyio
-async def test_python_client_connects_as_the_page_does(demo):
+async def test_python_client_connects_as_the_page_does(own_demo):
+    demo = own_demo
     async with PeerConnection(include_loopback=True) as peer:
         channel = peer.create_data_channel("messages")
         await peer.set_local_description()

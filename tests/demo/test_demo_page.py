@@ -40,11 +40,15 @@ LOW_CONTRAST = """(() => {
 
 @pytest.fixture
 def page(chromium, demo):
+    return connected(chromium, demo)
+
+
+def connected(browser, demo):
     """The browser on the demo's page, connected."""
-    chromium.size(*WIDTHS[0])
-    chromium.open(demo.url)
-    chromium.wait_for(CONNECTED)
-    return chromium
+    browser.size(*WIDTHS[0])
+    browser.open(demo.url)
+    browser.wait_for(CONNECTED)
+    return browser
 
 
 def text(page, name):
@@ -141,7 +145,8 @@ def test_page_causes_no_errors(page):
     assert wrong == []
 
 
-def test_end_of_the_server_is_told_and_its_return_reconnects(page, demo, start_demo):
+def test_end_of_the_server_is_told_and_its_return_reconnects(chromium, own_demo, start_demo):
+    page, demo = connected(chromium, own_demo), own_demo
     _, status, errors = demo.stop()
     assert (status, errors) == (0, "")
     page.wait_for("document.body.dataset.state === 'gone'")
@@ -180,3 +185,15 @@ def test_silence_of_python_is_told_and_its_return_goes_on(page, demo):
     page.wait_for(CONNECTED)
     seen = int(page.js("document.body.dataset.echoes"))
     page.wait_for(f"Number(document.body.dataset.echoes) > {seen}")
+
+
+def test_page_works_in_firefox(firefox, demo):
+    firefox.open(demo.url)
+    firefox.wait_for(CONNECTED)
+    firefox.wait_for("Number(document.body.dataset.echoes) >= 5")
+    firefox.js("document.getElementById('message').value = 'hello'")
+    firefox.js("document.getElementById('message-form').requestSubmit()")
+    firefox.wait_for("document.querySelectorAll('#log .theirs').length === 1")
+    firefox.js("document.getElementById('speed-form').dataset.seconds = '0.3'")
+    firefox.js("document.getElementById('speed-start').click()")
+    firefox.wait_for("document.getElementById('speed-status').textContent === 'Done'")

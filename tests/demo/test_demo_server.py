@@ -270,5 +270,14 @@ async def test_unknown_session_is_404(ask, server, rest):
     assert (answer.status, answer.text) == (404, "This connection has ended.\n")
 
 
+async def test_ending_server_says_so(ask, offered, server):
+    path = f"/sessions/{(await offered(server))['session']}/explanation"
+    await server.sessions.close_all()
+    answer = await ask(server.app, "GET", path)
+    assert (answer.status, answer.text) == (503, "The demo is ending.\n")
+    offer = {"type": "offer", "sdp": "v=0"}
+    assert (await ask(server.app, "POST", "/offer", json_body=offer)).status == 503
+
+
 async def test_end_of_an_unknown_session_changes_nothing(ask, server):
     assert (await ask(server.app, "DELETE", "/sessions/nobody")).status == 204

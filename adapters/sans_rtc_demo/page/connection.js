@@ -197,12 +197,12 @@ export class Connection extends EventTarget {
     if (this.#isOpen) this.#end("lost", "The connection was lost", cause || "Python has closed it, or the path to it broke.");
   }
 
-  // Ask the server what it knows of a trouble; a server that cannot be reached is the trouble.
+  // Ask the server what it knows of a trouble; a server that cannot be reached, or is ending (503), is the trouble.
   async #probe() {
     try {
       return (await this.explain()).likely_cause;
     } catch (error) {
-      if (this.#isOpen && error.status === 0) this.#end("gone");
+      if (this.#isOpen && (error.status === 0 || error.status === 503)) this.#end("gone");
       return "";
     }
   }
