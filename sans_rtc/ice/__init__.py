@@ -1,0 +1,67 @@
+"""Interactive Connectivity Establishment (RFC 8445) with trickling (RFC 8838) and consent (RFC 7675).
+
+agent        the machine: sockets' addresses and signalling in, candidates and a path out
+candidate    candidates and their text form
+config       everything that can be chosen
+events       what the agent tells
+explain      what it knows about itself
+
+Inside: gather and reflexive (where candidates come from), filters, priority; generations and session (one exchange of
+credentials), pairing and checklist, client_side and server_side (checks), nomination, consent, payload.
+"""
+
+from sans_rtc.ice.agent import Agent
+from sans_rtc.ice.candidate import Candidate, CandidateType, parse_candidate, serialize_candidate
+from sans_rtc.ice.config import AddressFilter, AddressRewrite, IceConfig, RewriteMode, StunServer
+from sans_rtc.ice.events import (
+    CandidateError,
+    ConnectionState,
+    ConnectionStateChanged,
+    GatheringState,
+    GatheringStateChanged,
+    IceEvent,
+    LocalCandidate,
+    Payload,
+    ResolveName,
+    RoleChanged,
+    SelectedPathChanged,
+    TerminationReason,
+)
+from sans_rtc.ice.explain import IceExplanation, PairExplanation, ServerExplanation
+from sans_rtc.ice.pair import PairState
+from sans_rtc.ice.parameters import Parameters
+from sans_rtc.ice.role import Role
+from sans_rtc.ice.stats import DiscardReason, IceStatistics
+
+__all__ = [
+    "AddressFilter",
+    "AddressRewrite",
+    "Agent",
+    "Candidate",
+    "CandidateError",
+    "CandidateType",
+    "ConnectionState",
+    "ConnectionStateChanged",
+    "DiscardReason",
+    "GatheringState",
+    "GatheringStateChanged",
+    "IceConfig",
+    "IceEvent",
+    "IceExplanation",
+    "IceStatistics",
+    "LocalCandidate",
+    "PairExplanation",
+    "PairState",
+    "Parameters",
+    "Payload",
+    "ResolveName",
+    "RewriteMode",
+    "Role",
+    "RoleChanged",
+    "SelectedPathChanged",
+    "ServerExplanation",
+    "StunServer",
+    "TerminationReason",
+    "parse_candidate",
+    "serialize_candidate",
+]

@@ -1,0 +1,363 @@
+"""The ICE agent: finds a path between two hosts, keeps it, and moves to another when it dies (RFC 8445, 8838, 7675).
+
+    sockets --> Gatherer --> Trickle --> candidates to the peer
+                                |
+                                v
+    STUN ---> Inbound ---> Generations of Session: pairs, checks, nomination --> the pair that carries data
+                 |                                                                     |
+    payload -----+-------> Payload events          Consent: is the peer still there? <-+
+
+The agent itself routes inputs to these parts and, after each, draws the consequences in one straight pass (`_settle`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from sans_rtc.entropy import Entropy
+from sans_rtc.errors import InvalidArgument, InvalidState
+from sans_rtc.ice import events
+from sans_rtc.ice.addresses import canonical_address, is_ip
+from sans_rtc.ice.candidate import Candidate
+from sans_rtc.ice.config import IceConfig
+from sans_rtc.ice.context import AgentContext
+from sans_rtc.ice.events import ConnectionState, GatheringState, IceEvent, Payload, TerminationReason
+from sans_rtc.ice.explain import IceExplanation, explain
+from sans_rtc.ice.gather import Gatherer
+from sans_rtc.ice.generations import Generations
+from sans_rtc.ice.inbound import Inbound
+from sans_rtc.ice.names import Names
+from sans_rtc.ice.parameters import Parameters
+from sans_rtc.ice.remote import plain_hosts
+from sans_rtc.ice.role import Role, RoleKeeper
+from sans_rtc.ice.stats import IceStatistics
+from sans_rtc.ice.trickle import Trickle
+from sans_rtc.machine import Address, Datagram, Path, Terminated, Trace
+from sans_rtc.outbox import Outbox
+
+# RFC 7983 section 7: a first byte of 0 to 3 is STUN.
+STUN_BYTE_MAX = 3
+
+_S = ConnectionState
+# Who may follow whom (W3C WebRTC section 4.3.4 and its figure). A failed agent can be brought back by a restart, by a
+# new candidate, or by a check of the peer that gets through.
+STATE_TRANSITIONS: dict[ConnectionState, frozenset[ConnectionState]] = {
+    _S.NEW: frozenset({_S.CHECKING, _S.CONNECTED, _S.COMPLETED, _S.FAILED, _S.CLOSED}),
+    _S.CHECKING: frozenset({_S.CONNECTED, _S.COMPLETED, _S.DISCONNECTED, _S.FAILED, _S.CLOSED}),
+    _S.CONNECTED: frozenset({_S.COMPLETED, _S.CHECKING, _S.DISCONNECTED, _S.FAILED, _S.CLOSED}),
+    _S.COMPLETED: frozenset({_S.CONNECTED, _S.CHECKING, _S.DISCONNECTED, _S.FAILED, _S.CLOSED}),
+    _S.DISCONNECTED: frozenset({_S.CONNECTED, _S.COMPLETED, _S.CHECKING, _S.FAILED, _S.CLOSED}),
+    _S.FAILED: frozenset({_S.CHECKING, _S.CONNECTED, _S.COMPLETED, _S.CLOSED}),
+    _S.CLOSED: frozenset(),
+}
+
+
+class Agent:
+    """An ICE agent for one component of one data stream. Machine[Datagram, Datagram, IceEvent].
+
+    Order of use: add_local_address for each socket, tell the peer `local_parameters` and each LocalCandidate, give what
+    the peer tells to set_remote_parameters and add_remote_candidate. All of these may come in any order, at any time.
+    """
+
+    def __init__(self, config: IceConfig, *, role: Role, entropy: Entropy, trace: Trace | None = None) -> None:
+        context = AgentContext(config, entropy, RoleKeeper(role, entropy), trace)
+        self._context = context
+        self._datagrams = context.datagrams
+        self._events: Outbox[IceEvent] = Outbox()
+        self._gatherer = Gatherer(config, entropy, context.stats)
+        self._generations = Generations(context, self._gatherer.foundations)
+        self._names = Names(config.name_timeout_s, config.remote_candidate_count_max + len(config.stun_servers))
+        self._trickle = Trickle(config, self._gatherer, self._names, self._generations, self._events)
+        self._inbound = Inbound(context, self._gatherer, self._generations)
+        self._proven = self._inbound.gate.proven
+        self._send_path: Path | None = None
+        self._told_path: tuple[int, Path] | None = None
+        self._told_role = role
+        self._state = ConnectionState.NEW
+        self._is_terminated = False
+
+    # -- inputs: the network -----------------------------------------------------------------------------------------
+
+    def receive(self, datagram: Datagram, now: float) -> None:
+        """Take one datagram from a socket: STUN, or payload.
+
+        Payload from a path that is proven becomes an event; from an address that the peer has named it waits; from
+        anybody else it is discarded and counted.
+        """
+        data = datagram.data
+        if data and data[0] > STUN_BYTE_MAX:
+            path = datagram.path
+            if path in self._proven:
+                self._events.append(Payload(data, path, datagram.ecn))
+            elif not self._is_terminated:
+                self._inbound.hold(datagram)
+        elif not self._is_terminated and self._inbound.receive_stun(datagram, now):
+            self._settle(now)
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due."""
+        if self._is_terminated:
+            return
+        if self._gatherer.deadline <= now:
+            self._gatherer.handle_timer(now)
+        self._names.handle_timer(now)
+        self._generations.handle_timer(now)
+        self._settle(now)
+
+    def send(self, data: bytes, now: float) -> None:
+        """Send a datagram on the selected path; before selection on the best valid one.
+
+        Errors   InvalidState where there is none: see `can_send`
+        """
+        path = self._send_path
+        if path is None:
+            if self._is_terminated:
+                return
+            raise InvalidState("no path to the peer is known to work")
+        self._datagrams.append(Datagram(data, path))
+
+    # -- inputs: this host -------------------------------------------------------------------------------------------
+
+    def add_local_address(self, address: Address, network: str, now: float) -> None:
+        """A UDP socket has been bound: its address becomes a host candidate and asks the STUN servers.
+
+        network  name of its interface, empty where unknown
+        Errors   InvalidArgument for what is not an IP address and a port; LimitExceeded
+        An address after end_of_local_addresses opens gathering again.
+        """
+        if self._is_terminated:
+            return
+        if not is_ip(address.host) or not 0 < address.port <= 0xFFFF:
+            raise InvalidArgument(f"a local address is an IP address and a port, not {address!r}")
+        self._gatherer.add_base(Address(*canonical_address(address)), network, now)
+        self._settle(now)
+
+    def end_of_local_addresses(self, now: float) -> None:
+        """All sockets are bound: gathering is complete once every STUN server has answered or failed."""
+        if self._is_terminated:
+            return
+        self._gatherer.end()
+        self._settle(now)
+
+    def remove_local_address(self, address: Address, now: float) -> None:
+        """A socket is closed or broken: nothing is sent from it any more."""
+        base = self._gatherer.bases.get(address)
+        if base is None or self._is_terminated:
+            return
+        self._gatherer.remove_base(base, now)
+        for session in self._generations.sessions:
+            session.remove_base(base)
+        self._inbound.gate.retain(lambda path: path.local != address)
+        self._settle(now)
+
+    def name_resolved(self, name: str, hosts: Sequence[str], now: float) -> None:
+        """The answer to ResolveName: IP addresses, none where the name does not exist."""
+        if self._is_terminated:
+            return
+        self._names.answer(name, plain_hosts(tuple(hosts)))
+        self._settle(now)
+
+    # -- inputs: signalling ------------------------------------------------------------------------------------------
+
+    def set_role(self, role: Role, now: float) -> None:
+        """Take a role. Errors: InvalidState once the peer's parameters are known (RFC 8445 section 6.1.1)."""
+        if self._is_terminated:
+            return
+        session = self._generations.current
+        if session.remote is not None or session.number > 0:
+            raise InvalidState("roles persist once checks have begun")
+        self._context.roles.role = self._told_role = role
+        session.on_role_changed()
+
+    def set_remote_parameters(self, parameters: Parameters, now: float) -> None:
+        """The peer's credentials. Others than before are a restart by the peer: then `local_parameters` change, too."""
+        if self._is_terminated:
+            return
+        known = self._generations.current.remote
+        if known is not None and (known.ufrag, known.pwd) == (parameters.ufrag, parameters.pwd):
+            return
+        if known is not None:
+            self._begin_generation(now)
+        self._context.settle_role(is_remote_lite=parameters.is_lite)
+        self._generations.current.set_remote(parameters, now)
+        self._settle(now)
+
+    def add_remote_candidate(self, candidate: Candidate, now: float) -> None:
+        """A candidate of the peer. A name in it comes out as ResolveName; what is of no use is counted."""
+        if self._is_terminated:
+            return
+        name = self._generations.current.add_remote(candidate, now)
+        if name is not None:
+            self._names.ask(name, now)
+        self._settle(now)
+
+    def end_of_remote_candidates(self, now: float) -> None:
+        """The peer has no more candidates (RFC 8838 section 14)."""
+        if self._is_terminated:
+            return
+        self._generations.current.remotes.has_ended = True
+        self._settle(now)
+
+    def restart(self, now: float) -> None:
+        """Begin a new generation (RFC 8445 section 9): new credentials, candidates gathered again.
+
+        Data go on travelling on the old path until a pair of the new generation is selected.
+        """
+        if self._is_terminated:
+            return
+        self._begin_generation(now)
+        self._settle(now)
+
+    def cancel_restart(self, now: float) -> None:
+        """Go back to the generation before `restart`, as the rollback of an offer asks for.
+
+        Errors   InvalidState where there is none, or the peer has taken it up
+        """
+        if self._is_terminated:
+            return
+        self._generations.cancel()
+        self._settle(now)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def close(self, now: float) -> None:
+        """End at once; ICE has no farewell."""
+        self._terminate(TerminationReason.CLOSED, "close() was called", now)
+
+    def abort(self, now: float) -> None:
+        """End at once."""
+        self._terminate(TerminationReason.ABORTED, "abort() was called", now)
+
+    # -- outputs -----------------------------------------------------------------------------------------------------
+
+    def take_datagrams(self, now: float) -> Sequence[Datagram]:
+        """Hand over what is to be sent, in order."""
+        return self._datagrams.take()
+
+    def take_events(self) -> Sequence[IceEvent]:
+        """Hand over what has happened, in order."""
+        return self._events.take()
+
+    # -- reads -------------------------------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float:
+        """When handle_timer wants to run."""
+        if self._is_terminated:
+            return math.inf
+        return min(self._generations.deadline, self._gatherer.deadline, self._names.deadline)
+
+    @property
+    def is_terminated(self) -> bool:
+        """True after close and abort."""
+        return self._is_terminated
+
+    @property
+    def state(self) -> ConnectionState:
+        """The state of the connection."""
+        return self._state
+
+    @property
+    def gathering_state(self) -> GatheringState:
+        """The state of gathering."""
+        return self._trickle.state
+
+    @property
+    def role(self) -> Role:
+        """Controlling or controlled."""
+        return self._context.roles.role
+
+    @property
+    def local_parameters(self) -> Parameters:
+        """Our credentials in this generation, for the peer."""
+        return self._generations.current.local
+
+    @property
+    def remote_parameters(self) -> Parameters | None:
+        """The peer's, once signalled."""
+        return self._generations.current.remote
+
+    @property
+    def can_send(self) -> bool:
+        """True where `send` has a path."""
+        return self._send_path is not None
+
+    @property
+    def selected_path(self) -> Path | None:
+        """The path of the selected pair; during a restart that of the old one."""
+        return self._generations.selected_path
+
+    @property
+    def stats(self) -> IceStatistics:
+        """Counters."""
+        return self._context.stats
+
+    def explain(self) -> IceExplanation:
+        """Describe candidates, pairs, servers and counters as plain data; changes nothing."""
+        return explain(
+            self._state,
+            self.role,
+            self._gatherer,
+            self._generations.sessions,
+            self._inbound.gate.waiting_count,
+            self._context.stats,
+        )
+
+    # -- consequences ------------------------------------------------------------------------------------------------
+
+    def _settle(self, now: float) -> None:
+        """Draw the consequences of an input: each part once, in the order in which one leads to the next."""
+        for early in self._inbound.take_released():
+            self._events.append(Payload(early.data, early.path, early.ecn))
+        self._follow_role()
+        self._trickle.proceed(now)
+        for datagram in self._gatherer.take_datagrams():
+            self._datagrams.append(datagram)
+        self._generations.proceed(now)
+        if self._generations.retire(now):
+            self._inbound.gate.retain(self._generations.current.knows)
+        self._follow_path(now)
+        is_gathered = self._trickle.state is GatheringState.COMPLETE
+        self._enter(self._generations.state(is_gathered=is_gathered), now)
+
+    def _follow_role(self) -> None:
+        role = self._context.roles.role
+        if role is not self._told_role:
+            self._told_role = role
+            for session in self._generations.sessions:
+                session.on_role_changed()
+            self._events.append(events.RoleChanged(role))
+
+    def _follow_path(self, now: float) -> None:
+        self._send_path = self._generations.carrier_path
+        session = self._generations.current
+        selected = session.selected
+        if selected is None or (session.number, selected.path) == self._told_path:
+            return
+        self._told_path = (session.number, selected.path)
+        self._gatherer.release()
+        assert selected.valid_local is not None
+        self._context.record("selected", now, path=selected.path)
+        self._events.append(events.SelectedPathChanged(selected.path, selected.valid_local, selected.remote.candidate))
+
+    def _begin_generation(self, now: float) -> None:
+        self._generations.begin()
+        self._trickle.restart(now)
+
+    def _enter(self, state: ConnectionState, now: float) -> None:
+        if state is self._state:
+            return
+        assert state in STATE_TRANSITIONS[self._state], f"the state does not go from {self._state} to {state}"
+        self._context.record("state", now, was=self._state, state=state)
+        self._state = state
+        self._events.append(events.ConnectionStateChanged(state))
+
+    def _terminate(self, reason: TerminationReason, detail: str, now: float) -> None:
+        if self._is_terminated:
+            return
+        self._is_terminated = True
+        self._send_path = None
+        self._inbound.gate.clear()
+        self._enter(ConnectionState.CLOSED, now)
+        self._events.append(Terminated(reason, detail))

@@ -1,0 +1,88 @@
+"""Where datagrams leave this host, and where candidates come from.
+
+A candidate source is anything that produces `GatheredCandidate`: the candidate as peers are told of it, and the base
+from which datagrams to them are sent. The local sockets are bases; server-reflexive and peer-reflexive candidates stand
+on them. A relayed candidate would be a base of its own whose datagrams a TURN client frames on their way out, a TCP
+candidate one whose paths say "tcp": neither pairs, checks nor nomination would see a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+
+from sans_rtc.ice.addresses import is_link_local, zone_of
+from sans_rtc.ice.candidate import Candidate
+from sans_rtc.ice.events import CandidateError
+from sans_rtc.machine import Address, Datagram, Path, TransportProtocol
+from sans_rtc.stun.wire import Message
+
+
+@attrs.define(slots=True, eq=False)
+class Base:
+    """A transport address from which datagrams are sent (RFC 8445 section 4): a socket of ours.
+
+    address           as the paths of its datagrams have it, an IPv6 zone included
+    network           name of the interface, empty where unknown
+    local_preference  of its best candidate (RFC 8421)
+    candidate         its host candidate, whether peers are told of it or not
+    """
+
+    address: Address
+    network: str
+    local_preference: int
+    candidate: Candidate
+    protocol: TransportProtocol = "udp"
+
+    def path_to(self, remote: Address) -> Path:
+        """The path of datagrams to this address. A link-local address there lives in the zone of the base here."""
+        zone = zone_of(self.address.host)
+        if zone and is_link_local(remote.host):
+            remote = Address(f"{remote.host}%{zone}", remote.port)
+        return Path(self.address, remote, self.protocol)
+
+
+@attrs.frozen(slots=True, eq=False)
+class GatheredCandidate:
+    """A local candidate and the base it stands on."""
+
+    candidate: Candidate
+    base: Base
+
+
+class CandidateSource(Protocol):
+    """What turns bases into further candidates by asking somebody: a STUN server, later a TURN server."""
+
+    def add_base(self, base: Base, now: float) -> None:
+        """Begin to ask from this base."""
+
+    def remove_base(self, base: Base, now: float) -> None:
+        """The base is gone: forget what was asked from it."""
+
+    def restart(self, now: float) -> None:
+        """Ask again from every base, for a new generation."""
+
+    def receive(self, message: Message, datagram: Datagram, now: float) -> bool:
+        """Take a response; False where it answers nothing that was asked here."""
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due."""
+
+    def take_datagrams(self) -> Sequence[Datagram]:
+        """Hand over what is to be sent."""
+
+    def take_candidates(self) -> Sequence[GatheredCandidate]:
+        """Hand over what was found."""
+
+    def take_errors(self) -> Sequence[CandidateError]:
+        """Hand over what failed."""
+
+    @property
+    def deadline(self) -> float:
+        """When handle_timer wants to run."""
+
+    @property
+    def is_done(self) -> bool:
+        """True where every question has been answered or given up."""

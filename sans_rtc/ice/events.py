@@ -1,0 +1,130 @@
+"""What an ICE agent tells its owner: one closed union, `IceEvent`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+import attrs
+
+from sans_rtc.ice.candidate import Candidate
+from sans_rtc.ice.config import StunServer
+from sans_rtc.ice.role import Role
+from sans_rtc.machine import Address, Path, Terminated
+
+
+class ConnectionState(StrEnum):
+    """RTCIceConnectionState (W3C WebRTC section 4.3.4)."""
+
+    NEW = "new"
+    CHECKING = "checking"
+    CONNECTED = "connected"
+    COMPLETED = "completed"
+    DISCONNECTED = "disconnected"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+class GatheringState(StrEnum):
+    """RTCIceGatheringState (W3C WebRTC section 4.3.2)."""
+
+    NEW = "new"
+    GATHERING = "gathering"
+    COMPLETE = "complete"
+
+
+class TerminationReason(StrEnum):
+    """Why an agent ended; nothing that a peer does ends it."""
+
+    CLOSED = "closed"  # close() here
+    ABORTED = "aborted"  # abort() here
+
+
+@attrs.define(slots=True)
+class LocalCandidate:
+    """A candidate of ours to be told to the peer, now; its extension `ufrag` names the generation."""
+
+    candidate: Candidate
+
+
+@attrs.define(slots=True)
+class GatheringStateChanged:
+    """Gathering has begun, or is complete: then no more candidates will come (RFC 8838 end-of-candidates)."""
+
+    state: GatheringState
+
+
+@attrs.define(slots=True)
+class ConnectionStateChanged:
+    """The state of the agent has changed."""
+
+    state: ConnectionState
+
+
+@attrs.define(slots=True)
+class SelectedPathChanged:
+    """Data now travel on this path.
+
+    path    the socket's address and the peer's, as datagrams have them
+    local   our candidate, as the peer knows it
+    remote  the peer's candidate, as it was signalled or learned
+    """
+
+    path: Path
+    local: Candidate
+    remote: Candidate
+
+
+@attrs.define(slots=True)
+class Payload:
+    """A datagram that is not STUN, from a path which the peer has proven to be its own.
+
+    ecn  the ECN field of the datagram
+    """
+
+    data: bytes
+    path: Path
+    ecn: int
+
+
+@attrs.define(slots=True)
+class ResolveName:
+    """Look up this DNS or `.local` name and answer with `name_resolved`, without hosts too."""
+
+    name: str
+
+
+@attrs.define(slots=True)
+class CandidateError:
+    """A STUN server gave no candidate (W3C RTCPeerConnectionIceErrorEvent).
+
+    server   as configured
+    address  the local address asked from; None where the server's name was not resolved
+    code     the STUN error code; 701 where no answer came at all
+    reason   for a person
+    """
+
+    server: StunServer
+    address: Address | None
+    code: int
+    reason: str
+
+
+@attrs.define(slots=True)
+class RoleChanged:
+    """A role conflict has been settled, or the peer is lite (RFC 8445 sections 6.1.1, 7.3.1.1)."""
+
+    role: Role
+
+
+IceEvent: TypeAlias = (
+    LocalCandidate
+    | GatheringStateChanged
+    | ConnectionStateChanged
+    | SelectedPathChanged
+    | Payload
+    | ResolveName
+    | CandidateError
+    | RoleChanged
+    | Terminated
+)

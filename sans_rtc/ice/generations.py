@@ -1,0 +1,194 @@
+"""The generation that searches, and the one before it, which may still carry data (RFC 8445 sections 9, 12.1).
+
+Which of their pairs carries data is decided here, and with it whose consent is watched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sans_rtc.errors import InvalidState
+from sans_rtc.ice.config import DEFAULT_CHECK_PACE_S
+from sans_rtc.ice.consent import Consent, Freshness
+from sans_rtc.ice.context import AgentContext
+from sans_rtc.ice.events import ConnectionState
+from sans_rtc.ice.pair import CandidatePair
+from sans_rtc.ice.parameters import draw_parameters
+from sans_rtc.ice.priority import Foundations
+from sans_rtc.ice.session import Session
+from sans_rtc.machine import Path
+
+
+class Generations:
+    """One or two sessions, and the pair that carries data.
+
+    current   the newest
+    previous  the one before, until the current one has replaced it
+    carrier   the pair that data travel on, and whose consent is watched; None: data cannot be sent
+    """
+
+    def __init__(self, context: AgentContext, foundations: Foundations) -> None:
+        self._context = context
+        self._foundations = foundations
+        self._consent = Consent(context.config, context.entropy)
+        self._number = -1
+        self._has_begun = False
+        self.current = self._new_session()
+        self.previous: Session | None = None
+        self.carrier: CandidatePair | None = None
+        self._owner = self.current
+
+    # -- restarts ----------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin a new generation beside the one that carries data.
+
+        Of the old ones the one with a selected pair stays; one that has failed is of no use to anybody.
+        """
+        old = self.current
+        if self.previous is None or self.previous.selected is None or old.selected is not None:
+            self.previous = None if old.is_failed else old
+        old.is_retired = True
+        self.current = self._new_session()
+        self._context.roles.switch_count = 0
+        self._context.stats.restarts += 1
+
+    def cancel(self) -> None:
+        """Go back to the previous generation, where the peer has not taken up the new one."""
+        if self.previous is None or self.current.remote is not None:
+            raise InvalidState("no restart that could be cancelled")
+        self.current, self.previous = self.previous, None
+        self.current.is_retired = False
+
+    def retire(self, now: float) -> bool:
+        """Drop the previous generation once the current one has replaced it for long enough. True where it was."""
+        if self.previous is None or (now < self._retire_at and not self.previous.is_failed):
+            return False
+        self.previous = None
+        return True
+
+    def _new_session(self) -> Session:
+        config = self._context.config
+        self._number += 1
+        pace_s = None if config.check_pace_s == DEFAULT_CHECK_PACE_S or config.is_lite else config.check_pace_s
+        local = draw_parameters(self._context.entropy, is_lite=config.is_lite, check_pace_s=pace_s)
+        return Session(self._context, self._number, local, self._foundations)
+
+    # -- consequences ------------------------------------------------------------------------------------------------
+
+    def handle_timer(self, now: float) -> None:
+        """Let every session do what is due."""
+        for session in self.sessions:
+            session.handle_timer(now)
+
+    def proceed(self, now: float) -> None:
+        """Draw the consequences of whatever has happened."""
+        for session in self.sessions:
+            session.proceed(now)
+        self._has_begun |= self.current.remote is not None and len(self.current.remotes) > 0
+        self._follow_carrier(now)
+        # Each turn fails one valid pair, of which there are at most as many as there are pairs.
+        while self._consent.update(now) is Freshness.EXPIRED:
+            assert self.carrier is not None
+            self._context.record("consent_expired", now, path=self.carrier.path)
+            self._owner.expire(self.carrier, now)
+            self._owner.proceed(now)
+            self._follow_carrier(now)
+        if self.carrier is None:
+            return
+        if self._consent.is_silent:
+            self._look_elsewhere(now)
+        else:
+            self._owner.close_reopened()
+        if self._consent.is_check_due(now):
+            self._owner.check_consent(self.carrier, now)
+            self._consent.note_sent(now)
+
+    def _follow_carrier(self, now: float) -> None:
+        self.carrier, self._owner = self._choose(now)
+        # Two lite agents have no means to learn whether the other is there.
+        is_watched = not (
+            self._context.config.is_lite and self._owner.remote is not None and self._owner.remote.is_lite
+        )
+        self._consent.watch(self.carrier if is_watched else None, now)
+
+    def _choose(self, now: float) -> tuple[CandidatePair | None, Session]:
+        """RFC 8445 section 12.1: the selected pair; during a restart the previous one; before that any valid pair."""
+        current, previous = self.current, self.previous
+        if current.selected is not None:
+            return current.selected, current
+        pair = current.carrier(self.carrier, now)
+        if previous is None:
+            return pair, current
+        old = previous.selected
+        is_silent = self._consent.is_silent and self._consent.pair is old
+        if old is not None and (pair is None or not is_silent):
+            return old, previous
+        return (pair, current) if pair is not None else (previous.carrier(self.carrier, now), previous)
+
+    def _look_elsewhere(self, now: float) -> None:
+        """The selected pair is silent: all others are tried."""
+        if self.carrier is self._owner.selected:
+            self._owner.reopen()
+            self._owner.proceed(now)
+            if self._owner.selected is not self.carrier:
+                self._follow_carrier(now)
+
+    # -- reads -------------------------------------------------------------------------------------------------------
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The current one, then the previous."""
+        return (self.current,) if self.previous is None else (self.current, self.previous)
+
+    @property
+    def keys(self) -> Mapping[str, bytes]:
+        """The keys of our passwords by our user name fragments."""
+        return {session.local.ufrag: session.key for session in self.sessions}
+
+    def of_local_ufrag(self, ufrag: str) -> Session:
+        """The session whose fragment of ours this is; one of `keys`."""
+        return next(session for session in self.sessions if session.local.ufrag == ufrag)
+
+    def of_transaction(self, transaction_id: bytes) -> Session | None:
+        """The session that has sent this check."""
+        return next((session for session in self.sessions if session.has_sent(transaction_id)), None)
+
+    @property
+    def selected_path(self) -> Path | None:
+        """The path of the selected pair; during a restart that of the old one."""
+        for session in self.sessions:
+            if session.selected is not None:
+                return session.selected.path
+        return None
+
+    def state(self, *, is_gathered: bool) -> ConnectionState:
+        """The state of the whole (W3C WebRTC section 4.3.4, of one transport section 5.6.4)."""
+        current = self.current
+        if current.selected is not None:
+            if self._consent.is_silent:
+                return ConnectionState.DISCONNECTED
+            is_complete = is_gathered and current.remotes.has_ended
+            return ConnectionState.COMPLETED if is_complete else ConnectionState.CONNECTED
+        # A restart of what works leaves it connected; of what had fallen silent it begins anew.
+        is_carried = self.carrier is not None and self._owner is self.previous and self.carrier is self._owner.selected
+        if is_carried and not self._consent.is_silent:
+            return ConnectionState.CONNECTED
+        if current.is_failed:
+            return ConnectionState.FAILED
+        return ConnectionState.CHECKING if self._has_begun else ConnectionState.NEW
+
+    @property
+    def deadline(self) -> float:
+        """When handle_timer and proceed want to run."""
+        deadline = min(self._consent.deadline, *(session.deadline for session in self.sessions))
+        return deadline if self.previous is None else min(deadline, self._retire_at)
+
+    @property
+    def _retire_at(self) -> float:
+        return self.current.selected_at + self._context.config.previous_generation_s
+
+    @property
+    def carrier_path(self) -> Path | None:
+        """Where data are sent; None where they cannot be."""
+        return None if self.carrier is None else self.carrier.path

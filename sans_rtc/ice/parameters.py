@@ -1,0 +1,49 @@
+"""What the two ends tell each other before anything else: user name fragment, password, lite or full, pacing."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from sans_rtc.entropy import Entropy, draw_text
+from sans_rtc.errors import InvalidArgument
+
+# RFC 8839 section 5.4: at least 24 and 128 bits of randomness at 6 bits a character; up to 256 characters are accepted.
+UFRAG_CHARACTERS = 8
+PWD_CHARACTERS = 24
+UFRAG_CHARACTERS_MIN, PWD_CHARACTERS_MIN, CHARACTERS_MAX = 4, 22, 256
+
+# The grammar says ice-char (letters, digits, + and /). Peers are known to use - = _ # too, which harm nobody: all
+# but the colon that parts the two fragments in USERNAME.
+_TEXT = re.compile(r"[!-9;-~]*")
+
+
+@attrs.frozen(slots=True)
+class Parameters:
+    """One end's part of the credentials of a generation (RFC 8445 section 5.3).
+
+    ufrag         user name fragment, 4 to 256 characters
+    pwd           password, 22 to 256 characters; kept out of the repr
+    is_lite       the end is a lite implementation: it answers checks and sends none
+    check_pace_s  the Ta that the end proposes (a=ice-pacing); None: the default of 50 ms
+    """
+
+    ufrag: str
+    pwd: str = attrs.field(repr=False)
+    is_lite: bool = False
+    check_pace_s: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if not UFRAG_CHARACTERS_MIN <= len(self.ufrag) <= CHARACTERS_MAX or not _TEXT.fullmatch(self.ufrag):
+            raise InvalidArgument("ice-ufrag is 4 to 256 characters of ASCII without spaces and colons")
+        if not PWD_CHARACTERS_MIN <= len(self.pwd) <= CHARACTERS_MAX or not _TEXT.fullmatch(self.pwd):
+            raise InvalidArgument("ice-pwd is 22 to 256 characters of ASCII without spaces and colons")
+        if self.check_pace_s is not None and not 0.0 < self.check_pace_s <= 60.0:
+            raise InvalidArgument(f"check_pace_s is above 0 and at most 60, not {self.check_pace_s}")
+
+
+def draw_parameters(entropy: Entropy, *, is_lite: bool, check_pace_s: float | None) -> Parameters:
+    """Draw the credentials of a new generation: 48 bits of ufrag, 144 of pwd."""
+    ufrag = draw_text(entropy, UFRAG_CHARACTERS)
+    return Parameters(ufrag, draw_text(entropy, PWD_CHARACTERS), is_lite, check_pace_s)
