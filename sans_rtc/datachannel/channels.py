@@ -80,6 +80,7 @@ class DataChannels:
         self._handles_made = 0
         self._by_handle: dict[int, Channel] = {}
         self._by_stream: dict[int, Channel] = {}
+        self._spent_ids: set[int] = set()  # of 65535 at most
         self._early = EarlyMessages(config)
         self._events: Outbox[ChannelEvent] = Outbox()
         self._has_ended = False
@@ -252,6 +253,21 @@ class DataChannels:
                 channel.is_outgoing_reset = True
                 self._finish_where_reset(channel)
 
+    def on_reset_denied(self, stream_ids: Sequence[int]) -> None:
+        """The peer will not reset these streams: their channels end here, and the ids are not used again."""
+        for stream_id in stream_ids:
+            channel = self._by_stream.get(stream_id)
+            if channel is not None:
+                self._spent_ids.add(stream_id)
+                self._finish(channel)
+
+    def on_restarted(self) -> None:
+        """The association is replaced by another: every channel of the old one is gone; `on_connected` follows."""
+        self._transport = None
+        for channel in list(self._by_handle.values()):
+            if channel.state not in (ChannelState.CONNECTING, ChannelState.CLOSED):
+                self._finish(channel)
+
     def on_buffer_low(self, stream_id: int) -> None:
         """What waits on the stream has fallen to its threshold."""
         channel = self._by_stream.get(stream_id)
@@ -338,6 +354,9 @@ class DataChannels:
         if stream_id % 2 == self._parity or stream_id >= self._streams_max:
             self._refuse(stream_id, DiscardReason.WRONG_PARITY, now)
             return
+        if stream_id in self._spent_ids:
+            self._drop(DiscardReason.UNEXPECTED_OPEN, 0, now)
+            return
         if self._open_count() >= self._config.channels_max:
             self._refuse(stream_id, DiscardReason.TOO_MANY_CHANNELS, now)
             return
@@ -364,7 +383,7 @@ class DataChannels:
 
     def _free_stream_id(self) -> int | None:
         for stream_id in range(self._parity, self._streams_max, 2):
-            if stream_id not in self._by_stream:
+            if stream_id not in self._by_stream and stream_id not in self._spent_ids:
                 return stream_id
         return None
 

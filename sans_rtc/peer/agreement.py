@@ -1,7 +1,7 @@
 """What an offer and its answer settle together, and what that means for the layers that run already.
 
 ICE   restarts where the credentials of both ends change (RFC 8839 section 4.4)
-DTLS  is one association for as long as fingerprints, tls-id and roles stay (RFC 8842 section 4)
+DTLS  is one association for as long as fingerprints and tls-id stay (RFC 8842 section 4)
 SCTP  is one association for as long as DTLS and the peer's port stay (RFC 9429 section 5.11)
 """
 
@@ -119,24 +119,30 @@ def _check_local_certificate(agreement: Agreement, transport: LocalTransport) ->
 
 
 def agree(previous: Agreement | None, local: DataTerms, remote: DataTerms, *, is_local_offer: bool) -> Outcome:
-    """Settle what both ends have said; the setups are those of one actpass offer and one definite answer, or alike."""
-    answer = remote if is_local_offer else local
-    is_client = (answer.setup is Setup.ACTIVE) != is_local_offer
-    role = DtlsRole.CLIENT if is_client else DtlsRole.SERVER
+    """Settle what both ends have said; of the two setups, the answer's decides (RFC 8842 section 5)."""
+    is_same_dtls = previous is not None and not is_new_certificate(previous.remote, remote)
+    is_same_sctp = is_same_dtls and previous is not None and previous.transport.sctp_port == remote.sctp_port
+    if previous is not None and is_same_dtls:
+        # deviation: RFC 8842 section 4 makes another association of an answer with the other role. pion 3.1 answers
+        # "active" to every re-offer, whichever end it is, and goes on with the association it has; so do we.
+        role = previous.transport.dtls_role
+    else:
+        is_active = (remote if is_local_offer else local).setup is Setup.ACTIVE
+        role = DtlsRole.CLIENT if is_active != is_local_offer else DtlsRole.SERVER
     transport = _transport(previous, local, remote, role, is_local_offer=is_local_offer)
-    dtls = sctp = TransportAction.START
-    if previous is not None:
-        is_same_dtls = previous.transport.dtls_role is role and not is_new_certificate(previous.remote, remote)
-        dtls = TransportAction.UNCHANGED if is_same_dtls else TransportAction.RESTART
-        is_same_sctp = is_same_dtls and previous.transport.sctp_port == remote.sctp_port
-        sctp = TransportAction.UNCHANGED if is_same_sctp else TransportAction.RESTART
     return Outcome(
         agreement=Agreement(transport=transport, local=local, remote=remote),
         is_ice_restart=is_restart(previous, remote),
-        dtls=dtls,
-        sctp=sctp,
+        dtls=_action(previous, is_same_dtls),
+        sctp=_action(previous, is_same_sctp),
         data=DataOutcome.ACCEPTED,
     )
+
+
+def _action(previous: Agreement | None, is_same: bool) -> TransportAction:
+    if previous is None:
+        return TransportAction.START
+    return TransportAction.UNCHANGED if is_same else TransportAction.RESTART
 
 
 def refuse(previous: Agreement | None, data: DataOutcome | None) -> Outcome:
@@ -161,7 +167,7 @@ def check_remote_answer(stable: Agreement | None, provisional: Agreement | None,
         if provisional is None and not is_local_restart and is_restart(stable, agreement.remote):
             raise InvalidArgument("the answer changes the ICE credentials, and the offer does not restart ICE")
     if outcome.dtls is TransportAction.RESTART and not outcome.is_ice_restart:
-        raise InvalidArgument("the answer changes the fingerprint, tls-id or DTLS role without an ICE restart")
+        raise InvalidArgument("the answer changes the certificate fingerprint or tls-id without an ICE restart")
 
 
 def undo(provisional: Outcome, stable: Agreement | None) -> Outcome:

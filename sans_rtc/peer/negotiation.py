@@ -300,6 +300,24 @@ class Negotiation:
         return newest.terms.mid, newest.terms.mline_index
 
     @property
+    def local_ufrag(self) -> str | None:
+        """The ICE ufrag in the newest local description; None where it has no data section in use."""
+        newest = self._exchange.newest(Side.LOCAL)
+        return None if newest is None or newest.terms is None else newest.terms.ice_ufrag
+
+    @property
+    def is_ice_restart_pending(self) -> bool:
+        """True where the next local description must have other ICE credentials than those agreed."""
+        exchange = self._exchange
+        agreement = exchange.agreement
+        if agreement is None:
+            return False
+        offer = exchange.newest(Side.REMOTE)
+        if exchange.state in (SignalingState.HAVE_REMOTE_OFFER, SignalingState.HAVE_LOCAL_PRANSWER):
+            return offer is not None and offer.terms is not None and is_restart(agreement, offer.terms)
+        return self._ufrag_to_replace == agreement.local.ice_ufrag
+
+    @property
     def can_trickle(self) -> bool | None:
         """Whether the peer takes trickled candidates; None before its first description (W3C canTrickle)."""
         newest = self._exchange.newest(Side.REMOTE)

@@ -69,9 +69,15 @@ def plan_offer(previous: SessionDescription | None, live_index: int | None, mids
         media = slots[live_index].media
         assert media is not None
         slots[live_index] = Slot(media, True, media.mid)
+        return slots
+    fresh = Slot(None, True, _new_mid(mids_used))
+    # A slot is recycled under a new mid. It must have been for data: Firefox refuses an m-line that changes from audio
+    # or video to application, which RFC 3264 section 8.3.3 would allow.
+    free = next((index for index, slot in enumerate(slots) if slot.media and slot.media.kind == "application"), None)
+    if free is None:
+        slots.append(fresh)
     else:
-        # Nothing is in use, so the first slot is free to be recycled under a new mid.
-        slots[:1] = [Slot(None, True, _new_mid(mids_used))]
+        slots[free] = fresh
     return slots
 
 

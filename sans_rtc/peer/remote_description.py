@@ -167,13 +167,12 @@ def _data_refusal(description: SessionDescription, media: MediaDescription) -> s
         return f"{media.kind} over {media.protocol} is not supported"
     if not is_legacy(media) and media.lines.first(SCTP_PORT) == 0:
         return "its SCTP port is 0"
-    if not media.is_bundle_only:
-        return None
-    # RFC 9143 section 7.3.3: a section that may only live in its BUNDLE group goes where the group's tag goes, and the
-    # sections that could be the tag are rejected.
-    groups = [group for group in description.bundle_groups if media.mid in group.mids]
-    if not groups or groups[0].mids[0] != media.mid:
-        return "it is bundle-only, and the section that its transport belongs to is not accepted"
+    # RFC 9143 section 7.3.3: a section without a transport of its own goes where the tag of its BUNDLE group goes, and
+    # the sections that could be the tag are rejected.
+    tags = [group.mids[0] for group in description.bundle_groups if media.mid in group.mids]
+    has_transport = not media.is_bundle_only and description.effective(media, ICE_UFRAG) is not None
+    if not has_transport and tags[:1] != [media.mid] and (tags or media.is_bundle_only):
+        return "it is bundled onto the transport of a section that is not accepted"
     return None
 
 

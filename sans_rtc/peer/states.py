@@ -59,6 +59,6 @@ def combine(ice: IceState, dtls: DtlsState) -> ConnectionState:
         return ConnectionState.DISCONNECTED
     if ice is IceState.NEW:
         return ConnectionState.NEW
-    if ice in (IceState.CONNECTED, IceState.COMPLETED) and dtls is DtlsState.CONNECTED:
+    if ice in (IceState.CONNECTED, IceState.COMPLETED) and dtls in (DtlsState.CONNECTED, DtlsState.CLOSED):
         return ConnectionState.CONNECTED
     return ConnectionState.CONNECTING

@@ -75,7 +75,7 @@ class PeerTransport:
         self.channels = DataChannels(config.channels)
         self.dtls_state = DtlsState.NEW
         self.sctp_state = SctpState.NEW
-        self.early_discards = 0
+        self.discarded_payloads = 0
         self._config = config
         self._entropy = entropy
         self._trace = trace
@@ -102,9 +102,17 @@ class PeerTransport:
         self.rise(now)
 
     def secure(self, parameters: SecureParameters, certificate: dtls.Certificate, now: float) -> None:
-        """The descriptions are complete: DTLS may begin, and takes what has arrived for it already."""
-        assert self.connection is None, "DTLS is made once"
+        """The descriptions are complete: DTLS may begin, and takes what has arrived for it already.
+
+        A second call means that the peer has a new identity: the connection there is ends, and its channels with it.
+        """
+        if self.connection is not None:
+            self._end_secure(is_graceful=True, now=now)
+            self.channels.on_restarted()
         self._parameters = parameters
+        self._is_dtls_started = False
+        self.association = None
+        self.sctp_state = SctpState.NEW
         self.connection = dtls.Connection(
             attrs.evolve(self._config.dtls, mtu_bytes=self._config.mtu_bytes),
             role=parameters.role,
@@ -119,6 +127,22 @@ class PeerTransport:
         for data in early:
             self.connection.receive(data, now)
         self.rise(now)
+
+    def stop(self, now: float) -> None:
+        """The data section is gone from the session: end what it carried; ICE goes on."""
+        self._end_secure(is_graceful=True, now=now)
+        self._close_channels()
+        self.connection = self.association = None
+        self.dtls_state, self.sctp_state = DtlsState.CLOSED, SctpState.CLOSED
+
+    def shut(self, *, is_graceful: bool, now: float) -> None:
+        """End every layer; what is still to be said (ABORT, close_notify) waits in ICE for the next take."""
+        self._end_secure(is_graceful=is_graceful, now=now)
+        self._close_channels()
+        if is_graceful:
+            self.agent.close(now)
+        else:
+            self.agent.abort(now)
 
     # -- outputs -----------------------------------------------------------------------------------------------------
 
@@ -151,6 +175,11 @@ class PeerTransport:
         return events
 
     @property
+    def held_datagrams(self) -> int:
+        """DTLS datagrams that wait for the peer's description."""
+        return len(self._early)
+
+    @property
     def deadline(self) -> float:
         """The earliest deadline of the layers, seconds."""
         connection, association = self.connection, self.association
@@ -159,6 +188,26 @@ class PeerTransport:
             math.inf if connection is None else connection.deadline,
             math.inf if association is None else association.deadline,
         )
+
+    # -- ending ------------------------------------------------------------------------------------------------------
+
+    def _end_secure(self, *, is_graceful: bool, now: float) -> None:
+        association, connection = self.association, self.connection
+        if association is not None:
+            association.abort(now)
+        if connection is not None:
+            if self.agent.can_send:
+                self.sink(now)
+            if is_graceful:
+                connection.close(now)
+            else:
+                connection.abort(now)
+            if self.agent.can_send:
+                self.sink(now)
+
+    def _close_channels(self) -> None:
+        self.channels.on_terminated()
+        self._events += self.channels.take_events()
 
     # -- rising ------------------------------------------------------------------------------------------------------
 
@@ -190,13 +239,13 @@ class PeerTransport:
 
     def _on_payload(self, data: bytes, now: float) -> None:
         if not data or not 20 <= data[0] <= 63:  # RFC 7983 section 7: not DTLS; there are no media yet
-            self.early_discards += 1
+            self.discarded_payloads += 1
         elif self.connection is not None:
             self.connection.receive(data, now)
         elif len(self._early) < self._config.early_datagrams_max:
             self._early.append(data)
         else:
-            self.early_discards += 1
+            self.discarded_payloads += 1
 
     def _start_dtls(self, now: float) -> None:
         assert self.connection is not None
@@ -211,7 +260,7 @@ class PeerTransport:
                 self._associate(now)
             case Terminated():
                 reason = dtls.TerminationReason(event.reason)
-                is_closed = reason in (dtls.TerminationReason.CLOSED, dtls.TerminationReason.CLOSED_BY_PEER)
+                is_closed = reason in (dtls.TerminationReason.CLOSED, dtls.TerminationReason.PEER_CLOSED)
                 self._enter_dtls(DtlsState.CLOSED if is_closed else DtlsState.FAILED)
                 self._events.append(DtlsEnded(reason, event.detail))
             case _:
@@ -237,12 +286,15 @@ class PeerTransport:
                 self.channels.on_incoming_reset(event.stream_ids, now)
             case sctp.OutgoingStreamsReset():
                 self.channels.on_outgoing_reset(event.stream_ids, now)
+            case sctp.OutgoingResetDenied():
+                self.channels.on_reset_denied(event.stream_ids)
             case sctp.BufferLow():
                 self.channels.on_buffer_low(event.stream_id)
+            case sctp.Restarted():
+                self.channels.on_restarted()
             case Terminated():
                 self.sctp_state = SctpState.CLOSED
-                self.channels.on_terminated()
-                self._events += self.channels.take_events()
+                self._close_channels()
                 self._events.append(SctpEnded(sctp.TerminationReason(event.reason), event.detail))
             case _:
                 pass

@@ -336,6 +336,23 @@ def test_end_of_the_association_closes_every_channel_once(connected):
         channels.create("x", ChannelOptions(), 0.0)
 
 
+def test_channel_whose_reset_is_denied_ends_and_its_id_is_not_used_again(connected):
+    channels = connected()
+    handle = opened_by_us(channels)
+    channels.close(handle, 0.0)
+    channels.on_reset_denied([0])
+    assert channels.take_events() == [ChannelClosed(handle)]
+    assert channels.info(opened_by_us(channels)).id == 2
+
+
+def test_restart_of_the_association_ends_the_channels_and_new_ones_can_be_made(connected):
+    channels = connected()
+    handle = opened_by_us(channels)
+    channels.on_restarted()
+    assert channels.take_events() == [ChannelClosed(handle)]
+    assert channels.info(opened_by_us(channels)).id == 0
+
+
 def test_close_before_the_association_is_up_ends_at_once():
     channels = DataChannels(ChannelConfig())
     handle = channels.create("x", ChannelOptions(), 0.0)

@@ -1,0 +1,42 @@
+"""The peer connection: offers and answers over ICE, DTLS, SCTP and data channels, as one machine."""
+
+from sans_rtc.peer.config import PeerConfig
+from sans_rtc.peer.connection import PeerConnection
+from sans_rtc.peer.events import (
+    CandidateError,
+    ConnectionStateChanged,
+    GatheringNeeded,
+    IceConnectionStateChanged,
+    IceGatheringStateChanged,
+    LocalCandidate,
+    NegotiationNeeded,
+    PeerEvent,
+    ResolveName,
+    SignalingStateChanged,
+)
+from sans_rtc.peer.explain import Explanation
+from sans_rtc.peer.negotiation import Description, DescriptionType, SignalingState
+from sans_rtc.peer.states import ConnectionState, DtlsState, SctpState, TerminationReason
+
+__all__ = [
+    "CandidateError",
+    "ConnectionState",
+    "ConnectionStateChanged",
+    "Description",
+    "DescriptionType",
+    "DtlsState",
+    "Explanation",
+    "GatheringNeeded",
+    "IceConnectionStateChanged",
+    "IceGatheringStateChanged",
+    "LocalCandidate",
+    "NegotiationNeeded",
+    "PeerConfig",
+    "PeerConnection",
+    "PeerEvent",
+    "ResolveName",
+    "SctpState",
+    "SignalingState",
+    "SignalingStateChanged",
+    "TerminationReason",
+]

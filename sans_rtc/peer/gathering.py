@@ -1,0 +1,53 @@
+"""Local candidates on their way into descriptions and events (RFC 9429 section 3.5.1, RFC 8838).
+
+ICE may gather before the description that names its generation has been set; until then candidates wait, since a peer
+could make nothing of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sans_rtc.ice import Candidate, serialize_candidate
+from sans_rtc.peer.events import LocalCandidate
+from sans_rtc.peer.negotiation import Negotiation
+
+
+class LocalCandidates:
+    """The candidates of the newest local generation."""
+
+    def __init__(self, negotiation: Negotiation) -> None:
+        self._negotiation = negotiation
+        self._waiting: list[str] = []
+        self._is_end_waiting = False
+
+    def begin(self) -> None:
+        """A new generation has begun; what was gathered for the old one is of no use."""
+        self._waiting.clear()
+        self._is_end_waiting = False
+
+    def add(self, candidate: Candidate) -> None:
+        """ICE has gathered a candidate."""
+        self._waiting.append(serialize_candidate(candidate))
+
+    def end(self) -> None:
+        """ICE has gathered all there is."""
+        self._is_end_waiting = True
+
+    def announce(self, ufrag: str) -> Sequence[LocalCandidate]:
+        """Put what waits into the local description and return it as events; nothing where there is no section yet."""
+        section = self._negotiation.data_section
+        if section is None or not self._is_described(ufrag):
+            return ()
+        mid, mline_index = section
+        events = [LocalCandidate(line, mid or "", mline_index) for line in self._waiting]
+        for line in self._waiting:
+            self._negotiation.add_local_candidate(line, ufrag)
+        if self._is_end_waiting:
+            self._negotiation.end_of_local_candidates(ufrag)
+            events.append(LocalCandidate("", mid or "", mline_index))
+        self.begin()
+        return events
+
+    def _is_described(self, ufrag: str) -> bool:
+        return self._negotiation.local_ufrag == ufrag
