@@ -418,6 +418,24 @@ def test_cache_flush_ends_older_addresses_of_the_family_after_a_second(resolved,
     assert known(resolved, name, 1013.0) == [("2001:db8::1", "192.0.2.21")]
 
 
+def test_cache_flush_spares_the_addresses_that_came_with_it_or_just_before(make_querier, name, answer):
+    querier = make_querier()
+    querier.resolve(name, 1000.0)
+    querier.receive(answer(name, "192.0.2.20", "192.0.2.21"), 1000.0)
+    querier.receive(answer(name, "192.0.2.22"), 1000.5)
+    querier.take_events()
+    assert known(querier, name, 1010.0) == [("192.0.2.20", "192.0.2.21", "192.0.2.22")]
+
+
+def test_expired_addresses_leave_their_place_to_others(make_querier, name, answer):
+    querier = make_querier(host_count_max=1)
+    for now, host in ((1000.0, "192.0.2.20"), (1200.0, "192.0.2.21")):
+        querier.resolve(name, now)
+        querier.receive(answer(name, host), now)
+        assert querier.take_events() == [NameResolved(name, (host,))]
+    assert querier.stats.discards == {}
+
+
 def test_address_without_cache_flush_is_added(resolved, name, answer):
     resolved.receive(answer(name, "192.0.2.21", flushes_cache=False), 1010.0)
     assert known(resolved, name, 1012.0) == [("192.0.2.20", "192.0.2.21")]

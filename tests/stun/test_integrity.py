@@ -98,10 +98,12 @@ def test_sha256_below_16_bytes_is_never_valid(bare, size):
     assert not is_integrity_valid(data, KEY, sha256_bytes_min=0)
 
 
+@pytest.mark.parametrize("counted", ["padding counted", "padding not counted"])
 @pytest.mark.parametrize("size", [17, 18, 30, 31])
-def test_sha256_that_is_no_multiple_of_four_is_never_valid(bare, size):
+def test_sha256_that_is_no_multiple_of_four_is_never_valid(bare, size, counted):
     padded = size + -size % 4
-    digest = hmac.new(KEY, with_length(bare, padded + 4), hashlib.sha256).digest()
+    length = padded if counted == "padding counted" else size
+    digest = hmac.new(KEY, with_length(bare, length + 4), hashlib.sha256).digest()
     data = with_length(
         bare + struct.pack("!HH", A.MESSAGE_INTEGRITY_SHA256, size) + digest[:size] + bytes(padded - size)
     )
