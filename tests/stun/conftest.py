@@ -26,7 +26,7 @@ TRANSACTION_ID = bytes(range(12))
 
 def read_vectors():
     vectors = []
-    for path in sorted(VECTORS.glob("*.json")):
+    for path in sorted(VECTORS.glob("rfc*.json")):
         for vector in json.loads(path.read_text())["vectors"]:
             vector["id"] = f"{path.stem} {vector['section']}"
             vector["data"] = bytes.fromhex("".join(vector["message"]).replace(" ", ""))
@@ -46,6 +46,9 @@ def pytest_generate_tests(metafunc):
     if "vector" in metafunc.fixturenames:
         vectors = read_vectors()
         metafunc.parametrize("vector", vectors, ids=[vector["id"] for vector in vectors])
+    if "capture" in metafunc.fixturenames:
+        captures = json.loads((VECTORS / "captures.json").read_text())["captures"]
+        metafunc.parametrize("capture", captures, ids=[f"{c['peer']} {c['class']}" for c in captures])
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The messages of RFC 5769 and of RFC 8489 appendix B.1, read, checked and made again."""
+"""The messages of RFC 5769 and of RFC 8489 appendix B.1, read, checked and made again; and checks of browsers."""
 
 from sans_rtc.machine import Address
 from sans_rtc.stun import (
@@ -67,3 +67,19 @@ def test_userhash_of_appendix_b1(vector):
     if value is not None:
         credentials = vector["credentials"]
         assert value == userhash(credentials["username"], credentials["realm"])
+
+
+def test_check_of_a_browser_is_understood_whole(capture):
+    data = bytes.fromhex(capture["data"])
+    message = parse_message(data)
+    assert message.message_class is MessageClass[capture["class"]]
+    assert [attribute.type.name for attribute in message.attributes] == capture["attributes"]
+    assert message.unknown_required == ()
+    assert has_integrity(data) and is_fingerprint_valid(data)
+
+
+def test_check_of_a_browser_is_made_again_but_for_its_integrity(capture):
+    data = bytes.fromhex(capture["data"])
+    made = serialize_message(parse_message(data), key=b"not the key", fingerprint=True)
+    # The integrity value and FINGERPRINT are the last 20 and 8 bytes.
+    assert (len(made), made[:-28]) == (len(data), data[:-28])
