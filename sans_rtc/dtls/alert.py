@@ -60,6 +60,20 @@ class Alert(NamedTuple):
         """The description in the RFC's words, or its number."""
         return _NAMES.get(self.description, f"alert {self.description}")
 
+    @property
+    def ends_connection(self) -> bool:
+        """True for a fatal alert, and for close_notify, which is a warning."""
+        return self.level == AlertLevel.FATAL or self.description == AlertDescription.CLOSE_NOTIFY
+
+    @property
+    def reason(self) -> TerminationReason:
+        """What the application is told where this alert ends the connection."""
+        is_close = self.description == AlertDescription.CLOSE_NOTIFY
+        return TerminationReason.PEER_CLOSED if is_close else TerminationReason.PEER_ALERT
+
+
+CLOSE_NOTIFY = Alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
+
 
 class Refusal(Exception):
     """A handshake that cannot go on. Raised by the handshake, caught by the connection, never seen outside.

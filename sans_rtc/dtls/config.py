@@ -89,7 +89,7 @@ class DtlsConfig:
                               ICE has just measured one, and browsers take 50 ms
     flight_timeout_s_max      bound of its doubling.
                               deviation: the RFC says 60 s or more; a user waits for this handshake
-    handshake_timeout_s       from start() to the end of a handshake that does not complete
+    handshake_timeout_s       for a handshake that does not complete: from start(), or a server's first ClientHello
     alert_grace_s             how long a plaintext alert may be refuted by the handshake going on
 
     Bounds, and what happens beyond:

@@ -21,14 +21,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from enum import Enum, StrEnum
+from enum import Enum
 
 from sans_rtc.dtls import ciphers
-from sans_rtc.dtls.alert import Alert, AlertDescription, AlertLevel, Refusal, parse_alert, serialize_alert
+from sans_rtc.dtls.alert import CLOSE_NOTIFY, Alert, AlertDescription, AlertLevel, Refusal, parse_alert, serialize_alert
 from sans_rtc.dtls.certificate import Certificate
 from sans_rtc.dtls.client12 import Client12
 from sans_rtc.dtls.config import DtlsConfig, Role
-from sans_rtc.dtls.events import ApplicationData, Connected, DtlsEvent, TerminationReason
+from sans_rtc.dtls.early import EarlyBuffer
+from sans_rtc.dtls.events import ApplicationData, DtlsEvent, TerminationReason
 from sans_rtc.dtls.fingerprint import Fingerprint
 from sans_rtc.dtls.handshake import HandshakeType
 from sans_rtc.dtls.handshake_layer import HandshakeLayer
@@ -36,6 +37,7 @@ from sans_rtc.dtls.progress import Exporter, Outcome
 from sans_rtc.dtls.record import PLAINTEXT_BYTES_MAX, RecordLayer
 from sans_rtc.dtls.server12 import Server12
 from sans_rtc.dtls.session12 import Session12
+from sans_rtc.dtls.states import GRACEFUL, TRANSITIONS, ConnectionState
 from sans_rtc.dtls.stats import DiscardReason, DtlsStats
 from sans_rtc.dtls.wire import ContentType
 from sans_rtc.entropy import Entropy
@@ -51,27 +53,6 @@ _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
 _ALERT = int(ContentType.ALERT)
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
-
-
-class ConnectionState(StrEnum):
-    """The states of W3C's RTCDtlsTransportState."""
-
-    NEW = "new"
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    CLOSED = "closed"
-    FAILED = "failed"
-
-
-TRANSITIONS: dict[ConnectionState, frozenset[ConnectionState]] = {
-    ConnectionState.NEW: frozenset({ConnectionState.CONNECTING, ConnectionState.CLOSED}),
-    ConnectionState.CONNECTING: frozenset({ConnectionState.CONNECTED, ConnectionState.CLOSED, ConnectionState.FAILED}),
-    ConnectionState.CONNECTED: frozenset({ConnectionState.CLOSED, ConnectionState.FAILED}),
-    ConnectionState.CLOSED: frozenset(),
-    ConnectionState.FAILED: frozenset(),
-}
-_GRACEFUL = frozenset({TerminationReason.CLOSED, TerminationReason.ABORTED, TerminationReason.PEER_CLOSED})
-_CLOSE_NOTIFY = Alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
 
 
 class _Timer(Enum):
@@ -111,19 +92,12 @@ class Connection:
         self._events: Outbox[DtlsEvent] = Outbox()
         self._outbox: Outbox[bytes] = Outbox()
         self._timers: Timers[_Timer] = Timers()
-        self._records = RecordLayer(
-            replay_window_size=config.replay_window_size,
-            early_record_count_max=config.early_record_count_max,
-            early_bytes_max=config.early_bytes_max,
-            stats=self.stats,
-        )
+        self._records = RecordLayer(config, self.stats)
         session = Session12(config, role, certificate, peer_fingerprints, entropy)
         handshake = Client12(session) if role is Role.CLIENT else Server12(session)
         self._handshake = HandshakeLayer(config, handshake, self._records, self.stats)
-        self._suspicion = ""
-        self._suspicion_reason = TerminationReason.PEER_ALERT
-        self._early_data: list[bytes] = []
-        self._early_data_bytes = 0
+        self._suspicion = CLOSE_NOTIFY
+        self._early_data: EarlyBuffer[bytes] = EarlyBuffer(config.early_record_count_max, config.early_bytes_max)
         self._exporter: Exporter | None = None
         self._data_bytes_max = 0
         self._record_count_max = 0
@@ -132,9 +106,9 @@ class Connection:
     # inputs
 
     def start(self, now: float) -> None:
-        """Begin the handshake: a client sends its ClientHello, a server is ready for one.
+        """Begin the handshake: a client sends its ClientHello, a server is ready for one, whenever it comes.
 
-        Effects  queues the first flight (client); arms the handshake timer
+        Effects  a client queues its first flight and arms the handshake timer; a server arms it at the ClientHello
         Errors   InvalidState when called twice
         """
         if self.is_terminated:
@@ -142,8 +116,9 @@ class Connection:
         if self._state is not ConnectionState.NEW:
             raise InvalidState("the connection has been started before")
         self._enter(ConnectionState.CONNECTING, now)
-        self._timers.arm(_Timer.HANDSHAKE, now + self._config.handshake_timeout_s)
         self._handshake.start(now)
+        if self._role is Role.CLIENT:
+            self._timers.arm(_Timer.HANDSHAKE, now + self._config.handshake_timeout_s)
 
     def receive(self, datagram: bytes, now: float) -> None:
         """Take one datagram; it may hold several records.
@@ -157,7 +132,7 @@ class Connection:
         if self._is_connected or self._state is ConnectionState.CONNECTING:
             records = self._records.open(datagram)
             for content_type, epoch, number, data in records:
-                if content_type == _APPLICATION_DATA and self._is_connected:
+                if content_type == _APPLICATION_DATA and self._is_connected:  # as below, without two calls
                     self.stats.records_opened += 1
                     self._events.append(ApplicationData(data))
                 else:
@@ -171,10 +146,12 @@ class Connection:
         """Queue one application data record, a datagram of its own.
 
         data    1 byte to what fits: mtu_bytes - record_overhead_bytes, 16384 at most
-        Errors  InvalidState unless connected; LimitExceeded for too many bytes, or too many records not taken yet
+        Errors  InvalidState before Connected; LimitExceeded for too many bytes, or too many records not taken yet
         """
         if not self._is_connected:
-            raise InvalidState(f"data can be sent while connected, not {self._state}")
+            if self.is_terminated:
+                return
+            raise InvalidState(f"data can be sent once connected, not {self._state}")
         if not 0 < len(data) <= self._data_bytes_max:
             if not data:
                 raise InvalidArgument("a record without data is not sent")
@@ -185,34 +162,27 @@ class Connection:
         self._outbox.append(records.seal(_APPLICATION_DATA, data))
         self.stats.records_sealed += 1
         if records.next_write_number >= self._record_count_max:
-            self._queue_alert(_CLOSE_NOTIFY, now)
-            self._terminate(TerminationReason.LIMIT_REACHED, "our key has protected all the records it may", now)
+            detail = "our key has protected all the records it may"
+            self._end(CLOSE_NOTIFY, TerminationReason.LIMIT_REACHED, detail, now)
 
     def close(self, now: float) -> None:
         """End gracefully: tell the peer and terminate, without waiting for its answer (RFC 5246 section 7.2.1)."""
-        if self.is_terminated:
-            return
-        if self._has_spoken:
-            self._queue_alert(_CLOSE_NOTIFY, now)
-        self._terminate(TerminationReason.CLOSED, "closed by the application", now)
+        self._end(CLOSE_NOTIFY, TerminationReason.CLOSED, "closed by the application", now)
 
     def abort(self, now: float) -> None:
         """End at once, with a fatal alert."""
-        if self.is_terminated:
-            return
-        if self._has_spoken:
-            self._queue_alert(Alert(AlertLevel.FATAL, AlertDescription.USER_CANCELED), now)
-        self._terminate(TerminationReason.ABORTED, "aborted by the application", now)
+        alert = Alert(AlertLevel.FATAL, AlertDescription.USER_CANCELED)
+        self._end(alert, TerminationReason.ABORTED, "aborted by the application", now)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due: retransmit a flight, believe a plaintext alert, or give up on the handshake."""
-        for timer in self._timers.take_due(now):
-            if timer is _Timer.ALERT_GRACE:
-                self._terminate(self._suspicion_reason, self._suspicion, now)
-            else:
-                self._on_handshake_timeout(now)
-            return  # either has ended the connection
-        if self._handshake.deadline <= now:
+        due = self._timers.take_due(now)
+        if _Timer.ALERT_GRACE in due:
+            detail = f"the peer sent {self._suspicion.name}, unprotected, and nothing after it"
+            self._terminate(self._suspicion.reason, detail, now)
+        elif due:
+            self._on_handshake_timeout(now)
+        elif self._handshake.deadline <= now:
             self._handshake.handle_timer(now)
             self._note("flight_retransmitted", now)
 
@@ -257,11 +227,6 @@ class Connection:
         return self._state
 
     @property
-    def role(self) -> Role:
-        """Who speaks first."""
-        return self._role
-
-    @property
     def record_overhead_bytes(self) -> int:
         """What a record adds to its data: 37 with AES-GCM, 29 with ChaCha20; before connected, the most it may be."""
         return self._records.overhead_bytes if self._is_connected else ciphers.OVERHEAD_BYTES_MAX
@@ -294,10 +259,13 @@ class Connection:
             else:
                 layer.receive_change_cipher_spec(data)
         except Refusal as refusal:
-            self._fail(refusal, now)
+            self._queue_alert(Alert(AlertLevel.FATAL, refusal.alert), now)
+            self._terminate(refusal.reason, refusal.detail, now)
             return
         if layer.message_count > message_count:
             self._timers.cancel(_Timer.ALERT_GRACE)
+            if not self._timers.is_armed(_Timer.HANDSHAKE):
+                self._timers.arm(_Timer.HANDSHAKE, now + self._config.handshake_timeout_s)
         if layer.outcome is not None:
             self._on_complete(layer.outcome, now)
         elif self._records.read_epoch > read_epoch:
@@ -312,40 +280,27 @@ class Connection:
         self._records.end_handshake()
         self._exporter = outcome.exporter
         self._data_bytes_max = min(self._config.mtu_bytes - self._records.overhead_bytes, PLAINTEXT_BYTES_MAX)
-        suite = ciphers.CipherSuite(outcome.cipher_suite)
+        suite = ciphers.CipherSuite(outcome.connected.cipher_suite)
         self._record_count_max = min(
             self._config.record_count_max, ciphers.record_count_max(suite, self._data_bytes_max)
         )
-        self._events.append(
-            Connected(
-                outcome.version,
-                outcome.cipher_suite,
-                outcome.group,
-                outcome.srtp_profile,
-                outcome.peer_certificate_der,
-            )
-        )
-        early, self._early_data, self._early_data_bytes = self._early_data, [], 0
-        self.stats.records_opened += len(early)
-        for data in early:
-            self._events.append(ApplicationData(data))
+        self._events.append(outcome.connected)
+        for data in self._early_data.take():
+            self._on_application_data(self._records.read_epoch, data, now)
 
     def _on_application_data(self, epoch: int, data: bytes, now: float) -> None:
-        """Data before Connected: RFC 6347 section 4.2.4 has it discarded or kept until the peer's Finished."""
+        if self._is_connected:
+            self.stats.records_opened += 1
+            self._events.append(ApplicationData(data))
+            return
         if epoch == 0:
             self.stats.discard(DiscardReason.UNPROTECTED_DATA)
             return
-        is_full = (
-            len(self._early_data) >= self._config.early_record_count_max
-            or self._early_data_bytes + len(data) > self._config.early_bytes_max
-        )
-        if is_full:
+        # RFC 6347 section 4.2.4: data before the peer's Finished is discarded, or kept until then.
+        if not self._early_data.add(data, len(data)):
             self.stats.discard(DiscardReason.EARLY_DATA_OVERFLOW)
             return
-        self._early_data.append(data)
-        self._early_data_bytes += len(data)
-        # RFC 6347 section 4.2.4: data ahead of the Finished may be taken as evidence of its loss, and our final flight
-        # sent again to have it repeated.
+        # The same section: it may be taken as evidence that the Finished is lost, and our flight sent again at once.
         self._handshake.prompt(now)
 
     def _on_late_handshake(self, content_type: int, data: bytes, now: float) -> None:
@@ -373,58 +328,54 @@ class Connection:
             self.stats.discard(DiscardReason.MALFORMED_ALERT)
             return
         self._note("alert_received", now, alert=alert.name, level=int(alert.level), epoch=epoch)
-        is_close = alert.description == AlertDescription.CLOSE_NOTIFY
-        if not is_close and alert.level is AlertLevel.WARNING:
+        if not alert.ends_connection:
             self.stats.discard(DiscardReason.WARNING_ALERT)
-            return
-        reason = TerminationReason.PEER_CLOSED if is_close else TerminationReason.PEER_ALERT
-        detail = f"the peer sent {alert.name}"
-        if epoch == 0:
-            self._suspect(reason, f"{detail}, unprotected, and nothing after it", now)
-            return
-        if is_close:
-            # RFC 5246 section 7.2.1: "The other party MUST respond with a close_notify alert of its own".
-            self._queue_alert(_CLOSE_NOTIFY, now)
-        self._terminate(reason, detail, now)
+        elif epoch == 0:
+            self._suspect(alert, now)
+        else:
+            if alert.description == AlertDescription.CLOSE_NOTIFY:
+                # RFC 5246 section 7.2.1: "The other party MUST respond with a close_notify alert of its own".
+                self._queue_alert(CLOSE_NOTIFY, now)
+            self._terminate(alert.reason, f"the peer sent {alert.name}", now)
 
-    def _suspect(self, reason: TerminationReason, detail: str, now: float) -> None:
+    def _suspect(self, alert: Alert, now: float) -> None:
         self.stats.discard(DiscardReason.UNAUTHENTICATED_ALERT)
-        if not self._timers.is_armed(_Timer.ALERT_GRACE):
-            self._suspicion, self._suspicion_reason = detail, reason
+        # An alert answers something that was said: a server that waits for a ClientHello has nothing to be told.
+        if self._handshake.has_spoken and not self._timers.is_armed(_Timer.ALERT_GRACE):
+            self._suspicion = alert
             self._timers.arm(_Timer.ALERT_GRACE, now + self._config.alert_grace_s)
 
     # the end
 
     def _check_forgeries(self, now: float) -> None:
         if self._records.forgery_count >= self._config.forgery_count_max:
-            self._queue_alert(Alert(AlertLevel.FATAL, AlertDescription.BAD_RECORD_MAC), now)
-            self._terminate(TerminationReason.LIMIT_REACHED, "too many records failed authentication", now)
+            alert = Alert(AlertLevel.FATAL, AlertDescription.BAD_RECORD_MAC)
+            self._end(alert, TerminationReason.LIMIT_REACHED, "too many records failed authentication", now)
 
     def _on_handshake_timeout(self, now: float) -> None:
-        if self._has_spoken:
-            self._queue_alert(Alert(AlertLevel.FATAL, AlertDescription.HANDSHAKE_FAILURE), now)
         detail = f"the handshake did not complete in {self._config.handshake_timeout_s:g} s"
         if not self._handshake.message_count:
             detail += ": the peer sent nothing that could be used"
-        self._terminate(TerminationReason.HANDSHAKE_TIMEOUT, detail, now)
+        alert = Alert(AlertLevel.FATAL, AlertDescription.HANDSHAKE_FAILURE)
+        self._end(alert, TerminationReason.HANDSHAKE_TIMEOUT, detail, now)
 
-    def _fail(self, refusal: Refusal, now: float) -> None:
-        self._queue_alert(Alert(AlertLevel.FATAL, refusal.alert), now)
-        self._terminate(refusal.reason, refusal.detail, now)
+    def _end(self, alert: Alert, reason: TerminationReason, detail: str, now: float) -> None:
+        """Terminate, unless we have, and tell the peer if it has heard of us: a server that has got no ClientHello has
+        nobody to tell."""
+        if self.is_terminated:
+            return
+        if self._handshake.has_spoken:
+            self._queue_alert(alert, now)
+        self._terminate(reason, detail, now)
 
     def _terminate(self, reason: TerminationReason, detail: str, now: float) -> None:
-        self._enter(ConnectionState.CLOSED if reason in _GRACEFUL else ConnectionState.FAILED, now)
+        self._enter(ConnectionState.CLOSED if reason in GRACEFUL else ConnectionState.FAILED, now)
         self._timers.clear()
         self._handshake.stop()
-        self._early_data = []
+        self._early_data.close()
         self._exporter = None
         self._note("terminated", now, reason=str(reason), detail=detail)
         self._events.append(Terminated(reason, detail))
-
-    @property
-    def _has_spoken(self) -> bool:
-        """Whether the peer has heard of us: a server that has got no ClientHello has nobody to tell."""
-        return self.stats.flights_sent > 0
 
     def _queue_flight(self, now: float) -> None:
         for datagram in self._handshake.take_flight():

@@ -26,6 +26,7 @@ class HandshakeLayer:
     """One handshake from its first message to both ends' Finished, and the answer to a Finished that comes again.
 
     message_count  how many messages of the peer's have been processed: the handshake's progress
+    has_spoken     whether we have sent anything
     outcome        what was agreed, once it is complete
     """
 
@@ -35,13 +36,9 @@ class HandshakeLayer:
         self._records = records
         self._stats = stats
         self._flight = Flight(FlightSchedule(config.flight_timeout_s, config.flight_timeout_s_max))
-        self._reassembler = Reassembler(
-            message_bytes_max=config.handshake_message_bytes_max,
-            buffer_bytes_max=config.reassembly_bytes_max,
-            ahead_count_max=config.message_ahead_count_max,
-            stats=stats,
-        )
+        self._reassembler = Reassembler(config, stats)
         self.message_count = 0
+        self.has_spoken = False
         self.outcome: Outcome | None = None
         self._malformed_count = 0
         self._answered_seq = 0  # the current flight answers the peer's messages before this one
@@ -185,6 +182,7 @@ class HandshakeLayer:
                 self._mirror(number)
             self._flight.start(progress.flight, now, is_timed=progress.is_flight_timed)
             self._stats.flights_sent += 1
+            self.has_spoken = True
         if progress.outcome is not None:
             self.outcome = progress.outcome
             self._reassembler.clear()

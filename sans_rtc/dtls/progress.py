@@ -8,6 +8,7 @@ from typing import Protocol
 import attrs
 
 from sans_rtc.dtls.ciphers import Protection
+from sans_rtc.dtls.events import Connected
 from sans_rtc.dtls.flight import FlightItem
 from sans_rtc.dtls.handshake import HandshakeMessage
 
@@ -21,13 +22,13 @@ class Exporter(Protocol):
 
 @attrs.define(slots=True)
 class Outcome:
-    """What a completed handshake has agreed, with a peer whose identity is proven."""
+    """What a completed handshake has agreed, with a peer whose identity is proven.
 
-    version: int
-    cipher_suite: int
-    group: int
-    srtp_profile: int | None
-    peer_certificate_der: bytes
+    connected  what the application is told
+    exporter   made of the handshake's secrets
+    """
+
+    connected: Connected
     exporter: Exporter = attrs.field(repr=False)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from sans_rtc.dtls.config import DtlsConfig
 from sans_rtc.dtls.handshake import Fragment, HandshakeMessage
 from sans_rtc.dtls.stats import DiscardReason, DtlsStats
 
@@ -65,10 +66,8 @@ class _Partial:
 class Reassembler:
     """Holds what has come of the messages from `next_seq` on.
 
-    message_bytes_max  the longest message taken; a longer one is discarded
-    buffer_bytes_max   bytes of all messages held, by their announced lengths. When they do not suffice, the message
-                       farthest ahead gives way to a nearer one, and otherwise the fragment is discarded
-    ahead_count_max    how many messages from the awaited one on are held; what is farther ahead is discarded
+    When the bytes of all messages, by their announced lengths, exceed `reassembly_bytes_max`, the message farthest
+    ahead gives way to a nearer one; otherwise the fragment is discarded.
     """
 
     __slots__ = (
@@ -81,13 +80,11 @@ class Reassembler:
         "next_seq",
     )
 
-    def __init__(
-        self, *, message_bytes_max: int, buffer_bytes_max: int, ahead_count_max: int, stats: DtlsStats
-    ) -> None:
+    def __init__(self, config: DtlsConfig, stats: DtlsStats) -> None:
         self.next_seq = 0
-        self._message_bytes_max = message_bytes_max
-        self._buffer_bytes_max = buffer_bytes_max
-        self._ahead_count_max = ahead_count_max
+        self._message_bytes_max = config.handshake_message_bytes_max
+        self._buffer_bytes_max = config.reassembly_bytes_max
+        self._ahead_count_max = config.message_ahead_count_max
         self._stats = stats
         self._partials: dict[int, _Partial] = {}
         self._buffered_bytes = 0

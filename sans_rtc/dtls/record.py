@@ -13,6 +13,8 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from sans_rtc.dtls.ciphers import HEADER_BYTES, RECORD_HEADER, NullProtection, Protection
+from sans_rtc.dtls.config import DtlsConfig
+from sans_rtc.dtls.early import EarlyBuffer
 from sans_rtc.dtls.stats import DiscardReason, DtlsStats
 from sans_rtc.dtls.wire import ContentType, ProtocolVersion
 from sans_rtc.replay_window import ReplayWindow
@@ -52,19 +54,11 @@ class _ReadEpoch:
 
 
 class RecordLayer:
-    """Seals and opens the records of one connection.
-
-    replay_window_size      how many sequence numbers an epoch remembers
-    early_record_count_max  records of the next epoch kept until its keys are there; further ones are discarded
-    early_bytes_max         bytes of those
-    """
+    """Seals and opens the records of one connection."""
 
     __slots__ = (
         "_current",
         "_early",
-        "_early_bytes",
-        "_early_bytes_max",
-        "_early_record_count_max",
         "_read",
         "_replay_window_size",
         "_stats",
@@ -73,19 +67,16 @@ class RecordLayer:
         "write_epoch",
     )
 
-    def __init__(
-        self, *, replay_window_size: int, early_record_count_max: int, early_bytes_max: int, stats: DtlsStats
-    ) -> None:
-        self._replay_window_size = replay_window_size
-        self._early_record_count_max = early_record_count_max
-        self._early_bytes_max = early_bytes_max
+    def __init__(self, config: DtlsConfig, stats: DtlsStats) -> None:
+        self._replay_window_size = config.replay_window_size
         self._stats = stats
         plain = NullProtection()
         self._current = _WriteEpoch(0, plain)
         self._write = {0: self._current}
         self._read = {0: _ReadEpoch(plain, None)}
-        self._early: list[tuple[int, int, bytes]] = []
-        self._early_bytes = 0
+        self._early: EarlyBuffer[tuple[int, int, bytes]] = EarlyBuffer(
+            config.early_record_count_max, config.early_bytes_max
+        )
         self.write_epoch = 0
         self.read_epoch = 0
 
@@ -144,8 +135,7 @@ class RecordLayer:
     def end_handshake(self) -> None:
         """From now on only the current epoch is read: nothing unprotected, and nothing kept for a next epoch."""
         self._read = {self.read_epoch: self._read[self.read_epoch]}
-        self._early = []
-        self._early_record_count_max = 0
+        self._early.close()
 
     def open(self, datagram: bytes) -> list[OpenedRecord]:
         """Take a datagram apart and open its records. What is not a record, or not authentic, is discarded and counted;
@@ -174,9 +164,8 @@ class RecordLayer:
 
     def open_early(self) -> list[OpenedRecord]:
         """Open the records that came before the keys of their epoch; call it after `install_read`."""
-        early, self._early, self._early_bytes = self._early, [], 0
         opened: list[OpenedRecord] = []
-        for content_type, numbers, body in early:
+        for content_type, numbers, body in self._early.take():
             self._open_record(content_type, numbers, body, opened)
         return opened
 
@@ -215,11 +204,5 @@ class RecordLayer:
         if epoch != self.read_epoch + 1:
             self._stats.discard(DiscardReason.UNKNOWN_EPOCH)
             return
-        is_full = (
-            len(self._early) >= self._early_record_count_max or self._early_bytes + len(body) > self._early_bytes_max
-        )
-        if is_full:
+        if not self._early.add((content_type, numbers, body), len(body)):
             self._stats.discard(DiscardReason.EARLY_RECORD_OVERFLOW)
-            return
-        self._early.append((content_type, numbers, body))
-        self._early_bytes += len(body)

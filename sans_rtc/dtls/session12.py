@@ -20,7 +20,7 @@ from sans_rtc.dtls.alert import AlertDescription, Refusal
 from sans_rtc.dtls.certificate import Certificate
 from sans_rtc.dtls.ciphers import SUITES, CipherSuite
 from sans_rtc.dtls.config import DtlsConfig, Role
-from sans_rtc.dtls.events import TerminationReason
+from sans_rtc.dtls.events import Connected, TerminationReason
 from sans_rtc.dtls.extensions import POINT_FORMAT_UNCOMPRESSED, Extensions
 from sans_rtc.dtls.fingerprint import Fingerprint, matches_any, matches_signalled
 from sans_rtc.dtls.flight import FlightItem
@@ -190,14 +190,10 @@ class Session12:
         """What was agreed; call it when all three checks have passed."""
         assert self.share is not None, "the key exchange comes before the end"
         keys = self.known_keys()
-        return Outcome(
-            ProtocolVersion.DTLS_1_2,
-            keys.suite,
-            self.share.group,
-            self.srtp_profile,
-            self.peer_certificate_der,
-            keys,
+        connected = Connected(
+            ProtocolVersion.DTLS_1_2, keys.suite, self.share.group, self.srtp_profile, self.peer_certificate_der
         )
+        return Outcome(connected, keys)
 
     def _handshake_hash(self, keys: SessionKeys) -> bytes:
         return self.transcript.digest(SUITES[keys.suite].hash_name)
