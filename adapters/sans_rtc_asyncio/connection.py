@@ -319,10 +319,12 @@ class PeerConnection:
 
     def abort(self) -> CloseReport:
         """End at once: the peer is told in one packet, nothing is waited for, everything is freed. Idempotent."""
-        if self._session.terminated is None:
-            self._machine.abort(self.now())
-            self._driver.flush()
-        self._free()
+        try:
+            if self._session.terminated is None:
+                self._machine.abort(self.now())
+                self._driver.flush()
+        finally:
+            self._free()
         return self._ended()
 
     async def __aenter__(self) -> PeerConnection:

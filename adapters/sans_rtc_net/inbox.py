@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from sans_rtc.datachannel.events import ChannelMessage, ChannelState
-from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded
+from sans_rtc.errors import InvalidState, LimitExceeded, LocalError
 from sans_rtc.peer.connection import PeerConnection
 from sans_rtc_net.errors import ChannelClosed, ConnectionLost
 
@@ -148,7 +148,7 @@ class ChannelInbox(Generic[SignalT]):
         if self._id is None and not self.is_closed:
             try:
                 self._id = self._machine.channel(self.handle).id
-            except InvalidArgument:  # done with, and the event is still on its way
+            except LocalError:  # done with, and the event is still on its way
                 return None
         return self._id
 
@@ -159,7 +159,7 @@ class ChannelInbox(Generic[SignalT]):
             return ChannelState.CLOSED
         try:
             return self._machine.channel(self.handle).state
-        except InvalidArgument:  # done with, and the event is still on its way
+        except LocalError:  # done with, and the event is still on its way
             return ChannelState.CLOSED
 
     @property
@@ -169,5 +169,5 @@ class ChannelInbox(Generic[SignalT]):
             return 0
         try:
             return self._machine.buffered_amount(self.handle)
-        except InvalidArgument:  # done with, and the event is still on its way
+        except LocalError:  # done with, and the event is still on its way
             return 0

@@ -2,6 +2,7 @@ import asyncio
 import errno
 import math
 
+import anyio.lowlevel
 import pytest
 
 from sans_rtc.machine import Address, Datagram, Path
@@ -34,7 +35,7 @@ class Ends:
     async def until(self, condition, within_s=2.0):
         async with asyncio.timeout(within_s):
             while not condition():
-                await asyncio.sleep(0)
+                await anyio.lowlevel.checkpoint()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import anyio.lowlevel
 import pytest
 
 from sans_rtc.machine import Address, Datagram, Path
@@ -32,7 +33,7 @@ async def driven(pinger):
 async def until(condition):
     async with asyncio.timeout(2.0):
         while not condition():
-            await asyncio.sleep(0)
+            await anyio.lowlevel.checkpoint()
 
 
 async def test_datagrams_go_both_ways(driven):
@@ -56,7 +57,7 @@ async def test_datagrams_of_one_turn_are_one_burst(driven):
 
 
 async def test_datagrams_beyond_the_bound_are_dropped(driven, monkeypatch):
-    machine, _, _, other, path = driven
+    machine = driven[0]
     monkeypatch.setattr(endpoint, "WAITING_MAX", 2)
     sock = next(iter(driven[2].sockets))
     for index in range(5):
