@@ -21,7 +21,7 @@ from sans_rtc.datachannel import (
     ChannelOptions,
 )
 from sans_rtc.entropy import Entropy
-from sans_rtc.errors import InvalidArgument, InvalidState, WireError
+from sans_rtc.errors import InvalidState
 from sans_rtc.ice import ConnectionState as IceState
 from sans_rtc.ice import GatheringState
 from sans_rtc.machine import UNARMED, Address, Datagram, Terminated, Trace, TraceRecord
@@ -30,31 +30,10 @@ from sans_rtc.peer import events
 from sans_rtc.peer.config import PeerConfig
 from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.explain import Explanation, explain
-from sans_rtc.peer.gathering import LocalCandidates
-from sans_rtc.peer.negotiation import (
-    CandidateUse,
-    Changes,
-    Description,
-    DescriptionType,
-    LocalTransport,
-    Negotiation,
-    NegotiationConfig,
-    SignalingState,
-    TransportAction,
-    TransportParameters,
-)
+from sans_rtc.peer.negotiation import Description, SignalingState
+from sans_rtc.peer.signalling import Signalling
 from sans_rtc.peer.states import ConnectionState, SctpState, TerminationReason, combine
-from sans_rtc.peer.transport import (
-    DtlsEnded,
-    DtlsStateChanged,
-    PeerTransport,
-    SctpEnded,
-    SecureParameters,
-    TransportEvent,
-)
-
-# A certificate is valid from a day before it was made, for peers whose clocks are behind.
-CLOCK_SKEW_S = 86_400
+from sans_rtc.peer.transport import DtlsEnded, DtlsStateChanged, PeerTransport, SctpEnded, TransportEvent
 
 
 class PeerConnection:
@@ -73,21 +52,15 @@ class PeerConnection:
         certificate  of this end; one is made from the entropy when it is first needed where None
         """
         self._config = config or PeerConfig()
-        self._certificate = certificate
-        self._entropy = entropy
         self._trace = trace
         self._transport = PeerTransport(self._config, entropy=entropy, trace=trace)
-        self._negotiation = Negotiation(
-            NegotiationConfig(is_dtls_client_preferred=self._config.is_dtls_client_preferred), entropy=entropy
-        )
-        self._candidates = LocalCandidates(self._negotiation)
         self._events: Outbox[PeerEvent] = Outbox()
+        self._signalling = Signalling(
+            self._config, transport=self._transport, certificate=certificate, entropy=entropy, events=self._events
+        )
         self._state = ConnectionState.NEW
         self._ice_state = IceState.NEW
         self._gathering_state = GatheringState.NEW
-        self._has_asked_for_addresses = False
-        self._needs_negotiation = False
-        self._has_role = False
         self._close_deadline = UNARMED
         self._end: Terminated | None = None
         self._unacknowledged_bytes = 0
@@ -151,12 +124,16 @@ class PeerConnection:
         Errors  InvalidState where there is nothing to offer (create a channel first) or the signalling state forbids it
         """
         self._require_open()
-        return self._negotiation.create_offer(self._local_transport(now))
+        offer = self._signalling.create_offer(now)
+        self._rise_all(now)
+        return offer
 
     def create_answer(self, now: float) -> Description:
         """Make an answer to the remote offer; `set_local_description` puts it in force. InvalidState without one."""
         self._require_open()
-        return self._negotiation.create_answer(self._local_transport(now))
+        answer = self._signalling.create_answer(now)
+        self._rise_all(now)
+        return answer
 
     def set_local_description(self, description: Description | None, now: float) -> None:
         """Put our own description in force, or roll it back; None: make the one that fits the state, and take it.
@@ -165,12 +142,9 @@ class PeerConnection:
         Errors   InvalidState, InvalidArgument; nothing has changed then
         """
         self._require_open()
-        if description is None:
-            description = self._implied_description(now)
-        changes = self._negotiation.apply_local(description)
-        if description.type is not DescriptionType.ROLLBACK:
-            self._ask_for_addresses()
-        self._apply(changes, now)
+        refusal = self._signalling.set_local_description(description, now)
+        self._rise_all(now)
+        self._finish_where_refused(refusal, now)
 
     def set_remote_description(self, description: Description, now: float) -> None:
         """Put the peer's description in force, or roll it back; an answer lets ICE and DTLS begin.
@@ -178,40 +152,26 @@ class PeerConnection:
         Errors  InvalidArgument for what is not SDP or cannot be taken, InvalidState; nothing has changed then
         """
         self._require_open()
-        try:
-            changes = self._negotiation.apply_remote(description)
-        except WireError as error:
-            raise InvalidArgument(f"the description is not SDP: {error}") from error
-        self._apply(changes, now)
+        refusal = self._signalling.set_remote_description(description, now)
+        self._rise_all(now)
+        self._finish_where_refused(refusal, now)
 
-    def add_remote_candidate(
-        self, candidate: str, mid: str | None, now: float, *, mline_index: int | None = None
-    ) -> None:
+    def add_remote_candidate(self, candidate: str, mid: str | None, now: float) -> None:
         """Take a candidate that the peer has trickled; empty: there will be no more.
 
-        candidate    "candidate:..." as in the peer's `LocalCandidate`
-        mid          of its media section; or else mline_index
-        Errors       InvalidArgument for what is not a candidate, InvalidState before a remote description; one of an
-                     unknown kind, or of a generation that is over, is left out without a word (RFC 8839 section 5.1)
+        candidate  "candidate:..." as in the peer's `LocalCandidate`
+        mid        of its media section; None: the first
+        Errors     InvalidArgument for what is not a candidate, InvalidState before a remote description; one of an ICE
+                   generation that is over is left out without a word
         """
         self._require_open()
-        if mid is None and mline_index is None:
-            mline_index = 0 if candidate else None
-        parsed = self._parse_candidate(candidate)
-        trickled = self._negotiation.add_remote_candidate(candidate, mid, mline_index)
-        if trickled.use is not CandidateUse.NOW:
-            return
-        if parsed is None:
-            self._transport.agent.end_of_remote_candidates(now)
-        else:
-            self._transport.agent.add_remote_candidate(parsed, now)
-        self._rise(now)
+        self._signalling.add_remote_candidate(candidate, mid, None, now)
+        self._rise_all(now)
 
     def restart_ice(self, now: float) -> None:
         """Ask for new ICE credentials and checks with the next offer (W3C restartIce); data keep flowing meanwhile."""
         self._require_open()
-        self._negotiation.request_ice_restart()
-        self._want_negotiation()
+        self._signalling.request_ice_restart()
 
     # -- inputs: data channels ----------------------------------------------------------------------------------------
 
@@ -223,8 +183,7 @@ class PeerConnection:
         """
         self._require_open()
         handle = self._transport.channels.create(label, options, now)
-        self._negotiation.request_data()
-        self._want_negotiation()
+        self._signalling.request_data()
         self._rise(now)
         return handle
 
@@ -323,7 +282,7 @@ class PeerConnection:
     @property
     def signaling_state(self) -> SignalingState:
         """RTCSignalingState."""
-        return self._negotiation.state
+        return self._signalling.negotiation.state
 
     @property
     def unacknowledged_bytes(self) -> int:
@@ -348,130 +307,23 @@ class PeerConnection:
     @property
     def local_description(self) -> Description | None:
         """Our newest description, with the candidates gathered so far."""
-        return self._negotiation.local_description
+        return self._signalling.negotiation.local_description
 
     @property
     def remote_description(self) -> Description | None:
         """The peer's newest description, with the candidates trickled so far."""
-        return self._negotiation.remote_description
+        return self._signalling.negotiation.remote_description
 
     def explain(self) -> Explanation:
         """Tell where the connection stands, what it waits for, and the likely cause; `str()` of it is for people."""
-        return explain(self._state, self._negotiation, self._transport, self._end)
-
-    # -- descriptions -------------------------------------------------------------------------------------------------
-
-    def _local_transport(self, now: float) -> LocalTransport:
-        if self._needs_new_generation():
-            self._candidates.begin()
-            self._transport.agent.restart(now)
-            self._rise(now)
-        parameters = self._transport.agent.local_parameters
-        return LocalTransport(
-            ice_ufrag=parameters.ufrag,
-            ice_pwd=parameters.pwd,
-            ice_lite=parameters.is_lite,
-            fingerprints=(str(self._own_certificate(now).fingerprint()),),
-            max_message_size=self._config.sctp.message_bytes_max,
-            sctp_port=self._config.sctp.local_port,
-        )
-
-    def _needs_new_generation(self) -> bool:
-        """A restart is asked for, here or by the peer's offer, and the agent still has the agreed credentials."""
-        agreed = self._negotiation.local_credentials
-        if agreed is None or not self._negotiation.is_ice_restart_pending:
-            return False
-        return self._transport.agent.local_parameters.ufrag == agreed[0]
-
-    def _own_certificate(self, now: float) -> dtls.Certificate:
-        if self._certificate is None:
-            not_before = int(now + self._config.wall_clock_offset_s) - CLOCK_SKEW_S
-            lifetime_s = self._config.certificate_lifetime_s + CLOCK_SKEW_S
-            self._certificate = dtls.Certificate.generate(self._entropy, max(0, not_before), lifetime_s)
-        return self._certificate
-
-    def _implied_description(self, now: float) -> Description:
-        has_remote_offer = (SignalingState.HAVE_REMOTE_OFFER, SignalingState.HAVE_LOCAL_PRANSWER)
-        if self._negotiation.state in has_remote_offer:
-            return self.create_answer(now)
-        return self.create_offer(now)
-
-    def _ask_for_addresses(self) -> None:
-        if not self._has_asked_for_addresses:
-            self._has_asked_for_addresses = True
-            self._events.append(events.GatheringNeeded())
-
-    def _apply(self, changes: Changes, now: float) -> None:
-        if changes.state is not changes.previous_state:
-            self._events.append(events.SignalingStateChanged(changes.state))
-        if changes.rolled_back is not None:
-            self._undo_restart(now)
-        if TransportAction.STOP in (changes.dtls, changes.sctp):
-            self._transport.stop(now)
-        elif changes.transport is not None:
-            self._apply_transport(changes.transport, changes.dtls, now)
-        self._want_negotiation()
-        self._rise(now)
-        self._announce_candidates()
-
-    def _undo_restart(self, now: float) -> None:
-        agreed = self._negotiation.local_credentials
-        agent = self._transport.agent
-        if agreed is not None and agent.remote_parameters is None and agent.local_parameters.ufrag != agreed[0]:
-            self._candidates.begin()
-            agent.cancel_restart(now)
-
-    def _apply_transport(self, agreed: TransportParameters, dtls_action: TransportAction, now: float) -> None:
-        agent = self._transport.agent
-        if agent.remote_parameters is None and not self._has_role:
-            self._has_role = True
-            agent.set_role(ice.Role.CONTROLLING if agreed.is_controlling else ice.Role.CONTROLLED, now)
-        agent.set_remote_parameters(ice.Parameters(agreed.ice_ufrag, agreed.ice_pwd, agreed.ice_lite), now)
-        for line in agreed.candidates:
-            candidate = self._parse_candidate_quietly(line)
-            if candidate is not None:
-                agent.add_remote_candidate(candidate, now)
-        if agreed.end_of_candidates:
-            agent.end_of_remote_candidates(now)
-        if dtls_action is not TransportAction.UNCHANGED:
-            self._secure(agreed, now)
-
-    def _secure(self, agreed: TransportParameters, now: float) -> None:
-        fingerprints = acceptable_fingerprints(agreed.fingerprints)
-        if not fingerprints:
-            detail = "the peer signals only fingerprints of hashes that prove too little"
-            self._finish(TerminationReason.DTLS_FAILED, detail, now)
-            return
-        parameters = SecureParameters(
-            role=dtls.Role(agreed.dtls_role.value),
-            peer_fingerprints=fingerprints,
-            remote_sctp_port=agreed.sctp_port,
-            message_bytes_max=agreed.max_message_size or self._config.sctp.send_buffer_bytes_max,
-        )
-        self._transport.secure(parameters, self._own_certificate(now), now)
-
-    def _parse_candidate(self, line: str) -> ice.Candidate | None:
-        if not line:
-            return None
-        try:
-            return ice.parse_candidate(line)
-        except WireError as error:
-            raise InvalidArgument(f"not a candidate: {error}") from error
-
-    def _parse_candidate_quietly(self, line: str) -> ice.Candidate | None:
-        # RFC 8839 section 5.1: a candidate that is not understood is left out, the rest of the description counts.
-        try:
-            return ice.parse_candidate(line)
-        except WireError:
-            return None
-
-    def _want_negotiation(self) -> None:
-        is_needed = self._negotiation.is_negotiation_needed
-        if is_needed and not self._needs_negotiation:
-            self._events.append(events.NegotiationNeeded())
-        self._needs_negotiation = is_needed
+        return explain(self._state, self._signalling.negotiation, self._transport, self._end)
 
     # -- rising -------------------------------------------------------------------------------------------------------
+
+    def _rise_all(self, now: float) -> None:
+        """After a verb: let the layers' events rise through the transports first."""
+        self._transport.rise(now)
+        self._rise(now)
 
     def _rise(self, now: float) -> None:
         taken = self._transport.take_events()
@@ -490,17 +342,12 @@ class PeerConnection:
         elif ending is not None:
             self._on_sctp_ended(ending, now)
 
-    def _announce_candidates(self) -> None:
-        for announced in self._candidates.announce(self._transport.agent.local_parameters.ufrag):
-            self._events.append(announced)
-
     def _on_event(self, event: TransportEvent) -> None:
         match event:
             case ChannelMessage() | ChannelBufferLow() | ChannelOpened() | ChannelClosed():
                 self._events.append(event)
             case ice.LocalCandidate():
-                self._candidates.add(event.candidate)
-                self._announce_candidates()
+                self._signalling.on_local_candidate(event.candidate)
             case ice.GatheringStateChanged():
                 self._on_gathering_state(event.state)
             case ice.ConnectionStateChanged():
@@ -521,10 +368,9 @@ class PeerConnection:
 
     def _on_gathering_state(self, state: GatheringState) -> None:
         self._gathering_state = state
-        if state is GatheringState.COMPLETE:
-            self._candidates.end()
         self._events.append(events.IceGatheringStateChanged(state))
-        self._announce_candidates()
+        if state is GatheringState.COMPLETE:
+            self._signalling.on_gathered()
 
     def _combine(self) -> None:
         state = combine(self._ice_state, self._transport.dtls_state)
@@ -550,6 +396,10 @@ class PeerConnection:
         else:
             self._finish(TerminationReason.SCTP_FAILED, detail, now)
 
+    def _finish_where_refused(self, refusal: str, now: float) -> None:
+        if refusal:
+            self._finish(TerminationReason.DTLS_FAILED, refusal, now)
+
     def _finish(self, reason: TerminationReason, detail: str, now: float) -> None:
         """End everything: what can still be said goes out, channels close, and `Terminated` is the last event."""
         if self._end is not None:
@@ -561,7 +411,7 @@ class PeerConnection:
         for event in self._transport.take_events():
             if isinstance(event, ChannelMessage | ChannelClosed):
                 self._events.append(event)
-        self._negotiation.close()
+        self._signalling.negotiation.close()
         self._ice_state = IceState.CLOSED
         is_failure = reason in (TerminationReason.DTLS_FAILED, TerminationReason.SCTP_FAILED)
         if is_failure and self._state is not ConnectionState.FAILED:
@@ -577,14 +427,3 @@ class PeerConnection:
             raise InvalidState(f"the connection has ended: {self._end.reason}")
         if self._close_deadline < UNARMED:
             raise InvalidState("the connection is being closed")
-
-
-def acceptable_fingerprints(texts: Sequence[str]) -> list[dtls.Fingerprint]:
-    """Those of the signalled fingerprints whose hash DTLS accepts (RFC 8122 section 5)."""
-    fingerprints = []
-    for text in texts:
-        try:
-            fingerprints.append(dtls.Fingerprint.parse(text))
-        except WireError:
-            continue
-    return fingerprints

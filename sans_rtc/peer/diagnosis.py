@@ -1,7 +1,7 @@
 """From the state of the layers to one sentence: what is waited for, and what the likely cause is.
 
-A list of questions, asked from the bottom of the stack upwards; the first that applies gives the answer. Each is a small
-function of the same facts, so that a test can ask it alone.
+A list of questions, asked from the bottom of the stack upwards; the first that applies gives the answer. Each is a
+small function of the same facts, so that a test can ask it alone.
 """
 
 from __future__ import annotations

@@ -51,8 +51,9 @@ class Explanation:
         if self.terminated is not None:
             lines.append(f"  ended: {self.terminated.reason} {self.terminated.detail}".rstrip())
         lines.append(
-            f"  signalling {self.signaling_state}, ICE {self.ice.state} ({self.ice.role}, generation "
-            f"{self.ice.generation}), gathering {self.ice.gathering_state}, DTLS {self.dtls_state}, SCTP {self.sctp_state}"
+            f"  signalling {self.signaling_state}, gathering {self.ice.gathering_state}, "
+            f"ICE {self.ice.state} ({self.ice.role}, generation {self.ice.generation}), "
+            f"DTLS {self.dtls_state}, SCTP {self.sctp_state}"
         )
         for title, candidates in (("local", self.ice.local_candidates), ("remote", self.ice.remote_candidates)):
             named = ", ".join(f"{candidate.type} {candidate.address}" for candidate in candidates)

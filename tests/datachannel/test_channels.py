@@ -345,11 +345,12 @@ def test_channel_whose_reset_is_denied_ends_and_its_id_is_not_used_again(connect
     assert channels.info(opened_by_us(channels)).id == 2
 
 
-def test_restart_of_the_association_ends_the_channels_and_new_ones_can_be_made(connected):
+def test_restart_of_the_association_ends_the_channels_and_new_ones_can_be_made(connected, transport):
     channels = connected()
     handle = opened_by_us(channels)
     channels.on_restarted()
     assert channels.take_events() == [ChannelClosed(handle)]
+    channels.on_connected(transport, is_dtls_client=True, message_bytes_max=100, streams_max=10, now=0.0)
     assert channels.info(opened_by_us(channels)).id == 0
 
 

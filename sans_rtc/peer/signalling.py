@@ -1,0 +1,250 @@
+"""Descriptions and candidates on their way between the application, the negotiation and the transports (RFC 9429).
+
+    application --descriptions, candidates--> Signalling --> Negotiation --Changes--> PeerTransport
+    PeerTransport --gathered candidates-----> Signalling --events-----> application
+
+The negotiation knows no transports, and the transports no descriptions; this is where the two meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sans_rtc import dtls, ice
+from sans_rtc.entropy import Entropy
+from sans_rtc.errors import InvalidArgument, WireError
+from sans_rtc.outbox import Outbox
+from sans_rtc.peer.config import PeerConfig
+from sans_rtc.peer.events import GatheringNeeded, NegotiationNeeded, PeerEvent, SignalingStateChanged
+from sans_rtc.peer.gathering import LocalCandidates
+from sans_rtc.peer.negotiation import (
+    CandidateUse,
+    Changes,
+    Description,
+    DescriptionType,
+    LocalTransport,
+    Negotiation,
+    NegotiationConfig,
+    SignalingState,
+    TransportAction,
+    TransportParameters,
+)
+from sans_rtc.peer.transport import PeerTransport, SecureParameters
+
+# A certificate is valid from a day before it was made, for peers whose clocks are behind.
+CLOCK_SKEW_S = 86_400
+
+
+class Signalling:
+    """The signalling side of one peer connection."""
+
+    def __init__(
+        self,
+        config: PeerConfig,
+        *,
+        transport: PeerTransport,
+        certificate: dtls.Certificate | None,
+        entropy: Entropy,
+        events: Outbox[PeerEvent],
+    ) -> None:
+        """Begin in state stable.
+
+        certificate  of this end; made from the entropy when it is first needed where None
+        events       where its events go
+        """
+        self.negotiation = Negotiation(
+            NegotiationConfig(is_dtls_client_preferred=config.is_dtls_client_preferred), entropy=entropy
+        )
+        self._config = config
+        self._transport = transport
+        self._certificate = certificate
+        self._entropy = entropy
+        self._events = events
+        self._candidates = LocalCandidates(self.negotiation)
+        self._has_asked_for_addresses = False
+        self._has_told_need = False
+        self._has_role = False
+
+    # -- descriptions ------------------------------------------------------------------------------------------------
+
+    def create_offer(self, now: float) -> Description:
+        """Make an offer of the present facts."""
+        return self.negotiation.create_offer(self._local_transport(now))
+
+    def create_answer(self, now: float) -> Description:
+        """Make an answer of the present facts."""
+        return self.negotiation.create_answer(self._local_transport(now))
+
+    def set_local_description(self, description: Description | None, now: float) -> str:
+        """Put our description in force; None: the one that fits the state. Returns as `_apply` does."""
+        if description is None:
+            description = self._implied_description(now)
+        changes = self.negotiation.apply_local(description)
+        if description.type is not DescriptionType.ROLLBACK:
+            self._ask_for_addresses()
+        return self._apply(changes, now)
+
+    def set_remote_description(self, description: Description, now: float) -> str:
+        """Put the peer's description in force. Returns as `_apply` does; InvalidArgument for what is not SDP."""
+        try:
+            changes = self.negotiation.apply_remote(description)
+        except WireError as error:
+            raise InvalidArgument(f"the description is not SDP: {error}") from error
+        return self._apply(changes, now)
+
+    def _local_transport(self, now: float) -> LocalTransport:
+        agent = self._transport.agent
+        if self._needs_new_generation():
+            self._candidates.begin()
+            agent.restart(now)
+        parameters = agent.local_parameters
+        return LocalTransport(
+            ice_ufrag=parameters.ufrag,
+            ice_pwd=parameters.pwd,
+            ice_lite=parameters.is_lite,
+            fingerprints=(str(self._own_certificate(now).fingerprint()),),
+            max_message_size=self._config.sctp.message_bytes_max,
+            sctp_port=self._config.sctp.local_port,
+        )
+
+    def _needs_new_generation(self) -> bool:
+        """A restart is asked for, here or by the peer's offer, and the agent still has the agreed credentials."""
+        agreed = self.negotiation.local_credentials
+        if agreed is None or not self.negotiation.is_ice_restart_pending:
+            return False
+        return self._transport.agent.local_parameters.ufrag == agreed[0]
+
+    def _own_certificate(self, now: float) -> dtls.Certificate:
+        if self._certificate is None:
+            not_before = int(now + self._config.wall_clock_offset_s) - CLOCK_SKEW_S
+            lifetime_s = self._config.certificate_lifetime_s + CLOCK_SKEW_S
+            self._certificate = dtls.Certificate.generate(self._entropy, max(0, not_before), lifetime_s)
+        return self._certificate
+
+    def _implied_description(self, now: float) -> Description:
+        if self.negotiation.state in (SignalingState.HAVE_REMOTE_OFFER, SignalingState.HAVE_LOCAL_PRANSWER):
+            return self.create_answer(now)
+        return self.create_offer(now)
+
+    def _ask_for_addresses(self) -> None:
+        if not self._has_asked_for_addresses:
+            self._has_asked_for_addresses = True
+            self._events.append(GatheringNeeded())
+
+    # -- what has been agreed ----------------------------------------------------------------------------------------
+
+    def _apply(self, changes: Changes, now: float) -> str:
+        """Carry changes to the transports; returns why no trusted connection can be made, empty where it can."""
+        if changes.state is not changes.previous_state:
+            self._events.append(SignalingStateChanged(changes.state))
+        if changes.rolled_back is not None:
+            self._undo_restart(now)
+        refusal = ""
+        if TransportAction.STOP in (changes.dtls, changes.sctp):
+            self._transport.stop(now)
+        elif changes.transport is not None:
+            self._connect(changes.transport, now)
+            if changes.dtls is not TransportAction.UNCHANGED:
+                refusal = self._secure(changes.transport, now)
+        self.tell_need()
+        self.announce_candidates()
+        return refusal
+
+    def _undo_restart(self, now: float) -> None:
+        agreed = self.negotiation.local_credentials
+        agent = self._transport.agent
+        if agreed is not None and agent.remote_parameters is None and agent.local_parameters.ufrag != agreed[0]:
+            self._candidates.begin()
+            agent.cancel_restart(now)
+
+    def _connect(self, agreed: TransportParameters, now: float) -> None:
+        agent = self._transport.agent
+        if not self._has_role:
+            self._has_role = True
+            agent.set_role(ice.Role.CONTROLLING if agreed.is_controlling else ice.Role.CONTROLLED, now)
+        agent.set_remote_parameters(ice.Parameters(agreed.ice_ufrag, agreed.ice_pwd, agreed.ice_lite), now)
+        for line in agreed.candidates:
+            try:
+                agent.add_remote_candidate(ice.parse_candidate(line), now)
+            except WireError:
+                continue  # RFC 8839 section 5.1: one that is not understood is left out, the others count
+        if agreed.end_of_candidates:
+            agent.end_of_remote_candidates(now)
+
+    def _secure(self, agreed: TransportParameters, now: float) -> str:
+        fingerprints = acceptable_fingerprints(agreed.fingerprints)
+        if not fingerprints:
+            return "the peer signals only fingerprints whose hash proves too little"
+        parameters = SecureParameters(
+            role=dtls.Role(agreed.dtls_role.value),
+            peer_fingerprints=fingerprints,
+            remote_sctp_port=agreed.sctp_port,
+            message_bytes_max=agreed.max_message_size or self._config.sctp.send_buffer_bytes_max,
+        )
+        self._transport.secure(parameters, self._own_certificate(now), now)
+        return ""
+
+    # -- candidates --------------------------------------------------------------------------------------------------
+
+    def add_remote_candidate(self, line: str, mid: str | None, mline_index: int | None, now: float) -> None:
+        """Take a candidate that the peer has trickled; empty: there will be no more."""
+        candidate = None
+        if line:
+            try:
+                candidate = ice.parse_candidate(line)
+            except WireError as error:
+                raise InvalidArgument(f"not a candidate: {error}") from error
+            if mid is None and mline_index is None:
+                mline_index = 0
+        trickled = self.negotiation.add_remote_candidate(line, mid, mline_index)
+        if trickled.use is not CandidateUse.NOW:
+            return
+        if candidate is None:
+            self._transport.agent.end_of_remote_candidates(now)
+        else:
+            self._transport.agent.add_remote_candidate(candidate, now)
+
+    def on_local_candidate(self, candidate: ice.Candidate) -> None:
+        """ICE has gathered a candidate."""
+        self._candidates.add(candidate)
+        self.announce_candidates()
+
+    def on_gathered(self) -> None:
+        """ICE has gathered all there is."""
+        self._candidates.end()
+        self.announce_candidates()
+
+    def announce_candidates(self) -> None:
+        """Tell the candidates whose description is in force."""
+        for event in self._candidates.announce(self._transport.agent.local_parameters.ufrag):
+            self._events.append(event)
+
+    # -- wishes ------------------------------------------------------------------------------------------------------
+
+    def request_data(self) -> None:
+        """A channel was created."""
+        self.negotiation.request_data()
+        self.tell_need()
+
+    def request_ice_restart(self) -> None:
+        """The next offer restarts ICE."""
+        self.negotiation.request_ice_restart()
+        self.tell_need()
+
+    def tell_need(self) -> None:
+        """NegotiationNeeded, once each time that it becomes so (W3C WebRTC section 4.7.3)."""
+        is_needed = self.negotiation.is_negotiation_needed
+        if is_needed and not self._has_told_need:
+            self._events.append(NegotiationNeeded())
+        self._has_told_need = is_needed
+
+
+def acceptable_fingerprints(texts: Sequence[str]) -> list[dtls.Fingerprint]:
+    """Those of the signalled fingerprints whose hash DTLS accepts (RFC 8122 section 5)."""
+    fingerprints = []
+    for text in texts:
+        try:
+            fingerprints.append(dtls.Fingerprint.parse(text))
+        except WireError:
+            continue
+    return fingerprints
