@@ -160,12 +160,12 @@ class PeerConnection:
         """Take a candidate that the peer has trickled; empty: there will be no more.
 
         candidate  "candidate:..." as in the peer's `LocalCandidate`
-        mid        of its media section; None: the first
+        mid        of its media section; None or empty, as pion says it: the first
         Errors     InvalidArgument for what is not a candidate, InvalidState before a remote description; one of an ICE
                    generation that is over is left out without a word
         """
         self._require_open()
-        self._signalling.add_remote_candidate(candidate, mid, None, now)
+        self._signalling.add_remote_candidate(candidate, mid or None, None, now)
         self._rise_all(now)
 
     def restart_ice(self, now: float) -> None:
