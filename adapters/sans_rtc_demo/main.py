@@ -21,6 +21,7 @@ SUBCOMMANDS = {
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = importlib.import_module(SUBCOMMANDS[chosen][0]).run(parsed)
     except ModuleNotFoundError as error:
         return _missing(chosen, error)
+    except KeyboardInterrupt:  # before the subcommand handles signals, or where it cannot
+        return EXIT_INTERRUPTED
     assert isinstance(status, int)
     return status
 

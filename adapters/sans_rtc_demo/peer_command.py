@@ -66,10 +66,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the peer until its input, its connection or a signal ends it."""
-    try:
-        return asyncio.run(_run(arguments))
-    except KeyboardInterrupt:  # where the loop cannot handle signals
-        return EXIT_OK
+    return asyncio.run(_run(arguments))
 
 
 async def _run(arguments: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 import attrs
 
 from sans_rtc.errors import LocalError, SansRtcError
-from sans_rtc_asyncio import ChannelClosed, ConnectionLost, DataChannel, PeerConnection
+from sans_rtc_asyncio import ChannelClosed, ConnectionLost, DataChannel, Description, PeerConnection
 from sans_rtc_demo.jsonl import LineReader, LineWriter
 from sans_rtc_demo.peer_requests import BadRequest, Request, parse_request
 
@@ -131,7 +131,7 @@ class PeerScript:
             for label in labels:
                 self._watch(self._connection.create_data_channel(label))
             if self._options.is_offerer:
-                await self._describe()
+                await self._describe(await self._connection.create_offer())
         except (SansRtcError, OSError) as error:
             await self._complain(str(error))
             self._has_failed = True
@@ -140,16 +140,15 @@ class PeerScript:
     async def _on_description(self, request: Request) -> None:
         await self._connection.set_remote_description({"type": request.kind, "sdp": request.text("sdp")})
         if request.kind == "offer":
-            await self._describe()
+            await self._describe(await self._connection.create_answer())
 
-    async def _describe(self) -> None:
-        """Make the description that is due, apply it and write it out."""
+    async def _describe(self, description: Description) -> None:
+        """Apply a description of ours and write it out."""
         connection = self._connection
-        await connection.set_local_description()
+        await connection.set_local_description(description)
         if not self._options.is_trickling:
             await connection.gathering_complete()
-        description = connection.local_description
-        assert description is not None
+            description = connection.local_description or description
         await self._say(str(description.type), sdp=description.sdp)
         if self._options.is_trickling and not self._is_reporting_candidates:
             self._is_reporting_candidates = True
