@@ -50,7 +50,8 @@ class LinesProcess:
             elif self.session is not None:
                 self.session.on_event(message)
         for answer in self._waiting.values():
-            answer.cancel()
+            if not answer.done():
+                answer.set_exception(PeerError(f"{self.process.name} has ended"))
 
     def _answer(self, message: dict) -> None:
         answer = self._waiting.pop(message["id"], None)

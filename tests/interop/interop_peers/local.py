@@ -13,7 +13,7 @@ from interop_peers.session import PeerError, Session
 from sans_rtc.errors import SansRtcError
 from sans_rtc.ice.config import IceConfig
 from sans_rtc.peer.config import PeerConfig
-from sans_rtc_asyncio import DataChannel, PeerConnection
+from sans_rtc_asyncio import DataChannel, Description, PeerConnection
 
 
 class LocalSession(Session):
@@ -56,11 +56,11 @@ class LocalSession(Session):
     # -- requests ------------------------------------------------------------------------------------------------------
 
     async def _on_offer(self, trickle: bool) -> dict[str, str]:
-        return await self._describe(trickle)
+        return await self._describe(await self.connection.create_offer(), trickle)
 
     async def _on_answer(self, sdp: str, trickle: bool) -> dict[str, str]:
         await self.connection.set_remote_description({"type": "offer", "sdp": sdp})
-        return await self._describe(trickle)
+        return await self._describe(await self.connection.create_answer(), trickle)
 
     async def _on_accept(self, sdp: str) -> None:
         await self.connection.set_remote_description({"type": "answer", "sdp": sdp})
@@ -101,15 +101,14 @@ class LocalSession(Session):
 
     # -- events --------------------------------------------------------------------------------------------------------
 
-    async def _describe(self, trickle: bool) -> dict[str, str]:
-        await self.connection.set_local_description()
+    async def _describe(self, description: Description, trickle: bool) -> dict[str, str]:
+        await self.connection.set_local_description(description)
         if not trickle:
             await self.connection.gathering_complete()
+            description = self.connection.local_description or description
         elif not self._is_reporting_candidates:
             self._is_reporting_candidates = True
             self._start(self._report_candidates())
-        description = self.connection.local_description
-        assert description is not None
         return {"sdp": description.sdp}
 
     async def _report_states(self) -> None:
