@@ -29,12 +29,12 @@ class MdnsConfig:
     wants_unicast_response  set the QU bit on the first query for a name (RFC 6762 section 5.4). The candidates draft
                             recommends it (section 3.2.1). Off, because a driver normally shares port 5353 with the
                             system's own responder, and the system hands a unicast answer to one of the two only
-                            (RFC 6762 section 15.1). Turn it on where the port is yours alone
+                            (RFC 6762 section 15.1); Chromium answers to the group all the same. Turn it on where the
+                            port is yours alone
     name_count_max          names that may be asked for at once; `resolve` raises LimitExceeded beyond
-    names_per_query_max     names asked for in one round of queries
+    names_per_round_max     names asked for in one round of queries: two messages each from every local address
     query_pace_s            least seconds between two rounds of queries, whatever the names: with the line above the
                             rate limit that the candidates draft asks for (section 6.1)
-    query_bytes_max         bytes of a query message; more questions go into another
     local_address_count_max addresses that may be asked from
     cache_name_count_max    names whose answers are kept; the one that expires first gives way
     host_count_max          addresses kept for a name; more are discarded
@@ -46,9 +46,8 @@ class MdnsConfig:
     timeout_s: float = attrs.field(default=5.0, validator=_within(0.1, 600.0))
     wants_unicast_response: bool = False
     name_count_max: int = attrs.field(default=64, validator=_within(1, 1024))
-    names_per_query_max: int = attrs.field(default=8, validator=_within(1, 64))
-    query_pace_s: float = attrs.field(default=0.02, validator=_within(0.001, 10.0))
-    query_bytes_max: int = attrs.field(default=1200, validator=_within(1000, 8900))
+    names_per_round_max: int = attrs.field(default=8, validator=_within(1, 64))
+    query_pace_s: float = attrs.field(default=0.1, validator=_within(0.001, 10.0))
     local_address_count_max: int = attrs.field(default=32, validator=_within(1, 256))
     cache_name_count_max: int = attrs.field(default=128, validator=_within(0, 4096))
     host_count_max: int = attrs.field(default=8, validator=_within(1, 64))

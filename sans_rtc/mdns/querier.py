@@ -8,6 +8,8 @@ asked for. Anybody on the link can answer: what an address is worth is for ICE t
 
 The driver binds port 5353, shared, and joins the groups. An address with another port works too: its queries are those
 of a simple resolver (RFC 6762 section 5.1), whose answers come by unicast and repeat the query's id (section 6.7).
+Browsers need the former: Chromium 156 answers a query of one question, within milliseconds, to the group, never by
+unicast, the same name at most once a second, and not at all a query of several questions or from another port.
 
 deviation: RFC 6762 section 11 wants the source address of a response checked to be on the link; the machine does not
 know the link's prefixes. A driver that does may leave such datagrams out.
@@ -236,9 +238,9 @@ class Querier:
                 continue
             if not self._round and now < self._next_round_at:
                 return
-            if not self._round or len(self._round) >= self._config.names_per_query_max:
+            if not self._round or len(self._round) >= self._config.names_per_round_max:
                 self._next_round_at = now + self._config.query_pace_s
-            if len(self._round) >= self._config.names_per_query_max:
+            if len(self._round) >= self._config.names_per_round_max:
                 return
             self._round.append(resolution)
             resolution.query_count += 1
@@ -256,22 +258,12 @@ class Querier:
         is_full_participant = path.local.port == MDNS_PORT
         message_id = 0 if is_full_participant else self._unicast_id
         wants_unicast = is_full_participant and self._config.wants_unicast_response
-        datagrams: list[Datagram] = []
-        message, size = DnsMessage(message_id), 12
-        for resolution in asked:
-            is_unicast = wants_unicast and resolution.query_count == 1
-            more = 2 * (len(resolution.key) + 2 + 4)  # a name takes up to two bytes more than its text
-            if message.questions and size + more > self._config.query_bytes_max:
-                datagrams.append(Datagram(serialize_message(message), path))
-                message, size = DnsMessage(message_id), 12
-            message.questions += [
-                Question(resolution.name, RecordType.A, is_unicast),
-                Question(resolution.name, RecordType.AAAA, is_unicast),
-            ]
-            size += more
-        if message.questions:
-            datagrams.append(Datagram(serialize_message(message), path))
-        return datagrams
+        # One question a message, for what is said of browsers above.
+        return [
+            Datagram(serialize_message(DnsMessage(message_id, questions=[question])), path)
+            for resolution in asked
+            for question in _questions(resolution.name, wants_unicast and resolution.query_count == 1)
+        ]
 
     def _reason_to_discard(self, message: DnsMessage, local: Address) -> DiscardReason | None:
         if not message.is_response:
@@ -347,6 +339,10 @@ class Querier:
         self._catch_up.clear()
         self._cache.clear()
         self._events.append(Terminated(reason))
+
+
+def _questions(name: str, wants_unicast: bool) -> tuple[Question, Question]:
+    return Question(name, RecordType.A, wants_unicast), Question(name, RecordType.AAAA, wants_unicast)
 
 
 def _group_of(address: Address) -> str:

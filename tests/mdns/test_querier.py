@@ -24,6 +24,7 @@ from sans_rtc.testing import ContractMonitor, Link, LinkConditions, SeededEntrop
 LOCAL = Address("192.0.2.10", 5353)
 RESPONDER = Address("192.0.2.20", 5353)
 PATH = Path(LOCAL, RESPONDER)
+GROUP = Address("224.0.0.251", 5353)
 
 
 def questions(datagram):
@@ -31,21 +32,26 @@ def questions(datagram):
 
 
 def asked(querier, now):
-    """Everything asked for now, as (name, type) by destination."""
-    return {d.path.remote: [(q.name, q.type) for q in questions(d)] for d in querier.take_datagrams(now)}
+    """The names asked for now, once for both families, by destination."""
+    names = {}
+    for datagram in querier.take_datagrams(now):
+        names.setdefault(datagram.path.remote, {}).update((q.name, None) for q in questions(datagram))
+    return {remote: list(each) for remote, each in names.items()}
 
 
 # --- queries
 
 
-def test_query_asks_for_both_families_by_multicast_with_id_zero(make_querier, name):
+def test_query_asks_for_each_family_in_its_own_message_by_multicast_with_id_zero(make_querier, name):
     querier = make_querier()
     querier.resolve(name, 1000.0)
-    (datagram,) = querier.take_datagrams(1000.0)
-    assert datagram.path == Path(LOCAL, Address("224.0.0.251", 5353))
-    message = parse_message(datagram.data)
-    assert (message.id, message.is_response) == (0, False)
-    assert message.questions == [Question(name, RecordType.A), Question(name, RecordType.AAAA)]
+    datagrams = querier.take_datagrams(1000.0)
+    assert {datagram.path for datagram in datagrams} == {Path(LOCAL, Address("224.0.0.251", 5353))}
+    # Chromium answers only a query of a single question; the one for A comes first.
+    assert [parse_message(datagram.data) for datagram in datagrams] == [
+        DnsMessage(questions=[Question(name, RecordType.A)]),
+        DnsMessage(questions=[Question(name, RecordType.AAAA)]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -58,15 +64,15 @@ def test_query_asks_for_both_families_by_multicast_with_id_zero(make_querier, na
 def test_query_goes_to_the_group_of_its_family(make_querier, name, local, group):
     querier = make_querier(local)
     querier.resolve(name, 1000.0)
-    assert [d.path for d in querier.take_datagrams(1000.0)] == [Path(local, group)]
+    assert [d.path for d in querier.take_datagrams(1000.0)] == [Path(local, group)] * 2
 
 
 def test_query_goes_from_every_local_address(make_querier, name):
     addresses = [LOCAL, Address("10.0.0.1", 5353), Address("2001:db8::1", 5353)]
     querier = make_querier(*addresses)
     querier.resolve(name, 1000.0)
-    assert [d.path.local for d in querier.take_datagrams(1000.0)] == addresses
-    assert querier.stats.queries_sent == 3
+    assert [d.path.local for d in querier.take_datagrams(1000.0)][::2] == addresses
+    assert querier.stats.queries_sent == 6
 
 
 def test_paths_are_made_once_and_shared(make_querier, name):
@@ -77,23 +83,12 @@ def test_paths_are_made_once_and_shared(make_querier, name):
     assert querier.take_datagrams(1001.0)[0].path is first
 
 
-def test_names_asked_for_together_share_a_message(make_querier):
+def test_names_asked_for_together_go_in_one_round(make_querier):
     querier = make_querier()
     for label in "abc":
         querier.resolve(f"{label}.local", 1000.0)
-    (datagram,) = querier.take_datagrams(1000.0)
-    assert [q.name for q in questions(datagram)] == ["a.local"] * 2 + ["b.local"] * 2 + ["c.local"] * 2
-
-
-def test_long_names_go_into_further_messages(make_querier):
-    querier = make_querier(query_bytes_max=1000)
-    names = [f"{'x' * 60}.{'y' * 60}.{'z' * 60}.{i}.local" for i in range(8)]
-    for name in names:
-        querier.resolve(name, 1000.0)
-    datagrams = querier.take_datagrams(1000.0)
-    assert len(datagrams) == 4
-    assert all(len(datagram.data) <= 1000 for datagram in datagrams)
-    assert [q.name for d in datagrams for q in questions(d)][::2] == names
+    asked_for = [(q.name, q.type) for d in querier.take_datagrams(1000.0) for q in questions(d)]
+    assert asked_for == [(f"{label}.local", type_) for label in "abc" for type_ in (1, 28)]
 
 
 def test_name_is_asked_for_at_intervals_that_double_then_given_up(make_querier, name):
@@ -102,7 +97,7 @@ def test_name_is_asked_for_at_intervals_that_double_then_given_up(make_querier, 
     times, now = [], 1000.0
     while querier.deadline < math.inf:
         querier.handle_timer(now)
-        times += [now - 1000.0 for _ in querier.take_datagrams(now)]
+        times += [now - 1000.0 for _ in querier.take_datagrams(now)[::2]]
         now = querier.deadline
     assert times == [0.0, 1.0, 3.0, 7.0]
     assert querier.take_events() == [NameUnresolved(name, "timed_out")]
@@ -123,7 +118,7 @@ def test_late_timer_asks_once(make_querier, name):
     querier.resolve(name, 1000.0)
     querier.take_datagrams(1000.0)
     querier.handle_timer(1004.5)
-    assert len(querier.take_datagrams(1004.5)) == 1
+    assert len(querier.take_datagrams(1004.5)) == 2
     assert querier.deadline == 1005.0
 
 
@@ -141,7 +136,7 @@ def test_name_asked_for_twice_is_asked_for_once(make_querier, name):
     querier = make_querier()
     querier.resolve(name, 1000.0)
     querier.resolve(name, 1000.0)
-    assert len(questions(querier.take_datagrams(1000.0)[0])) == 2
+    assert len(querier.take_datagrams(1000.0)) == 2
     assert querier.pending_names == (name,)
 
 
@@ -151,7 +146,7 @@ def test_address_added_later_asks_for_what_is_pending_and_the_others_stay_silent
     querier.take_datagrams(1000.0)
     later = Address("10.0.0.1", 5353)
     querier.add_local_address(later, 1000.1)
-    assert [d.path.local for d in querier.take_datagrams(1000.1)] == [later]
+    assert [d.path.local for d in querier.take_datagrams(1000.1)] == [later] * 2
     assert querier.deadline == 1001.0
 
 
@@ -161,7 +156,7 @@ def test_without_an_address_nothing_is_asked_until_one_comes(name):
     assert querier.take_datagrams(1000.0) == ()
     assert querier.deadline == 1005.0
     querier.add_local_address(LOCAL, 1002.0)
-    assert asked(querier, 1002.0) == {Address("224.0.0.251", 5353): [(name, 1), (name, 28)]}
+    assert asked(querier, 1002.0) == {GROUP: [name]}
 
 
 def test_without_an_address_the_name_is_given_up_for_that(name):
@@ -250,6 +245,30 @@ def test_answer_before_the_query_left_saves_the_query(make_querier, name, answer
     querier.resolve(name, 1000.0)
     querier.receive(answer(name, "192.0.2.20"), 1000.0)
     assert querier.take_datagrams(1000.0) == []
+
+
+CHROMIUM_ANSWER = (
+    "000084000000000100000001"
+    "2432646263333466652d383161612d346530612d383166372d663065343864373665616638056c6f63616c00"
+    "00018001000000780004" "0a090001"
+    "2432646263333466652d383161612d346530612d383166372d663065343864373665616638056c6f63616c00"
+    "002f8001000000780005" "c046000140"
+)  # fmt: skip
+CHROMIUM_DENIAL_OF_AAAA = (
+    "000084000000000100000001"
+    "2432646263333466652d383161612d346530612d383166372d663065343864373665616638056c6f63616c00"
+    "002f8001000000780005" "c00c000140"
+    "2432646263333466652d383161612d346530612d383166372d663065343864373665616638056c6f63616c00"
+    "00018001000000780004" "0a090001"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("data", [CHROMIUM_ANSWER, CHROMIUM_DENIAL_OF_AAAA])
+def test_answer_of_chromium_156_resolves_its_candidate(make_querier, data):
+    querier = make_querier()
+    querier.resolve("2dbc34fe-81aa-4e0a-81f7-f0e48d76eaf8.local", 1000.0)
+    querier.receive(Datagram(bytes.fromhex(data), PATH), 1000.1)
+    assert querier.take_events() == [NameResolved("2dbc34fe-81aa-4e0a-81f7-f0e48d76eaf8.local", ("10.9.0.1",))]
 
 
 # --- what must not count as an answer
@@ -485,26 +504,26 @@ def test_local_address_must_be_an_address(make_querier):
 
 
 def test_rounds_of_queries_are_paced(make_querier):
-    querier = make_querier(names_per_query_max=2, query_pace_s=0.1)
+    querier = make_querier(names_per_round_max=2, query_pace_s=0.1)
     for label in "abcde":
         querier.resolve(f"{label}.local", 1000.0)
     rounds, now = [], 1000.0
     while len(rounds) < 3:
         querier.handle_timer(now)
-        rounds += [(round(now - 1000, 3), [q.name[0] for q in questions(d)[::2]]) for d in querier.take_datagrams(now)]
+        rounds += [(round(now - 1000, 3), names) for names in asked(querier, now).values()]
         now = querier.deadline
-    assert rounds == [(0.0, ["a", "b"]), (0.1, ["c", "d"]), (0.2, ["e"])]
+    assert rounds == [(0.0, ["a.local", "b.local"]), (0.1, ["c.local", "d.local"]), (0.2, ["e.local"])]
 
 
 def test_timer_settles_where_the_driver_does_not_take(make_querier):
-    querier = make_querier(names_per_query_max=1)
+    querier = make_querier(names_per_round_max=1)
     for label in "abc":
         querier.resolve(f"{label}.local", 1000.0)
     for step in range(40):
         now = 1000.0 + step / 10
         querier.handle_timer(now)
         assert querier.deadline > now
-    assert len(querier.take_datagrams(1004.0)) == 1
+    assert len(querier.take_datagrams(1004.0)) == 2
 
 
 def test_addresses_of_a_name_are_bounded(make_querier, name, answer):
@@ -531,7 +550,7 @@ def test_cache_is_bounded_and_lets_the_first_to_expire_go(make_querier, answer, 
     "values",
     [
         {"query_count_max": 0}, {"query_interval_s": 0.9}, {"timeout_s": 0.0}, {"timeout_s": math.inf},
-        {"name_count_max": 0}, {"names_per_query_max": 0}, {"query_pace_s": 0.0}, {"query_bytes_max": 100},
+        {"name_count_max": 0}, {"names_per_round_max": 0}, {"query_pace_s": 0.0},
         {"local_address_count_max": 0}, {"cache_name_count_max": -1}, {"host_count_max": 0}, {"ttl_s_max": -1.0},
         {"timeout_s": math.nan},
     ],
@@ -639,7 +658,7 @@ STEPS = st.lists(
     ),
     max_size=60,
 )
-QUERIER = MdnsConfig(name_count_max=3, cache_name_count_max=2, host_count_max=2, names_per_query_max=2)
+QUERIER = MdnsConfig(name_count_max=3, cache_name_count_max=2, host_count_max=2, names_per_round_max=2)
 
 
 @settings(max_examples=150, deadline=None)
@@ -683,7 +702,7 @@ def test_querier_keeps_the_contract_and_its_bounds_whatever_comes(steps, noise):
             getattr(monitor, verb)(now)
         assert len(querier.pending_names) <= QUERIER.name_count_max
         assert len(querier._cache) <= QUERIER.cache_name_count_max
-        assert len(querier._round) <= QUERIER.names_per_query_max
+        assert len(querier._round) <= QUERIER.names_per_round_max
     monitor.take_datagrams(now)
     monitor.check(now)
     now += 1000.0
