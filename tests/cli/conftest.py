@@ -128,3 +128,16 @@ def connect(start):
         return offerer, answerer
 
     return connect_peers
+
+
+@pytest.fixture(scope="module")
+def patient_peer():
+    """One peer for all the bad input, and what it should have written to stderr in the end."""
+    peer, complaints = ScriptedPeer("--no-trickle"), []
+    yield peer, complaints
+    peer.end_input()
+    try:
+        assert peer.wait() == 0
+        assert peer.stderr == "".join(complaints)
+    finally:
+        peer.kill()
