@@ -5,6 +5,7 @@ attributes      the one table of attributes of STUN, ICE and TURN
 values          what the attributes hold, and how it is laid out
 credentials     OpaqueString, keys, USERHASH
 integrity       MESSAGE-INTEGRITY, MESSAGE-INTEGRITY-SHA256, FINGERPRINT
+long_term       the client's side of the long-term credential mechanism
 transaction     the retransmission schedule of a request over UDP
 binding_client  a machine that asks a server for the reflexive address
 uri             stun:, stuns:, turn: and turns:
@@ -16,6 +17,7 @@ from sans_rtc.stun.config import BindingConfig
 from sans_rtc.stun.credentials import PasswordAlgorithm, long_term_key, opaque_string, short_term_key, userhash
 from sans_rtc.stun.events import BindingEvent, BindingFailed, BindingSucceeded, DiscardReason, TerminationReason
 from sans_rtc.stun.integrity import IntegrityAlgorithm, has_integrity, is_fingerprint_valid, is_integrity_valid
+from sans_rtc.stun.long_term import ChallengeOutcome, LongTermAuthenticator, SecurityFeatures, security_features
 from sans_rtc.stun.transaction import RELIABLE_TRANSPORT, RetransmissionSchedule, Transaction
 from sans_rtc.stun.uri import Scheme, StunUri, parse_stun_uri
 from sans_rtc.stun.values import AddressErrorCode, ErrorCode, Icmp, PasswordAlgorithmEntry
@@ -43,10 +45,12 @@ __all__ = [
     "BindingFailed",
     "BindingStats",
     "BindingSucceeded",
+    "ChallengeOutcome",
     "DiscardReason",
     "ErrorCode",
     "Icmp",
     "IntegrityAlgorithm",
+    "LongTermAuthenticator",
     "Message",
     "MessageClass",
     "Method",
@@ -54,6 +58,7 @@ __all__ = [
     "PasswordAlgorithmEntry",
     "RetransmissionSchedule",
     "Scheme",
+    "SecurityFeatures",
     "StunUri",
     "TerminationReason",
     "Transaction",
@@ -66,6 +71,7 @@ __all__ = [
     "opaque_string",
     "parse_message",
     "parse_stun_uri",
+    "security_features",
     "serialize_message",
     "short_term_key",
     "success_response",

@@ -27,7 +27,7 @@ from sans_rtc.errors import InvalidArgument, Malformed, Truncated, Unsupported
 from sans_rtc.machine import Address
 from sans_rtc.stun.attributes import ROWS, TABLE, AttributeType, attribute_name
 from sans_rtc.stun.integrity import IntegrityAlgorithm, append_fingerprint, append_integrity
-from sans_rtc.stun.values import ErrorCode
+from sans_rtc.stun.values import ErrorCode, PasswordAlgorithmEntry
 
 MAGIC_COOKIE = 0x2112A442
 HEADER_BYTES = 20
@@ -157,6 +157,8 @@ class Message:
     def value(self, type: Literal[AttributeType.ERROR_CODE]) -> ErrorCode | None: ...
     @overload
     def value(self, type: Literal[AttributeType.UNKNOWN_ATTRIBUTES]) -> tuple[int, ...] | None: ...
+    @overload
+    def value(self, type: Literal[AttributeType.PASSWORD_ALGORITHMS]) -> tuple[PasswordAlgorithmEntry, ...] | None: ...
     @overload
     def value(self, type: int) -> object | None: ...
     def value(self, type: int) -> object | None:
