@@ -44,6 +44,8 @@ _FINGERPRINT = 0x8028
 _FINGERPRINT_XOR = 0x5354554E
 
 _TYPE_LENGTH = struct.Struct("!HH")
+_SHA1_HEADER = _TYPE_LENGTH.pack(_MESSAGE_INTEGRITY, SHA1_BYTES)
+_SHA256_HEADER = _TYPE_LENGTH.pack(_MESSAGE_INTEGRITY_SHA256, SHA256_BYTES)
 _FINGERPRINT_ATTRIBUTE = struct.Struct("!HHI")
 _FINGERPRINT_HEADER = struct.pack("!HH", _FINGERPRINT, 4)
 
@@ -65,12 +67,12 @@ def append_integrity(message: bytes, key: bytes, algorithm: IntegrityAlgorithm) 
     if not key:
         raise InvalidArgument("an empty key protects nothing")
     if algorithm is not IntegrityAlgorithm.SHA256:
-        digest = hmac.digest(key, _with_length(message, len(message), SHA1_BYTES + 4), "sha1")
-        message = b"".join((message, _TYPE_LENGTH.pack(_MESSAGE_INTEGRITY, SHA1_BYTES), digest))
+        message = _with_length(message, len(message), SHA1_BYTES + 4)
+        message = b"".join((message, _SHA1_HEADER, hmac.digest(key, message, "sha1")))
     if algorithm is not IntegrityAlgorithm.SHA1:
-        digest = hmac.digest(key, _with_length(message, len(message), SHA256_BYTES + 4), "sha256")
-        message = b"".join((message, _TYPE_LENGTH.pack(_MESSAGE_INTEGRITY_SHA256, SHA256_BYTES), digest))
-    return _with_length(message, len(message), 0)
+        message = _with_length(message, len(message), SHA256_BYTES + 4)
+        message = b"".join((message, _SHA256_HEADER, hmac.digest(key, message, "sha256")))
+    return message
 
 
 def append_fingerprint(message: bytes) -> bytes:
