@@ -75,6 +75,7 @@ class Agent:
         self._told_path: tuple[int, Path] | None = None
         self._told_role = role
         self._state = ConnectionState.NEW
+        self._deadline = math.inf
         self._is_terminated = False
 
     # -- inputs: the network -----------------------------------------------------------------------------------------
@@ -244,9 +245,7 @@ class Agent:
     @property
     def deadline(self) -> float:
         """When handle_timer wants to run."""
-        if self._is_terminated:
-            return math.inf
-        return min(self._generations.deadline, self._gatherer.deadline, self._names.deadline)
+        return self._deadline
 
     @property
     def is_terminated(self) -> bool:
@@ -320,6 +319,8 @@ class Agent:
         self._follow_path(now)
         is_gathered = self._trickle.state is GatheringState.COMPLETE
         self._enter(self._generations.state(is_gathered=is_gathered), now)
+        # Kept, for it is read after every packet; payload and `send`, which do not come here, change no deadline.
+        self._deadline = min(self._generations.deadline, self._gatherer.deadline, self._names.deadline)
 
     def _follow_role(self) -> None:
         role = self._context.roles.role
@@ -357,6 +358,7 @@ class Agent:
         if self._is_terminated:
             return
         self._is_terminated = True
+        self._deadline = math.inf
         self._send_path = None
         self._inbound.gate.clear()
         self._enter(ConnectionState.CLOSED, now)
