@@ -34,12 +34,14 @@ HEADER_BYTES = 20
 TRANSACTION_ID_BYTES = 12
 # The header, and the largest multiple of 4 that its 16-bit length can hold.
 MESSAGE_BYTES_MAX = HEADER_BYTES + 65532
-# A check of a browser has 8 attributes, the richest TURN response about 15. A message of 64 KiB could hold 16383.
+# A check of a browser has 8 attributes, the richest TURN response about 15. A message of 64 KiB could hold 16383. All
+# count, those that are ignored as well.
 ATTRIBUTE_COUNT_MAX = 64
 
 _HEADER = struct.Struct("!HHI12s")
 _TYPE_LENGTH = struct.Struct("!HH")
 _COOKIE_BYTES = MAGIC_COOKIE.to_bytes(4, "big")
+_TURNS = range(ATTRIBUTE_COUNT_MAX + 1)  # one for each attribute, and one to find the end
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 _MESSAGE_INTEGRITY_SHA256 = int(AttributeType.MESSAGE_INTEGRITY_SHA256)
@@ -218,8 +220,10 @@ def _parse_attributes(data: bytes, end: int, context: bytes) -> tuple[list[Attri
     allowed: frozenset[int] | None = None  # None: any
     offset = HEADER_BYTES
     append, unpack_from, parser_of = attributes.append, _TYPE_LENGTH.unpack_from, _PARSERS.get
-    # Each turn takes 4 bytes or more. Offset and end are multiples of 4, so the header of each attribute is there.
-    while offset < end:
+    # Offset and end are multiples of 4, so the header of each attribute is there.
+    for _ in _TURNS:
+        if offset == end:
+            return attributes, unknown
         code, size = unpack_from(data, offset)
         start = offset + 4
         offset = start + (size + 3 & ~3)
@@ -229,8 +233,6 @@ def _parse_attributes(data: bytes, end: int, context: bytes) -> tuple[list[Attri
             if not allowed:
                 raise Malformed("FINGERPRINT is not the last attribute", field="FINGERPRINT", offset=start - 4)
             continue
-        if len(attributes) == ATTRIBUTE_COUNT_MAX:
-            raise Malformed(f"more than {ATTRIBUTE_COUNT_MAX} attributes", field="attributes", offset=start - 4)
         row = parser_of(code)
         if row is None:
             append(Attribute(code, data[start : start + size]))
@@ -243,7 +245,7 @@ def _parse_attributes(data: bytes, end: int, context: bytes) -> tuple[list[Attri
         append(Attribute(attribute_type, parse(data[start : start + size], context)))
         if allowed_after is not None:
             allowed = allowed_after
-    return attributes, unknown
+    raise Malformed(f"more than {ATTRIBUTE_COUNT_MAX} attributes", field="attributes", offset=offset)
 
 
 def serialize_message(

@@ -180,10 +180,12 @@ def test_message_with_more_attributes_is_malformed(raw):
     assert caught.value.field == "attributes"
 
 
-def test_ignored_attributes_behind_integrity_are_bounded_by_the_message(raw):
+def test_ignored_attributes_behind_integrity_count_too(raw):
     proof = attribute(A.MESSAGE_INTEGRITY, bytes(20))
-    message = parse_message(raw(proof + attribute(0x8FFF, b"") * ((65532 - len(proof)) // 4)))
-    assert len(message.attributes) == 1
+    ignored = attribute(0x8FFF, b"") * (ATTRIBUTE_COUNT_MAX - 1)
+    assert len(parse_message(raw(proof + ignored)).attributes) == 1
+    with pytest.raises(Malformed):
+        parse_message(raw(proof + ignored + attribute(0x8FFF, b"")))
 
 
 def test_largest_message_is_parsed(raw):
