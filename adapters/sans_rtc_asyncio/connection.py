@@ -128,7 +128,8 @@ class PeerConnection:
         description  None: the one that fits the state is made
         Errors       InvalidState, InvalidArgument; OSError where no socket could be bound
         """
-        self._machine.set_local_description(as_description(description), self.now())
+        local = None if description is None else as_description(description)
+        self._machine.set_local_description(local, self.now())
         self._driver.flush()
         failure, self._gathering.failure = self._gathering.failure, None
         if failure is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc_net.udp import UdpSocket
@@ -23,6 +23,15 @@ def has_readers(loop: asyncio.AbstractEventLoop) -> bool:
     return type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader and "Proactor" not in type(loop).__name__
 
 
+class _Transport(Protocol):
+    """What asyncio's datagram transports have; its abstract class does not say so much."""
+
+    def sendto(self, data: bytes, addr: tuple[str, int]) -> None: ...
+    def get_write_buffer_size(self) -> int: ...
+    def is_closing(self) -> bool: ...
+    def abort(self) -> None: ...
+
+
 class DatagramEndpoint(asyncio.DatagramProtocol):
     """A socket under the loop's own transport."""
 
@@ -31,7 +40,7 @@ class DatagramEndpoint(asyncio.DatagramProtocol):
         self.local: Address = sock.local
         self._sock = sock
         self._deliver = deliver
-        self._transport: asyncio.DatagramTransport | None = None
+        self._transport: _Transport | None = None
         self._paths: dict[tuple[Any, ...], Path] = {}
         self._waiting: list[Datagram] = []
         self._is_closed = False
@@ -64,9 +73,9 @@ class DatagramEndpoint(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport is there."""
-        self._transport = cast(asyncio.DatagramTransport, transport)
+        self._transport = cast(_Transport, transport)
         if self._is_closed:
-            transport.abort()
+            self._transport.abort()
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Collect; the whole turn's datagrams are delivered at once."""

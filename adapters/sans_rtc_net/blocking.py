@@ -96,7 +96,8 @@ class BlockingPeerConnection:
     def set_local_description(self, description: Description | Mapping[str, str] | None = None) -> None:
         """Apply a description of this end; the first one binds the sockets. Errors: LocalError, OSError."""
         with self.verb():
-            self._machine.set_local_description(as_description(description), monotonic())
+            local = None if description is None else as_description(description)
+            self._machine.set_local_description(local, monotonic())
         failure, self._bind_failure = self._bind_failure, None
         if failure is not None:
             raise failure

@@ -32,9 +32,9 @@ def peer_config_from(config: PeerConfig | None, stun_servers: Sequence[str] = ()
     )
 
 
-def as_description(value: Description | Mapping[str, str] | None) -> Description | None:
+def as_description(value: Description | Mapping[str, str]) -> Description:
     """Take a description as an object or as the mapping that browsers make of it: {"type": ..., "sdp": ...}."""
-    if value is None or isinstance(value, Description):
+    if isinstance(value, Description):
         return value
     if not isinstance(value, Mapping) or not isinstance(value.get("type"), str):
         raise InvalidArgument("a description is a Description or a mapping with type and sdp")
