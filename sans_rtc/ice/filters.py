@@ -47,4 +47,4 @@ def matches(network: str, patterns: tuple[str, ...]) -> bool:
 def rewritings_of(host: str, rewrites: tuple[AddressRewrite, ...]) -> tuple[bool, list[AddressRewrite]]:
     """The rewritings of a local address, and whether its own address is told to peers as well."""
     found = [rule for rule in rewrites if canonical_host(rule.internal) == host]
-    return all(rule.mode is RewriteMode.ADD for rule in found), found
+    return all(rule.mode == RewriteMode.ADD for rule in found), found

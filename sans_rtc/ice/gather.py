@@ -166,7 +166,7 @@ class Gatherer:
         server_count = len(self._config.stun_servers)
         for index, rule in enumerate(rules, start=is_told):
             told = Address(canonical_host(rule.external), base.address.port)
-            if rule.candidate_type is CandidateType.HOST:
+            if rule.candidate_type == CandidateType.HOST:
                 candidate = self._host(base.address, told, base.local_preference - index)
             else:
                 candidate = self._rewritten_reflexive(base, told, server_count + index)

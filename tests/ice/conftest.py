@@ -267,7 +267,7 @@ class Hand:
             self.agent.handle_timer(self.now)
             said += self.drain()
         self.now = until
-        return said
+        return said + self.drain()
 
     def checks(self, datagrams=None):
         """The requests among datagrams, those of all times where none are given."""

@@ -12,7 +12,10 @@ from sans_rtc.machine import Address
 F, W, P, S, X = PairState.FROZEN, PairState.WAITING, PairState.IN_PROGRESS, PairState.SUCCEEDED, PairState.FAILED
 
 
-def make_pair(priority=100, *, port=1, foundation="1", base=Address("10.0.0.1", 1)):
+BASE = Address("10.0.0.1", 1)
+
+
+def make_pair(priority=100, *, port=1, foundation="1", base=BASE):
     local = Candidate("1", 1, "udp", 1 << 30, base, CandidateType.HOST)
     remote = Candidate(foundation, 1, "udp", priority, Address("10.0.0.2", port), CandidateType.HOST)
     gathered = GatheredCandidate(local, Base(base, "", 65535, local))

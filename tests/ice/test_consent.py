@@ -1,5 +1,7 @@
 """Liveness and consent (RFC 7675): silence, recovery, expiry, and what does not count."""
 
+from itertools import pairwise
+
 import pytest
 
 from sans_rtc.errors import InvalidState
@@ -36,7 +38,7 @@ def test_interval_is_randomised(hand):
         if hand.checks():
             times.append(hand.now)
             hand.answer_all(hand.sent)
-    intervals = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    intervals = [later - earlier for earlier, later in pairwise(times)]
     assert all(0.8 <= interval <= 1.2 for interval in intervals)
     assert len({round(interval, 3) for interval in intervals}) > 10
 

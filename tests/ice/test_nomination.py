@@ -1,4 +1,4 @@
-"""Nomination and selection (RFC 8445 sections 7.2.5.3.4, 7.3.1.5, 8.1.1), and what happens when the chosen pair dies."""
+"""Nomination and selection (RFC 8445 sections 7.2.5.3.4, 7.3.1.5, 8.1.1), and the death of the chosen pair."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The peer's checks: authentication, roles, responses, triggered checks (RFC 8445 section 7.3, RFC 8489 section 9.1)."""
+"""The peer's checks: authentication, roles, responses, triggered checks (RFC 8445 section 7.3, RFC 8489 9.1)."""
 
 import pytest
 
