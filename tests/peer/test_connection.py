@@ -143,7 +143,7 @@ def test_peer_with_another_key_than_signalled_gets_no_data(make_pair):
     offerer.set_remote_description(Description("answer", forged), pair.now)
     pair.link.run_for(5)
     assert terminated(pair, 0).reason == TerminationReason.DTLS_FAILED
-    assert "fingerprint" in terminated(pair, 0).detail
+    assert "not the one that was signalled" in terminated(pair, 0).detail
     assert pair.events(0, ChannelOpened) == pair.events(1, ChannelOpened) == []
     assert ConnectionState.CONNECTED not in states(pair, 0)
 
@@ -186,9 +186,10 @@ def test_sending_beyond_the_buffer_is_refused_and_buffer_low_says_when_to_go_on(
     pair = make_pair(configs=(config, config))
     handle, _ = pair.connect()
     peer = pair.peers[0]
+    for _ in range(10):
+        peer.send(handle, b"x" * 10_000, pair.now)
     with pytest.raises(LimitExceeded):
-        for _ in range(20):
-            peer.send(handle, b"x" * 10_000, pair.now)
+        peer.send(handle, b"x" * 10_000, pair.now)
     buffered = peer.buffered_amount(handle)
     assert 0 < buffered <= 100_000
     peer.set_buffered_low_threshold(handle, 50_000, pair.now)
