@@ -12,14 +12,20 @@ import urllib.request
 import pytest
 
 from sans_rtc_asyncio import PeerConnection
-from sans_rtc_demo.demo_check import check, table
+from sans_rtc_demo.demo_check import CheckReport, CheckRow, check, table
+from sans_rtc_demo.main import main
 
 COMMAND = [sys.executable, "-m", "sans_rtc_demo.main", "demo"]
 WITHOUT_STARLETTE = "import sys; sys.modules['starlette'] = None; from sans_rtc_demo.main import main; sys.exit(main())"
 
 
-def run(*arguments, program=COMMAND):
-    return subprocess.run([*program, *arguments], capture_output=True, text=True, timeout=60)
+def fake_check(monkeypatch, report):
+    """Let the command's check report this at once."""
+
+    async def check_at_once():
+        return report
+
+    monkeypatch.setattr("sans_rtc_demo.demo_command.check", check_at_once)
 
 
 async def fetch(demo, path, body=None):
@@ -34,11 +40,18 @@ async def fetch(demo, path, body=None):
     return await asyncio.to_thread(wait)
 
 
-def test_check_measures_two_peers_and_stops():
-    done = run("--check")
+def test_check_measures_two_peers_and_stops_without_a_web_server():
+    command = [sys.executable, "-c", WITHOUT_STARLETTE, "demo", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     for name, unit in [("Connected in", " ms"), ("Round trip", " ms"), ("Speed", " MB/s"), ("Closed in", " ms")]:
         assert any(name in line and unit in line for line in done.stdout.splitlines()), done.stdout
+
+
+def test_failed_check_ends_with_status_1_and_the_reason(monkeypatch, capsys):
+    fake_check(monkeypatch, CheckReport([], "Round trip: too long"))
+    assert main(["demo", "--check"]) == 1
+    assert "Round trip: too long" in capsys.readouterr().err
 
 
 @pytest.mark.anyio
@@ -64,10 +77,7 @@ async def test_check_without_a_path_fails_with_the_explanation(monkeypatch):
 
 
 def test_table_is_aligned():
-    row = type("Row", (), {})
-    rows = [row(), row()]
-    rows[0].name, rows[0].figure, rows[0].note = "Short", "1 ms", "note"
-    rows[1].name, rows[1].figure, rows[1].note = "Longer name", "1000 ms", ""
+    rows = [CheckRow("Short", "1 ms", "note"), CheckRow("Longer name", "1000 ms")]
     assert table(rows) == "  Short            1 ms   note\n  Longer name   1000 ms"
 
 
@@ -86,28 +96,26 @@ def test_interrupted_check_ends_without_a_traceback():
     assert (process.returncode, errors) == (130, "")
 
 
-def test_taken_port_is_told():
+def test_taken_port_is_told(monkeypatch, capsys):
+    fake_check(monkeypatch, CheckReport([]))
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = run("--port", str(taken.getsockname()[1]))
-    assert done.returncode == 1
-    assert "Choose another" in done.stderr
-    assert "Traceback" not in done.stderr
+        assert main(["demo", "--port", str(taken.getsockname()[1])]) == 1
+    assert "Choose another" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])
-def test_bad_port_is_refused(port):
-    assert run("--port", port).returncode == 2
+def test_bad_port_is_refused(port, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["demo", "--port", port])
+    assert exit_info.value.code == 2
+    assert "--port" in capsys.readouterr().err
 
 
-def test_missing_web_server_names_the_extra():
-    done = run("--port", "0", program=[sys.executable, "-c", WITHOUT_STARLETTE, "demo"])
-    assert done.returncode == 1
-    assert "sans-rtc[demo]" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_check_needs_no_web_server():
-    assert run("--check", program=[sys.executable, "-c", WITHOUT_STARLETTE, "demo"]).returncode == 0
+def test_missing_web_server_names_the_extra(monkeypatch, capsys):
+    fake_check(monkeypatch, CheckReport([]))
+    monkeypatch.setitem(sys.modules, "starlette", None)
+    assert main(["demo", "--port", "0"]) == 1
+    assert "sans-rtc[demo]" in capsys.readouterr().err
 
 
 @pytest.mark.anyio
