@@ -85,7 +85,8 @@ class Generations:
         """Draw the consequences of whatever has happened."""
         for session in self.sessions:
             session.proceed(now)
-        self._has_begun |= self.current.remote is not None and len(self.current.remotes) > 0
+        current = self.current
+        self._has_begun |= current.is_failed or (current.remote is not None and len(current.remotes) > 0)
         self._follow_carrier(now)
         # Each turn fails one valid pair, of which there are at most as many as there are pairs.
         while self._consent.update(now) is Freshness.EXPIRED:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from sans_rtc.ice.base import Base, GatheredCandidate
+from sans_rtc.ice.base import Base
 from sans_rtc.ice.candidate import Candidate
 from sans_rtc.ice.client_side import FORBIDDEN, CheckKind, CheckResult, ClientSide, Outcome
 from sans_rtc.ice.config import DEFAULT_CHECK_PACE_S
@@ -78,10 +78,6 @@ class Session:
         for request, base in self._early.take(remote.ufrag):
             self.on_request(request, base, now)
 
-    def add_local(self, gathered: GatheredCandidate) -> None:
-        """A candidate that the peer has been told of."""
-        self.pairing.add_local(gathered)
-
     def remove_base(self, base: Base) -> None:
         """A socket is gone, and with it every pair on it."""
         self._early.forget_base(base)
@@ -121,10 +117,10 @@ class Session:
     def on_request(self, request: CheckRequest, base: Base, now: float) -> bool:
         """The peer has checked a pair (RFC 8445 sections 7.3.1.3 to 7.3.1.5). True where its path is one to know."""
         if self.remote is None:
-            if self._early.keep(request, base):
-                return True
-            self._context.stats.discard(DiscardReason.EARLY_REQUESTS_FULL)
-            return False
+            is_kept = self._early.keep(request, base)
+            if not is_kept:
+                self._context.stats.discard(DiscardReason.EARLY_REQUESTS_FULL)
+            return is_kept
         if request.remote_ufrag != self.remote.ufrag:
             self._context.stats.discard(DiscardReason.FOREIGN_GENERATION)
             return False
@@ -185,7 +181,7 @@ class Session:
         if pair not in self.checklist:
             return
         if outcome is Outcome.SUCCEEDED:
-            self._on_success(result)
+            self._on_success(result, now)
         elif outcome is Outcome.ROLE_CONFLICT and self._context.take_other_role(check.role):
             if check.kind is not CheckKind.CONSENT:
                 self._trigger(pair)
@@ -196,11 +192,11 @@ class Session:
         elif outcome is not Outcome.TIMED_OUT or pair.last_response_at < check.transaction.started_at:
             self._fail(pair)
 
-    def _on_success(self, result: CheckResult) -> None:
+    def _on_success(self, result: CheckResult, now: float) -> None:
         """RFC 8445 sections 7.2.5.3.1 to 7.2.5.3.4."""
         check, pair = result.check, result.check.pair
         assert result.mapped is not None
-        pair.valid_local = self.pairing.local_of(pair, result.mapped, check.priority)
+        known, pair.valid_local = pair.valid_local, self.pairing.local_of(pair, result.mapped, check.priority)
         if check.kind is not CheckKind.CONSENT:
             if pair.state is PairState.FROZEN:
                 pair.enter(PairState.WAITING)
@@ -213,6 +209,14 @@ class Session:
             pair.is_nominated = True
         elif pair.is_to_be_nominated and role is Role.CONTROLLED:
             pair.is_nominated, pair.is_to_be_nominated = True, False
+        elif check.kind is CheckKind.CONSENT and known is not None and known.address != pair.valid_local.address:
+            self._on_rebinding(pair, now)
+
+    def _on_rebinding(self, pair: CandidatePair, now: float) -> None:
+        """A NAT before us has given the pair another address. To the peer that is another pair: nominate it there."""
+        if self._context.roles.role is Role.CONTROLLING and pair is self.selected and self._nominator.pair is None:
+            self._nominator.note_started(pair, now)
+            self.checklist.trigger(pair, is_urgent=True)
 
     def on_role_changed(self) -> None:
         """The agent has another role: priorities depend on it, and what was being nominated is the peer's to decide."""
@@ -269,9 +273,10 @@ class Session:
         self.checklist.clear_triggered(lambda pair: pair.is_to_be_nominated)
 
     def _nominate(self, now: float) -> None:
+        is_overdue = self._nominator.give_up_overdue(now)
         if self._context.roles.role is not Role.CONTROLLING or not self._is_searching:
             return
-        if self._nominator.give_up_overdue(now):
+        if is_overdue:
             self._check_valid_pairs(now)
         pair = self._nominator.choose(self.checklist, self.selected, now)
         if pair is not None:

@@ -72,7 +72,7 @@ class Trickle:
             return
         session = self._generations.current
         candidate = attrs.evolve(gathered.candidate, extensions=(("ufrag", session.local.ufrag),))
-        session.add_local(GatheredCandidate(candidate, gathered.base))
+        session.pairing.add_local(GatheredCandidate(candidate, gathered.base))
         self._events.append(LocalCandidate(candidate))
 
     def _enter(self, state: GatheringState) -> None:

@@ -325,6 +325,11 @@ def make_hand(make_agent):
 
 
 @pytest.fixture
+def hand_class():
+    return Hand
+
+
+@pytest.fixture
 def duo():
     return Duo
 
