@@ -48,10 +48,9 @@ class LocalSession(Session):
         self.connection.abort()
         for task in self._tasks:
             task.cancel()
-        results = await asyncio.gather(*self._tasks, return_exceptions=True)
-        bugs = [result for result in results if isinstance(result, Exception) and not isinstance(result, SansRtcError)]
-        if bugs:
-            raise bugs[0]
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.bug is not None:
+            raise self.bug
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -129,7 +128,7 @@ class LocalSession(Session):
         await channel.opened()
         label = channel.label
         self._open[label] = channel
-        info = channel._machine.channel(channel._inbox.handle)
+        info = self.connection.session.machine.channel(channel._inbox.handle)
         self.on_event(
             {
                 "event": "open",
@@ -150,4 +149,11 @@ class LocalSession(Session):
             self.on_event({"event": "closed", "label": label})
 
     def _start(self, work: Coroutine[object, object, None]) -> None:
-        self._tasks.append(asyncio.create_task(work))
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._on_done)
+        self._tasks.append(task)
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, SansRtcError):
+            self.on_bug(error)

@@ -48,6 +48,7 @@ class Session(ABC):
         self.received: dict[str, list[Digest]] = {}
         self.states: list[tuple[str, str]] = []
         self.history: list[tuple[float, str]] = []
+        self.bug: BaseException | None = None
         self._changed = asyncio.Event()
 
     @abstractmethod
@@ -147,11 +148,18 @@ class Session(ABC):
             self.history.append((asyncio.get_running_loop().time(), f"{kind} {shown}"))
         self._changed.set()
 
+    def on_bug(self, error: BaseException) -> None:
+        """Fail whoever waits: the session itself is broken."""
+        self.bug = self.bug or error
+        self._changed.set()
+
     async def until(self, condition: Callable[[], bool], what: str, timeout_s: float = WAIT_TIMEOUT_S) -> None:
         """Wait until a condition on the above holds; TimeoutError names what did not happen."""
         try:
             async with asyncio.timeout(timeout_s):
                 while not condition():
+                    if self.bug is not None:
+                        raise self.bug
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
