@@ -151,20 +151,17 @@ def refuse(previous: Agreement | None, data: DataOutcome | None) -> Outcome:
     return Outcome(dtls=action, sctp=action, data=data)
 
 
-def check_remote_answer(stable: Agreement | None, provisional: Agreement | None, outcome: Outcome) -> None:
-    """Check a remote answer against what ran before (RFC 9429 sections 5.10 and 5.11).
-
-    stable       what was agreed before the offer
-    provisional  what an earlier provisional answer to the same offer has settled
-    """
+def check_remote_answer(stable: Agreement | None, outcome: Outcome) -> None:
+    """Check a remote answer against what was agreed before the offer (RFC 9429 sections 5.10 and 5.11)."""
     agreement = outcome.agreement
     if agreement is None:
         return
     if stable is not None:
         is_local_restart = not agreement.local.is_same_generation(stable.local)
-        if is_local_restart and not is_restart(stable, agreement.remote):
+        is_remote_restart = is_restart(stable, agreement.remote)
+        if is_local_restart and not is_remote_restart:
             raise InvalidArgument("the offer restarts ICE, and the answer has the ICE credentials of before")
-        if provisional is None and not is_local_restart and is_restart(stable, agreement.remote):
+        if is_remote_restart and not is_local_restart:
             raise InvalidArgument("the answer changes the ICE credentials, and the offer does not restart ICE")
     if outcome.dtls is TransportAction.RESTART and not outcome.is_ice_restart:
         raise InvalidArgument("the answer changes the certificate fingerprint or tls-id without an ICE restart")

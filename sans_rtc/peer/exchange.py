@@ -128,11 +128,6 @@ class Exchange:
             if (mid := media.mid) is not None
         }
 
-    @property
-    def provisional_agreement(self) -> Agreement | None:
-        """What the provisional answer has settled."""
-        return None if self.provisional is None else self.provisional.agreement
-
     def previous(self, side: Side) -> SessionDescription | None:
         """The description of a side in the last completed exchange."""
         applied = self.current.get(side)

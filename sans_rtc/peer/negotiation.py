@@ -180,7 +180,6 @@ class Negotiation:
             check_offer_continuity(exchange.agreement, reading.terms)
         if is_glare:
             exchange.roll_back()
-            self._creation.on_rollback()
         exchange.offer(Side.REMOTE, _applied(description, parsed, reading))
         self._creation.on_offer()
         return Changes(
@@ -201,7 +200,7 @@ class Negotiation:
             outcome = refuse(exchange.agreement_in_force, DataOutcome.REJECTED)
         else:
             outcome = agree(exchange.agreement_in_force, offer.terms, reading.terms, is_local_offer=True)
-        check_remote_answer(exchange.agreement, exchange.provisional_agreement, outcome)
+        check_remote_answer(exchange.agreement, outcome)
         return self._settle(Side.REMOTE, _applied(description, parsed, reading), outcome, reading.rejected)
 
     def close(self) -> None:

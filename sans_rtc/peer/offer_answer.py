@@ -169,10 +169,8 @@ def with_candidates(
     """
     old = description.media[index]
     media = attrs.evolve(old, lines=Lines([*old.lines.items]))
-    present = set(media.candidates)
     for candidate in candidates:
-        if candidate not in present:
-            media.lines.add(CANDIDATE, candidate.removeprefix("candidate:"))
+        media.lines.add(CANDIDATE, candidate.removeprefix("candidate:"))
     if is_complete and not media.lines.has(END_OF_CANDIDATES):
         media.lines.add(END_OF_CANDIDATES, True)
     if is_local:

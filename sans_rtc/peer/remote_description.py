@@ -111,13 +111,14 @@ def read_offer(description: SessionDescription, previous: SessionDescription | N
     """
     check_mids(description)
     _check_continuity(description, previous, live_index)
-    chosen = _choose(description, live_index)
+    tags = _bundle_tags(description)
+    chosen = _choose(description, live_index, tags)
     rejected = []
     terms = None
     for index, media in enumerate(description.media):
         if media.is_disabled:
             continue
-        reason = _refusal(description, index, chosen)
+        reason = _refusal(description, index, chosen, tags)
         if reason is None:
             terms = read_terms(description, index)
             continue
@@ -146,32 +147,43 @@ def _check_continuity(
         raise InvalidArgument(f"the offer renames the data section, which is in use, to mid {media.mid}")
 
 
-def _choose(description: SessionDescription, live_index: int | None) -> int | None:
+def _bundle_tags(description: SessionDescription) -> dict[str, str]:
+    """For each bundled mid the mid that its group's transport belongs to (RFC 9143 section 7.2.1)."""
+    tags: dict[str, str] = {}
+    for group in description.bundle_groups:
+        for mid in group.mids:
+            tags.setdefault(mid, group.mids[0])
+    return tags
+
+
+def _choose(description: SessionDescription, live_index: int | None, tags: Mapping[str, str]) -> int | None:
     """The data section to be accepted: the one in use where the offer keeps it, else the first that can be."""
     if live_index is not None and not description.media[live_index].is_disabled:
         return live_index
     indices = (index for index, media in enumerate(description.media) if not media.is_disabled)
-    return next((index for index in indices if _data_refusal(description, description.media[index]) is None), None)
+    return next((index for index in indices if _data_refusal(description, index, tags) is None), None)
 
 
-def _refusal(description: SessionDescription, index: int, chosen: int | None) -> str | None:
+def _refusal(description: SessionDescription, index: int, chosen: int | None, tags: Mapping[str, str]) -> str | None:
     """Why a section is not accepted; None where it is."""
-    reason = _data_refusal(description, description.media[index])
+    reason = _data_refusal(description, index, tags)
     if reason is None and index != chosen:
         return "there is another data section"
     return reason
 
 
-def _data_refusal(description: SessionDescription, media: MediaDescription) -> str | None:
+def _data_refusal(description: SessionDescription, index: int, tags: Mapping[str, str]) -> str | None:
+    media = description.media[index]
     if not is_data_section(media):
         return f"{media.kind} over {media.protocol} is not supported"
     if not is_legacy(media) and media.lines.first(SCTP_PORT) == 0:
         return "its SCTP port is 0"
     # RFC 9143 section 7.3.3: a section without a transport of its own goes where the tag of its BUNDLE group goes, and
     # the sections that could be the tag are rejected.
-    tags = [group.mids[0] for group in description.bundle_groups if media.mid in group.mids]
-    has_transport = not media.is_bundle_only and description.effective(media, ICE_UFRAG) is not None
-    if not has_transport and tags[:1] != [media.mid] and (tags or media.is_bundle_only):
+    mid = media.mid
+    tag = None if mid is None else tags.get(mid)
+    is_dependent = media.is_bundle_only if tag is None else tag != mid
+    if is_dependent and (media.is_bundle_only or description.effective(media, ICE_UFRAG) is None):
         return "it is bundled onto the transport of a section that is not accepted"
     return None
 

@@ -150,6 +150,7 @@ def test_failed_creation_does_not_use_a_version_up(negotiation, transport):
         ([HOST], Connection("192.0.2.1"), 50000),
         ([HOST_V6], Connection("2001:db8::1", "IP6"), 50001),
         ([HOST_V6, HOST], Connection("192.0.2.1"), 50000),
+        ([HOST, HOST.replace("192.0.2.1", "192.0.2.2")], Connection("192.0.2.1"), 50000),
         ([HOST, REFLEXIVE], Connection("198.51.100.1"), 50002),
         ([RELAYED, HOST, REFLEXIVE], Connection("203.0.113.1"), 50003),
         ([LOCAL_NAME, TCP], Connection("0.0.0.0"), 9),

@@ -299,6 +299,29 @@ def test_audio_added_later_is_rejected_and_data_go_on(connected):
     assert (changes.data, changes.dtls) == (DataOutcome.ACCEPTED, UNCHANGED)
 
 
+def test_data_section_in_use_goes_before_another(negotiation, transport, load):
+    end = negotiation()
+    offer = load("firefox_offer_av_dc")
+    end.apply_remote(offer)
+    end.apply_local(end.create_answer(transport()))
+    start, rest = offer.sdp.index("m=audio"), offer.sdp.index("m=video")
+    data = offer.sdp[offer.sdp.index("m=application") :].replace("a=mid:2", "a=mid:3")
+    end.apply_remote(Description("offer", offer.sdp[:start] + data + offer.sdp[rest:]))
+    changes = end.apply_local(end.create_answer(transport()))
+    assert (changes.transport.mid, changes.dtls) == ("2", UNCHANGED)
+    assert [section.mid for section in changes.rejected] == ["3", "1"]
+
+
+def test_reoffer_answered_provisionally_by_another_end_is_refused(connected, edit):
+    offer = connected.a.create_offer(connected.a_transport)
+    connected.a.apply_local(offer)
+    connected.b.apply_remote(offer)
+    answer = connected.b.create_answer(connected.b_transport)
+    connected.a.apply_remote(Description("pranswer", answer.sdp))
+    with pytest.raises(InvalidArgument, match="does not restart ICE"):
+        connected.a.apply_remote(edit(answer, ("b000", "b001")))
+
+
 def test_disabled_data_section_ends_data(connected, edit):
     offer = edit(
         connected.a.create_offer(connected.a_transport), ("m=application 9", "m=application 0"), ("BUNDLE 0", "BUNDLE")

@@ -289,3 +289,10 @@ def test_answer_to_an_earlier_remote_offer_is_void(ends):
     ends.a.apply_remote(offer_of(ends))
     with pytest.raises(InvalidState, match="create it first"):
         ends.a.apply_local(answer)
+
+
+def test_offer_from_before_an_exchange_is_void(connected):
+    offer = connected.a.create_offer(connected.a_transport)
+    connected.run(is_from_a=False)
+    with pytest.raises(InvalidState, match="create it first"):
+        connected.a.apply_local(offer)
