@@ -129,6 +129,17 @@ class Link:
                 return
         raise AssertionError("events never stop coming")
 
+    def inject(self, end: int, datagram: Any, *, after_s: float = 0.0) -> None:
+        """Let something arrive at an end that the other has not sent: a stranger's datagram, or an old one again.
+
+        datagram  as it is received: the `local` of its path is the end's own address
+        after_s   seconds from now; no condition of the link applies to it
+        """
+        if after_s < 0.0:
+            raise InvalidArgument(f"after_s must not be negative, is {after_s}")
+        self._order += 1
+        heapq.heappush(self._arrivals, _Arrival(self.now + after_s, self._order, end, datagram))
+
     def _run(self, until: float, condition: Callable[[], bool]) -> bool:
         steps = 0
         while True:

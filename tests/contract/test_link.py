@@ -245,3 +245,14 @@ def test_seeded_fraction_and_below_are_in_range_and_even():
     assert all(0.0 <= value < 1.0 for value in fractions)
     assert abs(sum(fractions) / 2000 - 0.5) < 0.04
     assert {entropy.below(5) for _ in range(200)} == set(range(5))
+
+
+def test_what_is_injected_arrives_as_it_is_at_its_time_whatever_the_conditions(ticker):
+    link = Link(ticker(), ticker(), conditions=LinkConditions(delay_s=1.0, loss=1.0))
+    link.inject(1, b"late", after_s=0.5)
+    link.inject(0, b"now")
+    link.run_for(2.0)
+    assert link.events == ([(1000.0, b"now")], [(1000.5, b"late")])
+    assert link.sent == ([], [])
+    with pytest.raises(InvalidArgument):
+        link.inject(0, b"", after_s=-0.1)
