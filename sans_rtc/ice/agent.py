@@ -143,20 +143,21 @@ class Agent:
 
     def remove_local_address(self, address: Address, now: float) -> None:
         """A socket is closed or broken: nothing is sent from it any more."""
-        base = self._gatherer.bases.get(address)
-        if base is None or self._is_terminated:
+        if self._is_terminated:
             return
-        self._gatherer.remove_base(base, now)
+        base = self._gatherer.remove_base(address, now)
+        if base is None:
+            return
         for session in self._generations.sessions:
             session.remove_base(base)
-        self._inbound.gate.retain(lambda path: path.local != address)
+        self._inbound.gate.retain(lambda path: path.local != base.address)
         self._settle(now)
 
     def name_resolved(self, name: str, hosts: Sequence[str], now: float) -> None:
         """The answer to ResolveName: IP addresses, none where the name does not exist."""
         if self._is_terminated:
             return
-        self._names.answer(name, plain_hosts(tuple(hosts)))
+        self._names.answer(name, plain_hosts(hosts))
         self._settle(now)
 
     # -- inputs: signalling ------------------------------------------------------------------------------------------
@@ -315,7 +316,7 @@ class Agent:
             self._datagrams.append(datagram)
         self._generations.proceed(now)
         if self._generations.retire(now):
-            self._inbound.gate.retain(self._generations.current.knows)
+            self._inbound.gate.retain(self._generations.know)
         self._follow_path(now)
         is_gathered = self._trickle.state is GatheringState.COMPLETE
         self._enter(self._generations.state(is_gathered=is_gathered), now)
@@ -344,6 +345,7 @@ class Agent:
 
     def _begin_generation(self, now: float) -> None:
         self._generations.begin()
+        self._inbound.gate.retain(self._generations.know)
         self._trickle.restart(now)
 
     def _enter(self, state: ConnectionState, now: float) -> None:

@@ -71,11 +71,15 @@ class Gatherer:
         """No more sockets will come."""
         self._has_begun = self._has_ended = True
 
-    def remove_base(self, base: Base, now: float) -> None:
-        """A socket is gone."""
-        del self.bases[base.address]
-        if not self._config.is_lite:
-            self._server_reflexive.remove_base(base, now)
+    def remove_base(self, address: Address, now: float) -> Base | None:
+        """A socket is gone. Returns its base; None where it is not known, or was filtered."""
+        self.filtered.pop(address, None)
+        base = self.bases.pop(address, None)
+        if base is not None:
+            self._gathered = {key for key in self._gathered if key[1] != address}
+            if not self._config.is_lite:
+                self._server_reflexive.remove_base(base, now)
+        return base
 
     def restart(self, now: float) -> None:
         """Gather anew for another generation, from the same sockets."""

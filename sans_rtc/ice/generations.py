@@ -43,11 +43,11 @@ class Generations:
     def begin(self) -> None:
         """Begin a new generation beside the one that carries data.
 
-        Of the old ones the one with a selected pair stays; one that has failed is of no use to anybody.
+        Of the old ones the one with a selected pair stays.
         """
         old = self.current
         if self.previous is None or self.previous.selected is None or old.selected is not None:
-            self.previous = None if old.is_failed else old
+            self.previous = old
         old.is_retired = True
         self.current = self._new_session()
         self._context.roles.switch_count = 0
@@ -61,8 +61,15 @@ class Generations:
         self.current.is_retired = False
 
     def retire(self, now: float) -> bool:
-        """Drop the previous generation once the current one has replaced it for long enough. True where it was."""
-        if self.previous is None or (now < self._retire_at and not self.previous.is_failed):
+        """Drop the previous generation once it is of no more use. True where it was dropped.
+
+        That is when it has failed and the peer has taken up the current one, so that there is no way back to it; or
+        when the current one has replaced it for so long that nothing of it can be on the way any more.
+        """
+        if self.previous is None:
+            return False
+        is_lost = self.previous.is_failed and self.current.remote is not None
+        if not is_lost and now < self._retire_at:
             return False
         self.previous = None
         return True
@@ -154,6 +161,10 @@ class Generations:
     def of_transaction(self, transaction_id: bytes) -> Session | None:
         """The session that has sent this check."""
         return next((session for session in self.sessions if session.has_sent(transaction_id)), None)
+
+    def know(self, path: Path) -> bool:
+        """True where the peer has proven this path in one of the sessions, or may yet."""
+        return any(session.knows(path) for session in self.sessions)
 
     @property
     def selected_path(self) -> Path | None:

@@ -38,6 +38,10 @@ class Nominator:
         self.pair = None
         self.deadline = self._first_valid_at = self._overdue_at = math.inf
 
+    def rest(self) -> None:
+        """Nothing is to be chosen now; only what is under way still has its time."""
+        self.deadline = self._overdue_at
+
     def choose(self, checklist: Checklist, avoided: CandidatePair | None, now: float) -> CandidatePair | None:
         """The pair to nominate now; None: none, or not yet.
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 
-from sans_rtc.ice.addresses import is_ip, is_loopback, is_unusable, without_zone
+from sans_rtc.ice.addresses import canonical_host, is_ip, is_loopback, is_unusable
 from sans_rtc.ice.candidate import Candidate, CandidateType
 from sans_rtc.ice.context import AgentContext
 from sans_rtc.ice.pair import RemoteCandidate
 from sans_rtc.ice.stats import DiscardReason
 from sans_rtc.machine import Address
+
+# One address of each family is used at most.
+HOSTS_PER_NAME_MAX = 16
 
 
 class RemoteCandidates:
@@ -148,6 +151,7 @@ def is_mdns_name(name: str) -> bool:
     return name.endswith(".local") and name.count(".") == 1
 
 
-def plain_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Resolved addresses without zones, those that are none left out."""
-    return tuple(without_zone(Address(host, 0)).host for host in hosts if is_ip(host))
+def plain_hosts(hosts: Sequence[str]) -> tuple[str, ...]:
+    """Resolved addresses in one spelling and without zones; those that are none left out, and no more than counts."""
+    plain = (host.partition("%")[0] for host in hosts[:HOSTS_PER_NAME_MAX] if is_ip(host))
+    return tuple(canonical_host(host) for host in plain)

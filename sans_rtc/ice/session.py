@@ -158,6 +158,10 @@ class Session:
 
     # -- responses ---------------------------------------------------------------------------------------------------
 
+    def has_sent(self, transaction_id: bytes) -> bool:
+        """True where one of our checks with this transaction id waits for its response."""
+        return self._client.knows(transaction_id)
+
     def on_response(self, message: Message, datagram: Datagram, now: float) -> bool | None:
         """Take the response to a check that `has_sent` knows. True: a success; None: not authentic, so nothing."""
         result = self._client.receive(message, datagram, now)
@@ -198,8 +202,6 @@ class Session:
         assert result.mapped is not None
         known, pair.valid_local = pair.valid_local, self.pairing.local_of(pair, result.mapped, check.priority)
         if check.kind is not CheckKind.CONSENT:
-            if pair.state is PairState.FROZEN:
-                pair.enter(PairState.WAITING)
             pair.enter(PairState.SUCCEEDED)
             self.checklist.unfreeze(pair.foundation)
         role = self._context.roles.role
@@ -229,8 +231,6 @@ class Session:
         deviation: 7.2.5.3.4 fails the whole checklist where a nomination fails. Here the pair fails, and another valid
         one is nominated.
         """
-        if pair.state is PairState.FROZEN:
-            pair.enter(PairState.WAITING)
         pair.enter(PairState.FAILED)
         pair.is_nominated = pair.is_to_be_nominated = False
 
@@ -275,6 +275,7 @@ class Session:
     def _nominate(self, now: float) -> None:
         is_overdue = self._nominator.give_up_overdue(now)
         if self._context.roles.role is not Role.CONTROLLING or not self._is_searching:
+            self._nominator.rest()
             return
         if is_overdue:
             self._check_valid_pairs(now)
@@ -369,10 +370,6 @@ class Session:
 
     # -- reads -------------------------------------------------------------------------------------------------------
 
-    def has_sent(self, transaction_id: bytes) -> bool:
-        """True where one of our checks with this transaction id waits for its response."""
-        return self._client.knows(transaction_id)
-
     def knows(self, path: Path) -> bool:
         """True where a pair has this path, or a request that came early."""
         return self.checklist.find(path) is not None or self._early.knows(path)
@@ -399,5 +396,4 @@ class Session:
     @property
     def _is_exhausted(self) -> bool:
         """True where no pair is valid, and none can become so unless the peer does something."""
-        checklist = self.checklist
-        return not checklist.has_triggered and not self.remotes.names and not checklist.has_prospects
+        return not (self.checklist.has_triggered or self.remotes.names or self.checklist.has_prospects)

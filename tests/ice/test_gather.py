@@ -341,6 +341,22 @@ def test_removed_socket_stops_asking(make_hand):
     assert states(hand)[-1] is GatheringState.COMPLETE
 
 
+def test_socket_that_comes_back_is_a_candidate_again(make_hand):
+    hand = gather(make_hand())
+    hand.agent.remove_local_address(hand.local, hand.now)
+    hand.agent.add_local_address(hand.local, "eth0", hand.now)
+    hand.drain()
+    assert [candidate.address for candidate in candidates(hand)] == [hand.local, hand.local]
+
+
+def test_filtered_addresses_that_are_gone_count_no_more(make_agent):
+    agent = make_agent(local_address_count_max=1)
+    agent.add_local_address(Address("127.0.0.1", 1), "", 0.0)
+    agent.remove_local_address(Address("127.0.0.1", 1), 0.0)
+    agent.add_local_address(Address("10.0.0.1", 1), "", 0.0)
+    assert len(agent.explain().local_candidates) == 1
+
+
 # --- servers by name --------------------------------------------------------------------------------------------------
 
 NAMED = (StunServer("stun.example.org", 3479),)

@@ -142,6 +142,28 @@ def test_unanswered_nomination_gives_way_to_another_pair_that_answers(make_hand,
     assert hand.agent.selected_path.remote == SECOND
 
 
+def test_restart_while_a_better_pair_is_waited_for_leaves_no_timer_behind(make_hand):
+    hand = with_two(make_hand, Role.CONTROLLING, same_kind=False, nomination_wait_s=0.3)
+    hand.wait(0.05)
+    hand.receive(hand.response(check_to(hand, SECOND)))
+    hand.agent.restart(hand.now)
+    hand.wait(0.29)
+    hand.wait(60.0)  # would never return
+    assert hand.agent.deadline > hand.now
+
+
+def test_rebinding_of_our_nat_is_told_by_another_nomination(make_hand, value_of):
+    hand = make_hand(Role.CONTROLLING).connect()
+    hand.sent.clear()
+    hand.wait(1.3)
+    said = hand.receive(hand.response(hand.checks()[0], mapped=Address("203.0.113.9", 9)))
+    assert [value_of(check, "USE_CANDIDATE") for check in hand.checks(said)] == [True]
+    hand.answer_all(said, mapped=Address("203.0.113.9", 9))
+    assert hand.checks() == hand.checks()[:2]  # told once
+    hand.wait(20.0)  # and where the peer never answers that, no timer stays behind
+    assert hand.agent.deadline > hand.now
+
+
 def test_nomination_is_dropped_where_the_role_is_lost(make_hand, value_of):
     hand = with_two(make_hand, Role.CONTROLLING)
     hand.receive(hand.response(check_to(hand, FIRST)))

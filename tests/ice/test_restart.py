@@ -229,6 +229,14 @@ def test_cancelled_restart_goes_back_to_the_old_credentials(hand):
     assert hand.agent.state == "connected"
 
 
+def test_cancelled_restart_of_a_failed_agent_leaves_it_failed(hand):
+    hand.wait(31.0)
+    hand.agent.restart(hand.now)
+    assert hand.agent.state == "checking"
+    hand.agent.cancel_restart(hand.now)
+    assert hand.agent.state == "failed"
+
+
 def test_restart_that_the_peer_has_taken_up_cannot_be_cancelled(hand):
     with pytest.raises(InvalidState):
         hand.agent.cancel_restart(hand.now)

@@ -13,7 +13,7 @@ from sans_rtc.ice import (
     StunServer,
 )
 from sans_rtc.machine import Address, Datagram
-from sans_rtc.testing import LinkConditions
+from sans_rtc.testing import LinkConditions, SeededEntropy
 
 HERE, THERE = Address("10.0.0.1", 1111), Address("10.0.0.2", 2222)
 SERVER = Address("192.0.2.2", 3478)
@@ -253,3 +253,58 @@ def test_states_of_a_connection_that_works(duo):
     pair = duo()
     pair.connect()
     assert [event.state for event in pair.events(0, ConnectionStateChanged)] == ["checking", "completed"]
+
+
+# --- anything may happen ----------------------------------------------------------------------------------------------
+
+
+def upset(pair, chance):
+    """One thing that happens to two agents and the network between them."""
+    end = chance.below(2)
+    agent = pair.agents[end]
+    match chance.below(7):
+        case 0:
+            pair.is_cut = not pair.is_cut
+        case 1:
+            pair.restart(end)
+        case 2:
+            agent.restart(pair.now)  # and the peer never hears of it
+        case 3:
+            address = Address(f"10.0.{end}.{chance.below(4)}", 1000)
+            pair.addresses = tuple(
+                (*known, address) if number == end else known for number, known in enumerate(pair.addresses)
+            )
+            agent.add_local_address(address, "eth1", pair.now)
+        case 4:
+            known = [address for address in pair.addresses[end] if address.host.startswith(f"10.0.{end}.")]
+            for address in known[:1]:
+                agent.remove_local_address(address, pair.now)
+        case 5:
+            family = (4, 6)[chance.below(2)]
+            pair.drops = lambda end, datagram: datagram.path.remote.family == family
+        case 6:
+            if agent.can_send:
+                agent.send(b"\x16", pair.now)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_after_whatever_has_happened_a_restart_connects(duo, seed):
+    addresses = tuple((Address(f"10.9.0.{end}", 1), Address(f"2001:db8::{end}", 1)) for end in (1, 2))
+    pair = duo(seed=seed, addresses=addresses, conditions=LinkConditions(delay_s=0.02, loss=0.05, reordering=0.05))
+    chance = SeededEntropy(f"upset {seed}")
+    pair.start()
+    for _ in range(12):
+        pair.run(4.0 * chance.fraction() ** 2)
+        upset(pair, chance)
+    pair.is_cut, pair.drops = False, lambda end, datagram: False
+    pair.restart(seed % 2)
+    pair.link.run_until(
+        lambda: pair.is_connected() and all(agent.explain().selected for agent in pair.agents), within_s=BOUND_S
+    )
+    pair.run(5.0)
+    before = [len(pair.events(end, Payload)) for end in (0, 1)]
+    for _ in range(20):
+        for agent in pair.agents:
+            agent.send(b"\x16", pair.now)
+    pair.run(1.0)
+    assert all(len(pair.events(end, Payload)) >= before[end] + 10 for end in (0, 1))
