@@ -10,7 +10,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 DEMO := .venv/demo
 TEST := .venv/test
-PIP := -m pip install --quiet --disable-pip-version-check
+PIP := -m pip install --quiet --quiet --disable-pip-version-check
 
 .PHONY: demo check test unit interop lint benchmark clean
 
