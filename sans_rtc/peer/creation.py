@@ -56,6 +56,7 @@ class Creation:
         """Make an offer with a data section."""
         agreement = exchange.agreement
         check_local_offer(agreement, transport, ufrag_to_replace)
+        transport = _with_known_candidates(exchange, transport)
         slots = plan_offer(exchange.previous(Side.LOCAL), exchange.live_index, exchange.mids)
         tls_id = None
         if self._config.is_tls_id_sent:
@@ -67,6 +68,7 @@ class Creation:
     def make_answer(self, exchange: Exchange, transport: LocalTransport) -> Description:
         """Make an answer to the pending remote offer."""
         offer = exchange.pending[Side.REMOTE]
+        transport = _with_known_candidates(exchange, transport)
         if offer.terms is None:
             description = build_rejection(offer.description, transport, self._session_id)
             return self._finish(DescriptionType.ANSWER, description, None)
@@ -131,3 +133,16 @@ class Creation:
         versioned = with_version(description, self._session_version)
         self._created[kind] = Created(serialize_description(versioned), versioned, terms)
         return Description(kind, self._created[kind].sdp)
+
+
+def _with_known_candidates(exchange: Exchange, transport: LocalTransport) -> LocalTransport:
+    """RFC 9429 section 5.2.2: a later description has every candidate of its generation that was told before."""
+    known = [applied.whole_terms for applied in exchange.of_generation(Side.LOCAL, transport.ice_ufrag)]
+    candidates = [*transport.candidates]
+    candidates += [candidate for terms in known if terms is not None for candidate in terms.candidates]
+    is_complete = any(terms is not None and terms.end_of_candidates for terms in known)
+    return attrs.evolve(
+        transport,
+        candidates=tuple(dict.fromkeys(candidates)),
+        end_of_candidates=transport.end_of_candidates or is_complete,
+    )

@@ -33,7 +33,8 @@ DATA_PROTOCOLS = frozenset({"UDP/DTLS/SCTP", "TCP/DTLS/SCTP", "DTLS/SCTP"})
 LEGACY_PROTOCOL = "DTLS/SCTP"  # from before RFC 8841: the format is the SCTP port, `a=sctpmap` says what runs on it
 # RFC 8841 section 6.1: what an absent max-message-size stands for.
 MESSAGE_SIZE_ABSENT = 65_536
-# RFC 8122 section 5: name and length in bytes. MD2 and MD5 must not be used, what is unknown cannot be.
+# RFC 8122 section 5: name and length in bytes. MD2 and MD5 must not be used, what is unknown cannot be. Which of the
+# others prove enough is for DTLS to say.
 HASH_BYTES: Mapping[str, int] = {"sha-1": 20, "sha-224": 28, "sha-256": 32, "sha-384": 48, "sha-512": 64}
 
 

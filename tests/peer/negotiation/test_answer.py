@@ -265,6 +265,23 @@ def test_data_bundled_without_a_transport_of_its_own_are_rejected(negotiation, t
     assert changes.data is DataOutcome.REJECTED
 
 
+def test_bundle_only_data_outside_a_bundle_are_rejected(negotiation, transport, offer, edit):
+    odd = edit(
+        offer, ("m=application 9", "m=application 0"), ("a=mid:0", "a=bundle-only\r\na=mid:0"), ("BUNDLE 0", "LS 0")
+    )
+    _, changes = answered(negotiation(), odd, transport())
+    assert changes.data is DataOutcome.REJECTED
+
+
+def test_mid_in_two_bundles_belongs_to_the_first(negotiation, transport, offer, edit):
+    odd = edit(offer, ("m=application 9", "m=application 0"), ("a=mid:0", "a=bundle-only\r\na=mid:0"))
+    first, second = "a=group:BUNDLE 0\r\n", "a=group:BUNDLE x 0\r\n"
+    _, changes = answered(negotiation(), edit(odd, (first, first + second)), transport())
+    assert changes.data is DataOutcome.ACCEPTED
+    _, changes = answered(negotiation(), edit(odd, (first, second + first)), transport())
+    assert changes.data is DataOutcome.REJECTED
+
+
 def test_bundle_only_data_that_are_the_tag_are_taken(negotiation, transport, offer, edit):
     odd = edit(offer, ("m=application 9", "m=application 0"), ("a=mid:0", "a=bundle-only\r\na=mid:0"))
     answer, changes = answered(negotiation(), odd, transport())

@@ -326,6 +326,27 @@ def test_negotiation_is_needed_for_an_ice_restart_until_it_is_done(connected, tr
     assert not connected.a.is_negotiation_needed
 
 
+def test_restart_is_pending_where_the_next_description_needs_new_credentials(connected, ends, transport):
+    assert not ends.a.is_ice_restart_pending
+    assert not connected.a.is_ice_restart_pending
+    connected.a.request_ice_restart()
+    assert connected.a.is_ice_restart_pending
+    offer = connected.a.create_offer(transport("a", 1))
+    connected.a.apply_local(offer)
+    connected.b.apply_remote(offer)
+    assert connected.b.is_ice_restart_pending
+    connected.a.apply_remote(connected.b.create_answer(transport("b", 1)))
+    connected.b.apply_local(Description("answer"))
+    assert not connected.a.is_ice_restart_pending
+    assert not connected.b.is_ice_restart_pending
+
+
+def test_restart_asked_for_is_not_pending_in_an_answer_without_one(connected):
+    connected.a.request_ice_restart()
+    connected.a.apply_remote(connected.b.create_offer(connected.b_transport))
+    assert not connected.a.is_ice_restart_pending
+
+
 def test_restart_by_the_peer_does_what_was_asked_for(connected, transport):
     connected.a.request_ice_restart()
     connected.a_transport, connected.b_transport = transport("a", 1), transport("b", 1)

@@ -213,7 +213,7 @@ def test_answer_with_a_new_fingerprint_and_restart_is_a_new_association(connecte
 def test_fingerprint_added_is_a_new_association(connected, transport, edit):
     offer = connected.a.create_offer(transport("a", 1))
     line = f"a=fingerprint:{media(offer).lines.first(FINGERPRINT)}"
-    connected.b.apply_remote(edit(offer, (line, f"{line}\r\na=fingerprint:sha-1 {':'.join(['AB'] * 20)}")))
+    connected.b.apply_remote(edit(offer, (line, f"{line}\r\na=fingerprint:sha-512 {':'.join(['AB'] * 64)}")))
     assert connected.b.apply_local(connected.b.create_answer(transport("b", 1))).dtls is RESTART
 
 

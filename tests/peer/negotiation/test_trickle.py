@@ -72,6 +72,27 @@ def test_candidate_of_one_generation_goes_to_both_descriptions(connected):
     assert media(connected.a.local_description).candidates == [HOST]
 
 
+def test_later_description_of_a_generation_has_the_candidates_told_before(connected, transport):
+    connected.a.add_local_candidate(HOST)
+    connected.a.end_of_local_candidates()
+    connected.b.add_local_candidate(OTHER)
+    offer, answer, _ = connected.run()
+    assert (media(offer).candidates, media(offer).port) == ([HOST], 50000)
+    assert media(offer).lines.has(END_OF_CANDIDATES)
+    assert media(answer).candidates == [OTHER]
+    assert not media(answer).lines.has(END_OF_CANDIDATES)
+    again = connected.a.create_offer(transport("a", candidates=[REFLEXIVE, HOST]))
+    assert media(again).candidates == [REFLEXIVE, HOST]
+
+
+def test_restarted_description_has_none_of_the_candidates_before(connected, transport):
+    connected.a.add_local_candidate(HOST)
+    connected.a.end_of_local_candidates()
+    restarted = connected.a.create_offer(transport("a", 1))
+    assert media(restarted).candidates == []
+    assert not media(restarted).lines.has(END_OF_CANDIDATES)
+
+
 def test_candidate_of_no_description_is_not_noted(connected):
     before = connected.a.local_description
     connected.a.add_local_candidate(HOST, "zzzz")
@@ -234,3 +255,10 @@ def test_peer_can_trickle_where_it_says_so(ends, negotiation, load):
     silent = negotiation()
     silent.apply_remote(load("pion_offer"))
     assert silent.can_trickle is False
+
+
+def test_local_ufrag_is_that_of_the_newest_description(connected, negotiation, transport):
+    assert negotiation().local_ufrag is None
+    assert connected.a.local_ufrag == "a000"
+    connected.a.apply_local(connected.a.create_offer(transport("a", 1)))
+    assert connected.a.local_ufrag == "a001"
