@@ -118,7 +118,7 @@ class DtlsConfig:
     mtu_bytes: int = attrs.field(default=1200, validator=_in_range(MTU_BYTES_MIN, MTU_BYTES_MAX))
     mtu_fallback_bytes: int = attrs.field(default=MTU_FALLBACK_BYTES, validator=_in_range(MTU_BYTES_MIN, MTU_BYTES_MAX))
     flight_timeout_s: float = attrs.field(default=0.1, validator=_in_range(0.001, 60))
-    flight_timeout_s_max: float = attrs.field(default=3.0, validator=_in_range(0.001, 600))
+    flight_timeout_s_max: float = attrs.field(default=1.0, validator=_in_range(0.001, 600))
     handshake_timeout_s: float = attrs.field(default=30.0, validator=_in_range(0.001, 3600))
     alert_grace_s: float = attrs.field(default=1.0, validator=_in_range(0.0, 3600))
 

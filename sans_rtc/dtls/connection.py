@@ -1,17 +1,16 @@
 """A DTLS connection as a machine: datagrams and time in, datagrams and events out (RFC 6347).
 
-It joins the record layer (epochs, protection), the handshake layer (from hello to Finished), and what comes after:
-data, alerts, the end.
+It joins the record layer (epochs, protection), the handshake layer (from hello to Finished), data, alerts and the end.
 
-What a stranger can do, who can send to our address but does not have the keys, and what comes of it:
+What comes of it when a stranger, who does not have the keys, sends to our address:
 
 * Records that are malformed or not authentic are discarded and counted, at any time (RFC 6347 section 4.1.2.7).
 * While the handshake goes on, its messages are not protected, so neither are we from one that is well-formed and wrong:
   it ends the handshake, with the alert and the reason that a broken peer deserves. Behind ICE only a path that has
   answered an authenticated check gets here. One that makes no sense is forgotten, so that the genuine one can still
   come; the fourth is taken as the peer's own.
-* A plaintext alert does not end the handshake at once. It is a suspicion: whoever sent it in earnest says nothing
-  more, so if no further message comes within `alert_grace_s`, it is believed; if one comes, it is forgotten.
+* A plaintext alert does not end the handshake at once. It is a suspicion: whoever sent it in earnest says nothing more,
+  so if no further message comes within `alert_grace_s`, it is believed; if one comes, it is forgotten.
 * Once connected, nothing unprotected is read at all: no plaintext alert, no new ClientHello.
   deviation: RFC 6347 section 4.2.8 would have a server begin anew for a client that has lost its state. In WebRTC, such
   a client signals anew, and a new connection answers it.
@@ -138,7 +137,7 @@ class Connection:
                 else:
                     self._on_record(content_type, epoch, number, data, now)
             if not records:
-                self._check_forgeries(now)
+                self._on_unopened(now)
         elif self._state is ConnectionState.NEW:
             self.stats.discard(DiscardReason.NOT_STARTED)
 
@@ -296,12 +295,10 @@ class Connection:
         if epoch == 0:
             self.stats.discard(DiscardReason.UNPROTECTED_DATA)
             return
-        # RFC 6347 section 4.2.4: data before the peer's Finished is discarded, or kept until then.
-        if not self._early_data.add(data, len(data)):
+        if not self._early_data.add(data, len(data)):  # RFC 6347 section 4.2.4: to be discarded, or kept
             self.stats.discard(DiscardReason.EARLY_DATA_OVERFLOW)
             return
-        # The same section: it may be taken as evidence that the Finished is lost, and our flight sent again at once.
-        self._handshake.prompt(now)
+        self._handshake.prompt(now, is_authentic=True)  # for the reason in `_on_unopened`
 
     def _on_late_handshake(self, content_type: int, data: bytes, now: float) -> None:
         """Authentic handshake records after the handshake: the peer's Finished again, or an attempt to renegotiate."""
@@ -310,7 +307,7 @@ class Connection:
             # RFC 6347 section 4.2.4: who sent the last flight "MUST respond to a retransmit of the peer's last flight
             # with a retransmit of the last flight".
             self.stats.discard(DiscardReason.DUPLICATE_MESSAGE)
-            self._handshake.prompt(now)
+            self._handshake.prompt(now, is_authentic=True)
         elif self._role is Role.CLIENT and type_ == HandshakeType.HELLO_REQUEST:
             self.stats.discard(DiscardReason.HELLO_REQUEST)
         elif self._role is Role.SERVER and type_ == HandshakeType.CLIENT_HELLO:
@@ -347,7 +344,12 @@ class Connection:
 
     # the end
 
-    def _check_forgeries(self, now: float) -> None:
+    def _on_unopened(self, now: float) -> None:
+        """A datagram of which no record could be read: forged, or ahead of the keys."""
+        if self._role is Role.CLIENT and self._records.write_epoch and self._records.has_early:
+            # RFC 6347 section 4.2.4: data before the server's Finished may be taken as evidence of its loss, and our
+            # last flight sent again at once, so that the server repeats its own.
+            self._handshake.prompt(now, is_authentic=False)
         if self._records.forgery_count >= self._config.forgery_count_max:
             alert = Alert(AlertLevel.FATAL, AlertDescription.BAD_RECORD_MAC)
             self._end(alert, TerminationReason.LIMIT_REACHED, "too many records failed authentication", now)

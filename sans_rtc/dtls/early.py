@@ -35,6 +35,9 @@ class EarlyBuffer(Generic[Item]):
         items, self._items, self._bytes = self._items, [], 0
         return items
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def close(self) -> None:
         """Drop everything and keep nothing more."""
         self._items, self._bytes, self._count_max = [], 0, 0

@@ -20,7 +20,10 @@ _PIECE_BYTES_MIN = 64
 _CHANGE_CIPHER_SPEC = b"\x01"  # RFC 5246 section 7.1
 # RFC 6347 section 4.1.1.1 on how many retransmissions to wait before sending smaller records: "2-3 seems appropriate".
 _RETRANSMISSIONS_BEFORE_FALLBACK = 3
-# A flight is repeated on an unauthenticated prompting this often at most; after that only the timer does it.
+# A flight is repeated on the peer's prompting after this interval at the earliest, half the timeout of browsers: a
+# repeated flight is several records and may be duplicated on the way, but is one prompting.
+_REPEAT_INTERVAL_S = 0.025
+# And on unauthenticated promptings this often at most; after that only the timer does it.
 _REPEAT_COUNT_MAX = 8
 
 
@@ -104,11 +107,10 @@ class Flight:
     def repeat(self, now: float, *, is_authentic: bool) -> bool:
         """The peer has repeated a flight that this one answers, so part of this one was probably lost.
 
-        Returns whether it is sent again. Not within half a first timeout of the last time: a repeated flight is several
-        records and may be duplicated on the way, but is one prompting. And where the prompting may be forged, not more
-        often than eight times. So nobody makes two ends set each other off without end.
+        Returns whether it is sent again: not too soon after the last time, and where the prompting may be forged, not
+        too often. So nobody makes two ends set each other off without end.
         """
-        is_too_soon = now - self._last_sent_at < self._schedule.timeout_s / 2
+        is_too_soon = now - self._last_sent_at < _REPEAT_INTERVAL_S
         is_spent = not is_authentic and self._repeat_count >= _REPEAT_COUNT_MAX
         if not self._items or is_too_soon or is_spent:
             return False

@@ -81,9 +81,9 @@ class HandshakeLayer:
         self._has_change_cipher_spec = True
         self._change_read_epoch()
 
-    def prompt(self, now: float) -> None:
-        """Something authentic shows that the peer has not seen our last flight: send it again."""
-        if self._flight.repeat(now, is_authentic=True):
+    def prompt(self, now: float, *, is_authentic: bool) -> None:
+        """Something other than a repeated flight shows that ours, or the answer to it, was lost: send it again."""
+        if self._flight.repeat(now, is_authentic=is_authentic):
             self._stats.flights_repeated += 1
 
     def handle_timer(self, now: float) -> None:

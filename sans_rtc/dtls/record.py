@@ -170,6 +170,11 @@ class RecordLayer:
         return opened
 
     @property
+    def has_early(self) -> bool:
+        """Whether records of the next epoch wait for its keys."""
+        return len(self._early) > 0
+
+    @property
     def forgery_count(self) -> int:
         """Records of the current read epoch that were not authentic."""
         epoch = self._read.get(self.read_epoch)
