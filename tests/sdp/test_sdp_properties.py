@@ -18,7 +18,7 @@ from sans_rtc.sdp import (
 )
 from sans_rtc.sdp.attributes import ATTRIBUTES
 
-PROFILE = settings(max_examples=150, deadline=None)
+PROFILE = settings(max_examples=100, deadline=None)
 TOKEN = st.from_regex(re.compile(r"[!#-'*+\-.0-9A-Z^-~]{1,8}"), fullmatch=True)
 VALUE = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), max_size=20)
 PORT = st.integers(0, 65535)
