@@ -261,8 +261,10 @@ class Hand:
 
     def wait(self, duration_s):
         """Let time pass; return what the agent has said meanwhile."""
-        until, said = self.now + duration_s, []
+        until, said, turns = self.now + duration_s, [], 0
         while self.agent.deadline <= until:
+            turns = turns + 1 if self.agent.deadline <= self.now else 0
+            assert turns < 100, "a timer stays due however often it is handled"
             self.now = max(self.now, self.agent.deadline)
             self.agent.handle_timer(self.now)
             said += self.drain()

@@ -76,6 +76,25 @@ def test_data_flow_on_the_old_path_until_the_new_one_is_selected(hand):
     assert [event.path for event in hand.of(SelectedPathChanged)] == [old, hand.path]
 
 
+@pytest.mark.parametrize("is_old_silent", [False, True])
+def test_valid_pair_of_the_new_generation_carries_data_only_where_the_old_path_is_silent(make_hand, is_old_silent):
+    """RFC 8445 section 12.1: during a restart the selected pair is the previous one."""
+    hand = make_hand(Role.CONTROLLED).connect()
+    old = hand.path
+    hand.agent.restart(hand.now)
+    hand.parameters, hand.remote = NEW, Address("10.0.0.5", 5555)
+    hand.agent.set_remote_parameters(NEW, hand.now)
+    hand.agent.add_remote_candidate(hand.candidate(), hand.now)
+    hand.drain()
+    if is_old_silent:
+        hand.wait(4.0)
+        hand.sent.clear()
+        hand.receive(hand.request())
+    hand.answer_all([check for check in hand.checks() if check.path == hand.path])
+    hand.agent.send(b"\x16", hand.now)
+    assert hand.drain()[-1].path == (hand.path if is_old_silent else old)
+
+
 def test_payload_of_the_old_path_still_arrives(hand):
     old = hand.path
     hand.agent.restart(hand.now)
