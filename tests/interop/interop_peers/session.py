@@ -48,6 +48,7 @@ class Session(ABC):
         self.received: dict[str, list[Digest]] = {}
         self.states: list[tuple[str, str]] = []
         self.history: list[tuple[float, str]] = []
+        self.is_closing = False
         self.bug: BaseException | None = None
         self._changed = asyncio.Event()
 
@@ -122,6 +123,7 @@ class Session(ABC):
 
     async def close(self) -> None:
         """Close the connection politely."""
+        self.is_closing = True
         await self.request("close")
 
     async def describe(self) -> object:

@@ -26,10 +26,13 @@ def only_loopback(sdp: str) -> str:
 
 
 async def _carry(source: Session, sink: Session) -> None:
-    while (candidate := await source.candidates.get()) is not None:
-        if _is_loopback(candidate["candidate"]):
+    candidate: dict | None = {}
+    while candidate is not None:
+        candidate = await source.candidates.get()
+        if sink.is_closing:
+            return
+        if candidate is None or _is_loopback(candidate["candidate"]):
             await sink.add_candidate(candidate)
-    await sink.add_candidate(None)
 
 
 @asynccontextmanager
