@@ -91,6 +91,13 @@ class PeerTransport:
         self.agent.receive(datagram, now)
         self.rise(now)
 
+    def receive_many(self, datagrams: Sequence[Datagram], now: float) -> None:
+        """Take a burst from the network: each layer takes all of it before the next one does."""
+        receive = self.agent.receive
+        for datagram in datagrams:
+            receive(datagram, now)
+        self.rise(now)
+
     def handle_timer(self, now: float) -> None:
         """Let every layer do what is due."""
         if self.agent.deadline <= now:
@@ -218,16 +225,23 @@ class PeerTransport:
                 self._on_payload(ice_event.data, now)
             else:
                 self._events.append(ice_event)
-        if self.connection is None:
-            return
+        if self.connection is not None:
+            self._rise_from_dtls(self.connection, now)
+        self._events += self.channels.take_events()
+
+    def _rise_from_dtls(self, connection: dtls.Connection, now: float) -> None:
         if not self._is_dtls_started and self.agent.can_send:
             self._start_dtls(now)
-        for dtls_event in self.connection.take_events():
+        for dtls_event in connection.take_events():
             if type(dtls_event) is dtls.ApplicationData:
                 if self.association is not None:
                     self.association.receive(dtls_event.data, now)
             else:
+                self._rise_from_sctp(now)  # what arrived before it is told before it
                 self._on_dtls_event(dtls_event, now)
+        self._rise_from_sctp(now)
+
+    def _rise_from_sctp(self, now: float) -> None:
         if self.association is None:
             return
         for sctp_event in self.association.take_events():
@@ -235,7 +249,6 @@ class PeerTransport:
                 self.channels.on_message(sctp_event.stream_id, sctp_event.ppid, sctp_event.data, now)
             else:
                 self._on_sctp_event(sctp_event, now)
-        self._events += self.channels.take_events()
 
     def _on_payload(self, data: bytes, now: float) -> None:
         if not data or not 20 <= data[0] <= 63:  # RFC 7983 section 7: not DTLS; there are no media yet
