@@ -20,7 +20,7 @@ from typing import Generic, TypeVar
 from sans_rtc.errors import InvalidState
 from sans_rtc.machine import Address, Datagram, Machine
 from sans_rtc_net.clock import monotonic
-from sans_rtc_net.socket_set import DatagramSocket, SocketSet
+from sans_rtc_net.socket_set import DatagramSocket, SocketSet, burst_receiver
 from sans_rtc_net.udp import UdpSocket
 
 Event = TypeVar("Event")
@@ -60,6 +60,7 @@ class Driver(Generic[Event]):
         self.sockets = SocketSet()
         self.turns = 0
         self._machine = machine
+        self._receive_burst = burst_receiver(machine)
         self._on_events = on_events
         self._on_failure = on_failure
         self._on_received = on_received
@@ -143,10 +144,7 @@ class Driver(Generic[Event]):
 
     def _receive(self, datagrams: Sequence[Datagram]) -> None:
         self.turns += 1
-        now = self.clock()
-        receive = self._machine.receive
-        for datagram in datagrams:
-            receive(datagram, now)
+        self._receive_burst(datagrams, self.clock())
         self.flush()
         self._on_received()
 

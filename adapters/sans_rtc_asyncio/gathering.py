@@ -35,7 +35,9 @@ class Gathering:
         self._has_readers = has_readers(asyncio.get_running_loop())
         # The loop's own transports know nothing of coalesced datagrams.
         self._bind = bind if self._has_readers else attrs.evolve(bind, udp=attrs.evolve(bind.udp, use_gro=False))
-        self._own_sockets = list(own_sockets)
+        self._has_own_sockets = bool(own_sockets)
+        # Sockets that are ours to close because the driver does not have them yet.
+        self._waiting = [UdpSocket(sock, self._bind.udp) for sock in own_sockets]
         self._opening: asyncio.Task[None] | None = None
         self.failure: OSError | None = None
         """Why no socket could be opened, for whoever asked for them."""
@@ -43,31 +45,31 @@ class Gathering:
     def start(self) -> None:
         """Open what is not open yet, tell the machine; a failure is kept and means: no candidates."""
         try:
-            bound = self._own() or bind_sockets(
-                self._bind, bound_hosts=[address.host for address in self._driver.local_addresses]
-            )
+            bound = self._bound()
         except OSError as error:
             self.failure = error
             bound = []
         if self._has_readers:
+            self._waiting = []
             for item in bound:
                 self._driver.add_socket(item.socket)
             self._announce(bound)
-        else:
+        elif self._opening is None or self._opening.done():
+            self._waiting = [item.socket for item in bound]
             self._opening = asyncio.ensure_future(self._open(bound))
 
     def close(self) -> None:
         """Give up what is being opened, and the caller's sockets that were never used; idempotent."""
         if self._opening is not None:
             self._opening.cancel()
-        for sock in self._own_sockets:
+        for sock in self._waiting:
             sock.close()
-        self._own_sockets = []
+        self._waiting = []
 
-    def _own(self) -> list[BoundSocket]:
-        own, self._own_sockets = self._own_sockets, []
-        sockets = [UdpSocket(sock, self._bind.udp) for sock in own]
-        return [BoundSocket(sock, interface_of(sock.local.host)) for sock in sockets]
+    def _bound(self) -> list[BoundSocket]:
+        if self._has_own_sockets:
+            return [BoundSocket(sock, interface_of(sock.local.host)) for sock in self._waiting]
+        return bind_sockets(self._bind, bound_hosts=[address.host for address in self._driver.local_addresses])
 
     def _announce(self, bound: Sequence[BoundSocket]) -> None:
         now = self._driver.clock()
@@ -77,14 +79,15 @@ class Gathering:
         self._driver.request_flush()
 
     async def _open(self, bound: Sequence[BoundSocket]) -> None:
-        endpoints = [DatagramEndpoint(item.socket, self._driver.receive) for item in bound]
-        try:
-            for endpoint in endpoints:
+        """The task of loops without add_reader. Cancelled by `close`, never with an exception of its own."""
+        opened: list[BoundSocket] = []
+        for item in bound:
+            endpoint = DatagramEndpoint(item.socket, self._driver.receive)
+            try:
                 await endpoint.open()
-        except BaseException:
-            for endpoint in endpoints:
-                endpoint.close()
-            raise
-        for endpoint in endpoints:
+            except OSError:
+                continue
+            self._waiting.remove(item.socket)
             self._driver.add_endpoint(endpoint)
-        self._announce(bound)
+            opened.append(item)
+        self._announce(opened)

@@ -1,4 +1,46 @@
 """What every adapter shares and no event loop is needed for: sockets in bursts, interfaces, clocks, a blocking peer.
 
-The parts are imported by their modules: `udp`, `binding`, `interfaces`, `driver`, `session`, `blocking`, ...
+    from sans_rtc_net import BlockingPeerConnection    # for threads and scripts
+    from sans_rtc_net import drive                     # any machine, in this thread
 """
+
+from sans_rtc_net.binding import BindConfig, bind_config_from, bind_sockets
+from sans_rtc_net.blocking import BlockingPeerConnection
+from sans_rtc_net.blocking_channel import BlockingDataChannel
+from sans_rtc_net.candidates import IceCandidate, as_candidate
+from sans_rtc_net.clock import monotonic, wall_clock_offset_s
+from sans_rtc_net.driver import Driver, drive
+from sans_rtc_net.entropy import system_entropy
+from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
+from sans_rtc_net.interfaces import LocalAddress, listed_addresses, usable_addresses
+from sans_rtc_net.options import UdpConfig
+from sans_rtc_net.session import CloseReport
+from sans_rtc_net.socket_set import SocketSet
+from sans_rtc_net.trace_log import trace_to_logging
+from sans_rtc_net.udp import UdpSocket
+
+__all__ = [
+    "BindConfig",
+    "BlockingDataChannel",
+    "BlockingPeerConnection",
+    "ChannelClosed",
+    "CloseReport",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "Driver",
+    "IceCandidate",
+    "LocalAddress",
+    "SocketSet",
+    "UdpConfig",
+    "UdpSocket",
+    "as_candidate",
+    "bind_config_from",
+    "bind_sockets",
+    "drive",
+    "listed_addresses",
+    "monotonic",
+    "system_entropy",
+    "trace_to_logging",
+    "usable_addresses",
+    "wall_clock_offset_s",
+]

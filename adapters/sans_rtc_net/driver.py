@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from sans_rtc.machine import Address, Datagram, Machine
 from sans_rtc_net.clock import monotonic
-from sans_rtc_net.socket_set import SocketSet
+from sans_rtc_net.socket_set import SocketSet, burst_receiver
 from sans_rtc_net.udp import UdpSocket
 
 Event = TypeVar("Event")
@@ -73,6 +73,7 @@ class Driver(Generic[Event]):
         self.clock = clock
         self.sockets = SocketSet()
         self._machine = machine
+        self._receive_burst = burst_receiver(machine)
         self._on_events = on_events
         self._selector = selectors.DefaultSelector()
         self._waker, self._wakened = socket.socketpair()
@@ -124,8 +125,7 @@ class Driver(Generic[Event]):
             if mask & selectors.EVENT_WRITE and sock.flush():
                 self._watch(sock, selectors.EVENT_READ)
             if mask & selectors.EVENT_READ:
-                for datagram in sock.receive_batch(DATAGRAMS_PER_STEP_MAX):
-                    self._machine.receive(datagram, now)
+                self._receive_burst(sock.receive_batch(DATAGRAMS_PER_STEP_MAX), now)
         if self._machine.deadline <= now:
             self._machine.handle_timer(now)
         self.flush()

@@ -108,9 +108,9 @@ class ChannelInbox(Generic[SignalT]):
             self._machine.send(self.handle, data, self._clock())
         except LimitExceeded:
             return False
-        except InvalidState:  # the peer is closing it; the event comes when both directions are closed
+        except InvalidState as error:  # one side is closing it or the connection; the event is still to come
             self.raise_if_over()
-            raise
+            raise ChannelClosed(str(error)) from None
         return True
 
     def ask_for_buffer_low(self, threshold_bytes: int) -> None:

@@ -21,6 +21,7 @@ from sans_rtc.datachannel.events import (
     ChannelMessage,
     ChannelOpened,
 )
+from sans_rtc.ice import GatheringState
 from sans_rtc.machine import Terminated
 from sans_rtc.peer.connection import PeerConnection
 from sans_rtc.peer.events import (
@@ -124,9 +125,11 @@ class Session(Generic[SignalT]):
         for event in events:
             if type(event) is ChannelMessage:
                 inbox = self.channels.get(event.channel)
-                assert inbox is not None, "a message of a channel that was never opened"
-                inbox.messages.append(event)
-                inbox.arrived.notify()
+                if inbox is not None:
+                    inbox.messages.append(event)
+                    inbox.arrived.notify()
+                else:  # a channel that was refused for want of room
+                    self.machine.consume(event.channel, event.byte_count, self._clock())
             else:
                 self._on_event(event)
 
@@ -154,7 +157,9 @@ class Session(Generic[SignalT]):
             case NegotiationNeeded():
                 self.is_negotiation_needed = True
                 self.changed.notify()
-            case SignalingStateChanged() | IceConnectionStateChanged() | IceGatheringStateChanged():
+            case IceGatheringStateChanged():
+                self._on_gathering_state(event.state)
+            case SignalingStateChanged() | IceConnectionStateChanged():
                 self.changed.notify()
             case Terminated():
                 self._on_terminated(event)
@@ -170,7 +175,6 @@ class Session(Generic[SignalT]):
     def _on_opened(self, event: ChannelOpened) -> None:
         if event.is_incoming and not self._make_room_for_incoming():
             self.machine.close_channel(event.channel, self._clock())
-            self.add_channel(event.channel, event.label, event.protocol, is_incoming=True)
             return
         inbox = self.channels.get(event.channel)
         if inbox is None:
@@ -199,9 +203,12 @@ class Session(Generic[SignalT]):
             self.incoming.remove(inbox)
         inbox.end()
 
-    def _on_candidate(self, event: LocalCandidate) -> None:
-        if self.candidates.is_complete and event.candidate:
+    def _on_gathering_state(self, state: GatheringState) -> None:
+        if state is GatheringState.GATHERING and self.candidates.is_complete:  # an ICE restart: a new generation
             self.candidates = CandidateList(self._make_signal())
+        self.changed.notify()
+
+    def _on_candidate(self, event: LocalCandidate) -> None:
         if event.candidate:
             self.candidates.items.append(IceCandidate(event.candidate, event.mid, event.mline_index))
         else:

@@ -1,12 +1,24 @@
-"""The sockets of one machine: each datagram leaves by the socket whose address is its path's local one."""
+"""Between one machine and its sockets: bursts in, and each datagram out by the socket of its path's local address."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 from sans_rtc.errors import InvalidArgument
-from sans_rtc.machine import Address, Datagram
+from sans_rtc.machine import Address, Datagram, Machine
+
+
+def burst_receiver(machine: Machine[Datagram, Datagram, Any]) -> Callable[[Sequence[Datagram], float], None]:
+    """How a machine takes a burst: by its own `receive_many` where it has one, else datagram by datagram."""
+
+    def receive_each(datagrams: Sequence[Datagram], now: float) -> None:
+        receive = machine.receive
+        for datagram in datagrams:
+            receive(datagram, now)
+
+    own: Callable[[Sequence[Datagram], float], None] = getattr(machine, "receive_many", receive_each)
+    return own
 
 
 class DatagramSocket(Protocol):

@@ -31,7 +31,7 @@ async def session():
             other = await anext(second.incoming_channels())
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(echo(other))
-                for index in range(20):
+                for index in range(8):
                     await channel.send(b"%d" % index + bytes(5000))
                     await channel.receive()
                 await channel.drain()
@@ -145,10 +145,10 @@ async def test_bug_in_the_machine_reaches_whoever_waits(peers):
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context["exception"]))
     first, _, channel, other = await peers.channel_pair()
 
-    def broken(datagram, now):
+    def broken(datagrams, now):
         raise AssertionError("a bug")
 
-    first._machine.receive = broken
+    first._driver._receive_burst = broken
     await other.send("x")
     with pytest.raises(ConnectionLost, match="a bug") as caught:
         await asyncio.wait_for(channel.receive(), 2.0)

@@ -10,6 +10,7 @@ from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded
 from sans_rtc.ice import ConnectionState as IceConnectionState
 from sans_rtc.ice import GatheringState
 from sans_rtc.ice.config import IceConfig
+from sans_rtc.machine import Address
 from sans_rtc.peer.config import PeerConfig
 from sans_rtc.peer.states import ConnectionState
 from sans_rtc.stun.transaction import RetransmissionSchedule
@@ -510,3 +511,99 @@ async def test_random_datagrams_of_strangers_change_nothing(peers):
         assert await other.receive() == "still here"
     assert first.connection_state == ConnectionState.CONNECTED
     assert first._driver.clock() < math.inf
+
+
+# -- names and servers -------------------------------------------------------------------------------------------------
+
+
+async def test_stun_server_named_by_dns_gives_a_server_reflexive_candidate(peers, monkeypatch):
+    import socket
+    import threading
+
+    from sans_rtc.stun import (
+        Attribute,
+        AttributeType,
+        Message,
+        MessageClass,
+        parse_message,
+        serialize_message,
+    )
+
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    server.settimeout(5.0)
+
+    def answer_once():
+        data, sender = server.recvfrom(2000)
+        request = parse_message(data)
+        mapped = Attribute(AttributeType.XOR_MAPPED_ADDRESS, Address("203.0.113.5", 5555))
+        answer = Message(MessageClass.SUCCESS_RESPONSE, request.method, request.transaction_id, [mapped])
+        server.sendto(serialize_message(answer), sender)
+
+    answering = threading.Thread(target=answer_once)
+    answering.start()
+    info = [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda name, *_, **__: info if name == "stun.example.org" else [])
+    peer = peers.make(stun_servers=[f"stun:stun.example.org:{server.getsockname()[1]}"])
+    peer.create_data_channel("x")
+    await peer.set_local_description()
+    with anyio.fail_after(5):
+        lines = [candidate.candidate async for candidate in peer.local_candidates()]
+    answering.join()
+    server.close()
+    assert [line.split()[7] for line in lines] == ["host", "srflx"]
+    assert " 203.0.113.5 5555 " in lines[1]
+
+
+@pytest.mark.parametrize("uri", ["turn:example.org", "stun:", "http://x", "stun:a b", 5])
+async def test_server_that_is_no_stun_server_is_refused(peers, uri):
+    with pytest.raises((InvalidArgument, TypeError)):
+        peers.make(stun_servers=[uri])
+
+
+async def test_candidate_hidden_behind_a_local_name_is_resolved(peers, monkeypatch):
+    monkeypatch.setattr(
+        "sans_rtc_asyncio.mdns.MdnsResolver.resolve",
+        lambda self, name: self._loop.call_soon(self._on_resolved, name, ["127.0.0.1"]),
+    )
+    first, second = peers.make(), peers.make()
+    channel = first.create_data_channel("x")
+    offer = await first.create_offer()
+    await first.set_local_description(offer)
+    await second.set_remote_description(offer)
+    answer = await second.create_answer()
+    await second.set_local_description(answer)
+    await first.set_remote_description(answer)
+    async for candidate in second.local_candidates():
+        hidden = candidate.candidate.replace("127.0.0.1", "0f1e2d3c-1111-4222-8333-444455556666.local")
+        await first.add_ice_candidate(hidden, candidate.sdp_mid)
+    with anyio.fail_after(5):
+        await channel.opened()
+
+
+async def test_channel_closed_before_there_is_a_connection_is_closed_at_once(peers):
+    channel = peers.make().create_data_channel("x")
+    with anyio.fail_after(1):
+        await channel.close()
+    assert channel.state == "closed"
+    with pytest.raises(ChannelClosed):
+        await channel.opened()
+
+
+async def test_own_socket_for_all_addresses_is_refused_and_left_alone(peers):
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("0.0.0.0", 0))
+        with pytest.raises(InvalidArgument, match="particular"):
+            peers.make(sockets=[sock])
+        assert sock.fileno() >= 0
+
+
+async def test_sending_while_the_connection_closes_is_refused(peers):
+    first, _, channel, _ = await peers.channel_pair()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(first.close)
+        await anyio.lowlevel.checkpoint()
+        with pytest.raises(ChannelClosed):
+            channel.send_nowait("too late")
