@@ -196,7 +196,7 @@ class IceConfig:
         if self.liveness_interval_s is not None and not 0.1 <= self.liveness_interval_s <= 25.0:
             raise InvalidArgument(f"liveness_interval_s is 0.1 to 25, not {self.liveness_interval_s}")
         # Two checks must fit: one that is lost and one that is answered (1.2 is the largest random factor).
-        if 1.2 * self.confirmation_interval_s + self.liveness_retry_s >= self.disconnected_after_s:
+        if 1.2 * (self.confirmation_interval_s + self.liveness_retry_s) >= self.disconnected_after_s:
             raise InvalidArgument("disconnected_after_s leaves no time for a second check")
 
     @property

@@ -31,11 +31,15 @@ class Freshness(StrEnum):
     EXPIRED = "expired"
 
 
+# RFC 7675 section 5.1: "each interval MUST be randomized from between 0.8 and 1.2 times the basic period".
+FACTOR_MIN, FACTOR_MAX = 0.8, 1.2
+
+
 class Consent:
     """Watches one pair at a time: the one that carries data.
 
     pair       None: nothing is watched
-    is_silent  no response for disconnected_after_s
+    is_silent  checked for long enough, and no response for disconnected_after_s
     """
 
     def __init__(self, config: IceConfig, entropy: Entropy) -> None:
@@ -50,6 +54,7 @@ class Consent:
         self._silent_after_s = config.disconnected_after_s if self._is_checking else 2.5 * config.consent_interval_s
         self._check_at = math.inf
         self._seen_at = -math.inf
+        self._unanswered_since = math.inf
 
     def watch(self, pair: CandidatePair | None, now: float) -> None:
         """Watch another pair from now on."""
@@ -59,9 +64,7 @@ class Consent:
         self.is_silent = False
         self._check_at = math.inf
         if pair is not None:
-            self._seen_at = pair.last_response_at
-            self._arm(max(pair.last_response_at, now - self._interval_s))
-            self.update(now)
+            self._on_response(pair, max(pair.last_response_at, now - self._interval_s))
 
     def update(self, now: float) -> Freshness:
         """Judge the pair, after anything that may have changed it or when time has passed."""
@@ -69,12 +72,10 @@ class Consent:
         if pair is None:
             return Freshness.FRESH
         if pair.last_response_at > self._seen_at:
-            self._seen_at = pair.last_response_at
-            self._arm(now)
-        # Written as the deadlines are, so that both round the same way.
+            self._on_response(pair, now)
         if now >= pair.last_response_at + self._expires_after_s:
             return Freshness.EXPIRED
-        self.is_silent = now >= pair.last_response_at + self._silent_after_s
+        self.is_silent = now >= self._silent_at(pair)
         return Freshness.SILENT if self.is_silent else Freshness.FRESH
 
     def is_check_due(self, now: float) -> bool:
@@ -83,12 +84,29 @@ class Consent:
 
     def note_sent(self, now: float) -> None:
         """A check has been sent; the next follows soon, unless a response puts it off."""
-        self._check_at = now + self._retry_s
+        self._unanswered_since = min(self._unanswered_since, now)
+        self._arm(now, self._retry_s)
 
-    def _arm(self, since: float) -> None:
-        """RFC 7675 section 5.1: each interval is randomised between 0.8 and 1.2 times the period."""
+    def _on_response(self, pair: CandidatePair, at: float) -> None:
+        self._seen_at = pair.last_response_at
+        self._unanswered_since = math.inf
         if self._is_checking:
-            self._check_at = since + self._interval_s * (0.8 + 0.4 * draw_fraction(self._entropy))
+            self._arm(at, self._interval_s)
+
+    def _arm(self, since: float, interval_s: float) -> None:
+        factor = FACTOR_MIN + (FACTOR_MAX - FACTOR_MIN) * draw_fraction(self._entropy)
+        self._check_at = since + interval_s * factor
+
+    def _silent_at(self, pair: CandidatePair) -> float:
+        """When the pair counts as silent.
+
+        A program that has stood still for seconds has asked nothing meanwhile, so it has learned nothing: the time that
+        belongs to waiting for answers begins with the first check that got none.
+        """
+        silent_at = pair.last_response_at + self._silent_after_s
+        if not self._is_checking:
+            return silent_at
+        return max(silent_at, self._unanswered_since + (self._silent_after_s - FACTOR_MAX * self._interval_s))
 
     @property
     def deadline(self) -> float:
@@ -96,5 +114,5 @@ class Consent:
         pair = self.pair
         if pair is None:
             return math.inf
-        limit_s = self._expires_after_s if self.is_silent else self._silent_after_s
-        return min(self._check_at, pair.last_response_at + limit_s)
+        silent_at = math.inf if self.is_silent else self._silent_at(pair)
+        return min(self._check_at, silent_at, pair.last_response_at + self._expires_after_s)

@@ -130,7 +130,7 @@ class CandidatePair:
 
     def is_alive(self, now: float, within_s: float) -> bool:
         """True where a response has come within this time."""
-        return now - self.last_response_at < within_s
+        return now < self.last_response_at + within_s
 
     @property
     def foundation(self) -> tuple[str, str]:

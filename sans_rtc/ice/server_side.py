@@ -57,41 +57,53 @@ class ServerSide:
         keys  our passwords' keys by user name fragment: of this generation and the previous
         The order of the tests is that of RFC 8489 sections 7.3 and 9.1.3.
         """
-        data = datagram.data
         stats = self._context.stats
         # RFC 8445 section 7.3: the agent "MUST utilize the FINGERPRINT mechanism".
-        if not is_fingerprint_valid(data):
+        if not is_fingerprint_valid(datagram.data):
             stats.discard(DiscardReason.BAD_FINGERPRINT)
             return None
         if message.method != Method.BINDING:
             stats.discard(DiscardReason.UNEXPECTED_STUN)
             return None
-        algorithm = _algorithm(message)
+        ufrags = self._authenticate(message, datagram, keys, now)
+        if ufrags is None:
+            return None
+        stats.requests_received += 1
+        priority = message.value(AttributeType.PRIORITY)
+        code = self._judge(message, priority)
+        self._answer(message, datagram, keys[ufrags[0]], code)
+        if code or priority is None:
+            return None
+        use_candidate = message.value(AttributeType.USE_CANDIDATE) is True
+        nomination = (message.value(AttributeType.NOMINATION) or 0) & 0xFFFFFF
+        return CheckRequest(datagram.path, *ufrags, priority, use_candidate, nomination)
+
+    def _authenticate(
+        self, message: Message, datagram: Datagram, keys: Mapping[str, bytes], now: float
+    ) -> tuple[str, str] | None:
+        """Our fragment and the peer's, where the request was made by somebody who knows our password."""
         username = message.value(AttributeType.USERNAME)
-        if username is None or algorithm is None:
+        if username is None or _algorithm(message) is None:
             self._refuse(message, datagram, BAD_REQUEST, now)
             return None
         local_ufrag, separator, remote_ufrag = username.partition(":")
         key = keys.get(local_ufrag)
-        if key is None or not separator or not is_integrity_valid(data, key):
+        if key is None or not separator or not is_integrity_valid(datagram.data, key):
             self._refuse(message, datagram, UNAUTHENTICATED, now)
             return None
-        priority = message.value(AttributeType.PRIORITY)
-        code = self._judge(message, priority)
+        return local_ufrag, remote_ufrag
+
+    def _answer(self, message: Message, datagram: Datagram, key: bytes, code: int) -> None:
         if code:
             answer = error_response(message, code, unknown=message.unknown_required)
         else:
             # 7.3.1.2: the source as we see it; nobody else knows our zones.
             mapped = Attribute(AttributeType.XOR_MAPPED_ADDRESS, without_zone(datagram.path.remote))
             answer = success_response(message, [mapped])
-        stats.requests_received += 1
+        algorithm = _algorithm(message)
+        assert algorithm is not None
         response = serialize_message(answer, key=key, algorithm=algorithm, fingerprint=True)
         self._context.datagrams.append(Datagram(response, datagram.path))
-        if code or priority is None:
-            return None
-        use_candidate = message.value(AttributeType.USE_CANDIDATE) is True
-        nomination = (message.value(AttributeType.NOMINATION) or 0) & 0xFFFFFF
-        return CheckRequest(datagram.path, local_ufrag, remote_ufrag, priority, use_candidate, nomination)
 
     def _judge(self, message: Message, priority: int | None) -> int:
         """The error code for an authenticated request, 0 where it is accepted; may switch our role."""

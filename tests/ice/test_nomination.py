@@ -159,7 +159,7 @@ def test_rebinding_of_our_nat_is_told_by_another_nomination(make_hand, value_of)
     said = hand.receive(hand.response(hand.checks()[0], mapped=Address("203.0.113.9", 9)))
     assert [value_of(check, "USE_CANDIDATE") for check in hand.checks(said)] == [True]
     hand.answer_all(said, mapped=Address("203.0.113.9", 9))
-    assert hand.checks() == hand.checks()[:2]  # told once
+    assert len(nominations(hand, value_of)) == 1
     hand.wait(20.0)  # and where the peer never answers that, no timer stays behind
     assert hand.agent.deadline > hand.now
 
