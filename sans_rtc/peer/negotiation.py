@@ -90,28 +90,31 @@ class Negotiation:
 
     # -- local descriptions ------------------------------------------------------------------------------------------
 
+    def require(self, kind: DescriptionType) -> None:
+        """InvalidState where a local description of this kind cannot be created now; it changes nothing."""
+        self._exchange.require(Side.LOCAL, kind)
+        if kind is DescriptionType.OFFER and self._exchange.live_index is None and not self._is_data_wanted:
+            raise InvalidState("there is nothing to offer: no data channel was created")
+
     def create_offer(self, transport: LocalTransport) -> Description:
         """Make an offer.
 
         transport  the local facts; other ICE credentials than before make it an ICE restart
         Effects    the session version rises where the text is not the same as the last
-        Errors     InvalidState unless stable or have-local-offer, and where there is nothing to offer;
-                   InvalidArgument where the facts do not fit the session
+        Errors     InvalidState as `require`; InvalidArgument where the facts do not fit the session
         Source     RFC 9429 sections 5.2.1 and 5.2.2
         """
-        self._exchange.require(Side.LOCAL, DescriptionType.OFFER)
-        if self._exchange.live_index is None and not self._is_data_wanted:
-            raise InvalidState("there is nothing to offer: no data channel was created")
+        self.require(DescriptionType.OFFER)
         return self._creation.make_offer(self._exchange, transport, self._ufrag_to_replace)
 
     def create_answer(self, transport: LocalTransport) -> Description:
         """Make an answer to the remote offer; it may be applied under the type pranswer, too.
 
         transport  the local facts; new ICE credentials where the offer restarts ICE, and only there
-        Errors     InvalidState unless there is a remote offer to be answered, InvalidArgument as create_offer
+        Errors     as create_offer
         Source     RFC 9429 sections 5.3.1 and 5.3.2
         """
-        self._exchange.require(Side.LOCAL, DescriptionType.ANSWER)
+        self.require(DescriptionType.ANSWER)
         return self._creation.make_answer(self._exchange, transport)
 
     def apply_local(self, description: Description) -> Changes:
@@ -212,8 +215,7 @@ class Negotiation:
     def add_local_candidate(self, candidate: str, ufrag: str | None = None) -> None:
         """Note a candidate that was gathered after the local description was made.
 
-        candidate  "candidate:..."
-        ufrag      of its generation; the newest where None. One that no local description has is not noted
+        ufrag  of its generation; the newest where None. One that no local description has is not noted
         """
         text = check_candidate(candidate)
         for applied in self._exchange.of_generation(Side.LOCAL, ufrag):

@@ -69,10 +69,12 @@ class Signalling:
 
     def create_offer(self, now: float) -> Description:
         """Make an offer of the present facts."""
+        self.negotiation.require(DescriptionType.OFFER)  # before the facts are made: that may restart ICE
         return self.negotiation.create_offer(self._local_transport(now))
 
     def create_answer(self, now: float) -> Description:
         """Make an answer of the present facts."""
+        self.negotiation.require(DescriptionType.ANSWER)
         return self.negotiation.create_answer(self._local_transport(now))
 
     def set_local_description(self, description: Description | None, now: float) -> str:
@@ -137,8 +139,8 @@ class Signalling:
         """Carry changes to the transports; returns why no trusted connection can be made, empty where it can."""
         if changes.state is not changes.previous_state:
             self._events.append(SignalingStateChanged(changes.state))
-        if changes.rolled_back is not None:
-            self._undo_restart(now)
+        if changes.rolled_back is not None or changes.state is SignalingState.HAVE_REMOTE_OFFER:
+            self._undo_restart(now)  # also that of an offer which was made and never put in force
         refusal = ""
         if TransportAction.STOP in (changes.dtls, changes.sctp):
             self._transport.stop(now)
@@ -199,10 +201,11 @@ class Signalling:
         trickled = self.negotiation.add_remote_candidate(line, mid, mline_index)
         if trickled.use is not CandidateUse.NOW:
             return
-        if candidate is None:
-            self._transport.agent.end_of_remote_candidates(now)
-        else:
-            self._transport.agent.add_remote_candidate(candidate, now)
+        agent = self._transport.agent
+        if candidate is not None:
+            agent.add_remote_candidate(candidate, now)
+        elif agent.remote_parameters is not None:  # else of the generation that our restart is about to replace
+            agent.end_of_remote_candidates(now)
 
     def on_local_candidate(self, candidate: ice.Candidate) -> None:
         """ICE has gathered a candidate."""
