@@ -97,6 +97,8 @@ class Duo:
         self.is_cut = False
         self.drops = lambda end, datagram: False
         self.states = ([], [])
+        self.told = [[], []]
+        self.has_ended = [False, False]
 
     @property
     def now(self):
@@ -135,6 +137,9 @@ class Duo:
         self.agents[end].restart(self.now)
         self.agents[1 - end].set_remote_parameters(self.agents[end].local_parameters, self.now)
         self.agents[end].set_remote_parameters(self.agents[1 - end].local_parameters, self.now)
+        self.link.flush()
+        for number in (0, 1):
+            self.describe(number)
 
     def run(self, duration_s):
         self.link.run_for(duration_s)
@@ -148,12 +153,27 @@ class Duo:
     def _on_event(self, end, event):
         if hasattr(event, "state") and not isinstance(event, GatheringStateChanged):
             self.states[end].append(str(event.state))
-        if not self.signals:
-            return
-        other = self.agents[1 - end]
         if isinstance(event, LocalCandidate):
-            other.add_remote_candidate(event.candidate, self.now)
-        elif isinstance(event, GatheringStateChanged) and event.state is GatheringState.COMPLETE:
+            self.told[end].append(event.candidate)
+        elif isinstance(event, GatheringStateChanged):
+            self.has_ended[end] = event.state is GatheringState.COMPLETE
+        if self.signals:
+            self.describe(end)
+
+    def describe(self, end):
+        """Tell the other end all candidates of this generation, and that they are all, as a description does.
+
+        What belongs to a generation that the other end has not been told of stays here.
+        """
+        agent, other = self.agents[end], self.agents[1 - end]
+        ufrag = agent.local_parameters.ufrag
+        if other.remote_parameters is None or other.remote_parameters.ufrag != ufrag:
+            return
+        for candidate in self.told[end]:
+            if candidate.extension("ufrag") == ufrag:
+                other.add_remote_candidate(candidate, self.now)
+        self.told[end] = []
+        if self.has_ended[end]:
             other.end_of_remote_candidates(self.now)
 
     def _route(self, end, datagram):

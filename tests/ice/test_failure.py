@@ -126,4 +126,5 @@ def test_peer_that_starts_late_finds_an_agent_that_had_failed(duo):
     pair.run(60.0)
     assert first.state == "failed"
     second.set_remote_parameters(first.local_parameters, pair.now)
+    pair.describe(0)
     pair.link.run_until(pair.is_connected, within_s=1.0)
