@@ -31,9 +31,19 @@ async function request(method, path, body, options = {}) {
   return response.status === 204 ? null : response.json();
 }
 
+const NO_PATH = "Python was reached for the setup, but no direct path to it was found.";
+const NO_ADDRESS = "This browser found no address to connect from: is this machine connected to a network?";
+const FIREFOX = "Without a network, Firefox connects once media.peerconnection.ice.loopback is true in about:config.";
+
+function failureText(hasAddress, cause) {
+  const text = !hasAddress ? NO_ADDRESS : cause ? `Python says: ${cause}.` : NO_PATH;
+  return navigator.userAgent.includes("Firefox") ? `${text} ${FIREFOX}` : text;
+}
+
 export class Connection extends EventTarget {
   #abort = new AbortController();
   #candidates = [];
+  #hasAddress = false;
   #session = null;
   #pings = new Map();
   #sequence = 0;
@@ -122,6 +132,7 @@ export class Connection extends EventTarget {
   }
 
   #onLocalCandidate(candidate) {
+    this.#hasAddress ||= Boolean(candidate?.candidate);
     this.#candidates.push(candidate?.toJSON() ?? { candidate: "" });
     if (this.#session !== null) this.#postCandidates().catch((error) => this.#onCandidateError(error));
   }
@@ -188,7 +199,8 @@ export class Connection extends EventTarget {
 
   async #giveUp() {
     const cause = await this.explain().then((answer) => answer.likely_cause, () => "");
-    if (this.#state === "connecting") this.#end("failed", "Could not connect", cause || "Python was reached for the setup, but no direct path to it was found.");
+    if (this.#state !== "connecting") return;
+    this.#end("failed", "Could not connect", failureText(this.#hasAddress, cause));
   }
 
   // Tells a server that has ended from a connection that broke: the server still answers in the second case.

@@ -179,6 +179,7 @@ export class MessagePanel {
 /** Python's explanation of the connection, kept fresh while somebody may be looking. */
 export class ExplainPanel {
   #timer = 0;
+  #text = "";
 
   constructor(connection) {
     this.connection = connection;
@@ -202,14 +203,26 @@ export class ExplainPanel {
     }
     // Leave the text alone while it is being selected, and the place where it is scrolled to.
     const isSelecting = !document.getSelection().isCollapsed && this.output.contains(document.getSelection().anchorNode);
-    if (text !== this.output.textContent && !isSelecting) this.output.textContent = text;
+    if (text !== this.#text && !isSelecting) this.#show(text);
     byId("explain-copy").disabled = false;
+  }
+
+  // One element a line, so that a long line goes on further in than it began.
+  #show(text) {
+    this.#text = text;
+    const lines = text.split("\n").map((content) => {
+      const line = document.createElement("span");
+      line.textContent = `${content.trimStart()}\n`;
+      if (content.startsWith(" ")) line.className = "detail";
+      return line;
+    });
+    this.output.replaceChildren(...lines);
   }
 
   async #copy() {
     const button = byId("explain-copy");
     try {
-      await navigator.clipboard.writeText(this.output.textContent);
+      await navigator.clipboard.writeText(this.#text);
       button.textContent = "Copied";
     } catch {
       document.getSelection().selectAllChildren(this.output);
