@@ -45,7 +45,7 @@ class Options:
     seconds    duration of one transfer, after the warm-up
     warm_up_s  what is sent before it counts
     rounds     transfers of each stack and size
-    profile    a folder for profiles of the processes; empty: none (they cost time themselves)
+    profile    a folder for profiles of the processes; empty: none
     """
 
     seconds: float = 3.0
@@ -107,4 +107,4 @@ def _difference(before: Line, after: Line, field: str) -> float:
 
 
 def _profile_path(folder: str, stack: str, size: int, end: str) -> str:
-    return str(Path(folder).resolve() / f"{stack}-{size}-{end}.prof") if folder else ""
+    return str(Path(folder).resolve() / f"{stack}-{size}-{end}.txt") if folder else ""

@@ -25,7 +25,7 @@ class Options:
 
     count    pairs, or echoes, of each round
     rounds   processes of each stack
-    profile  a file for the profile of the last process; empty: none (it costs time itself)
+    profile  a file for the profile of the last process; empty: none
     """
 
     count: int
@@ -60,7 +60,7 @@ def _all_rounds(
     arguments = ["--count", str(options.count), *arguments]
     for number in range(options.rounds):
         for stack in results if number % 2 == 0 else reversed(results):
-            profile = f"{options.profile}-{stack}.prof" if options.profile else ""
+            profile = f"{options.profile}-{stack}.txt" if options.profile else ""
             results[stack].append(run_once(what, stack, arguments, timeout_s=timeout_s, profile=profile))
     return results
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import cProfile
 import gc
 import json
 import os
@@ -17,8 +16,8 @@ import resource
 import sys
 import time
 import tracemalloc
-from collections.abc import Iterator
 
+from benchmarks.sampler import Sampler
 from benchmarks.stack import Counter, Endpoint, MakeEndpoint, connect, is_linux, load_stack
 
 WARM_UP_PAIRS = 3
@@ -164,21 +163,6 @@ def _settled_bytes() -> tuple[int, int]:
     return resident_bytes(), tracemalloc.get_traced_memory()[0]
 
 
-@contextlib.contextmanager
-def profiled(path: str) -> Iterator[None]:
-    """Write a profile of the block to a file, where a path is given."""
-    if not path:
-        yield
-        return
-    profile = cProfile.Profile()
-    profile.enable()
-    try:
-        yield
-    finally:
-        profile.disable()
-        profile.dump_stats(path)
-
-
 def main() -> None:
     """Run one measurement of one stack."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.worker")
@@ -195,7 +179,7 @@ def main() -> None:
         "rtt": lambda: measure_rtt(make_endpoint, args.count, args.message_bytes),
         "memory": lambda: measure_memory(make_endpoint, args.count, is_traced=args.tracemalloc),
     }
-    with profiled(args.profile):
+    with Sampler(args.profile) if args.profile else contextlib.nullcontext():
         if args.what == "transfer":
             asyncio.run(serve_transfer(make_endpoint))
         else:
