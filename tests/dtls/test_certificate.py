@@ -319,3 +319,10 @@ def test_scheme_is_chosen_among_those_the_peer_accepts(rsa_keys, make_certificat
     assert choose_scheme(key, [0x0804, 0x0203]) is None
     # RSASSA-PSS would draw a salt from the system
     assert choose_scheme(rsa_keys[2048], [0x0804, 0x0501]) is SignatureScheme.RSA_PKCS1_SHA384
+
+
+def test_scheme_of_another_kind_of_key_is_not_valid(rsa_keys):
+    """An RSA signature under the name of an ECDSA scheme with the same hash."""
+    key = rsa_keys[2048]
+    signature = sign(key, SignatureScheme.RSA_PKCS1_SHA256, b"data")
+    assert not is_signature_valid(key.public_key(), SignatureScheme.ECDSA_SHA256, signature, b"data")

@@ -8,6 +8,7 @@ from sans_rtc.dtls import ApplicationData, DtlsConfig
 from sans_rtc.dtls.wire import ContentType
 from sans_rtc.errors import InvalidState
 from sans_rtc.machine import Terminated
+from sans_rtc.testing import LinkConditions
 
 CLIENT, SERVER = 0, 1
 ALERT = ContentType.ALERT
@@ -210,3 +211,21 @@ def test_refused_client_learns_why_in_a_moment(make_pair, make_certificate):
     pair = make_pair(server_expects=[make_certificate("other").fingerprint()]).start()
     pair.link.run_until(lambda: pair.client.is_terminated, within_s=1.1)
     assert "bad_certificate" in pair.events(CLIENT, Terminated)[0].detail
+
+
+def test_strangers_alert_is_forgotten_when_the_handshake_goes_on(make_pair, make_record):
+    """On a path so long that the grace is over before the handshake is."""
+    pair = make_pair(conditions=LinkConditions(delay_s=0.4)).start()
+    pair.client.receive(make_record(ALERT, HANDSHAKE_FAILURE), pair.now)
+    assert pair.link.run_until(pair.is_connected) == pytest.approx(1.6)
+
+
+def test_flight_that_is_due_goes_out_before_the_alert(make_pair, split_records):
+    pair = make_pair()
+    pair.server.start(pair.now)
+    pair.client.start(pair.now)
+    pair.server.receive(pair.client.take_datagrams(pair.now)[0], pair.now)
+    pair.server.close(pair.now)
+    flight, alert = pair.server.take_datagrams(pair.now)
+    assert [split_records(datagram)[-1][0] for datagram in (flight, alert)] == [22, 21]
+    assert split_records(alert)[0][2] == len(split_records(flight))

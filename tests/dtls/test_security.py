@@ -3,10 +3,13 @@
 A dishonest peer is an honest one with one step of its handshake replaced; an attacker on the path is the link's filter.
 """
 
+import attrs
 import pytest
 
 from sans_rtc.dtls import ApplicationData, Certificate, DtlsConfig, Fingerprint, server12
 from sans_rtc.dtls import messages as dtls_messages
+from sans_rtc.dtls.cookie import CookieJar
+from sans_rtc.dtls.extensions import Extensions
 from sans_rtc.dtls.handshake import HandshakeMessage, HandshakeType
 from sans_rtc.dtls.keys import SessionKeys
 from sans_rtc.errors import InvalidArgument, InvalidState
@@ -387,3 +390,23 @@ def test_cookie_of_another_client_is_not_ours(make_pair, tamper):
     (answer,) = pair.server.take_datagrams(pair.now)
     assert answer[13] == HandshakeType.HELLO_VERIFY_REQUEST
     assert len(answer) < len(hello)  # no amplification
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 0xFEFC},
+        {"random": bytes(31) + b"\x01"},
+        {"session_id": b"x"},
+        {"cipher_suites": (0xC02B,)},
+        {"compression_methods": b"\x00\x01"},
+    ],
+)
+def test_cookie_is_good_for_the_parameters_it_was_baked_for_only(change):
+    """RFC 6347 section 4.2.1: the client must repeat them unchanged."""
+    jar = CookieJar(SeededEntropy("jar"))
+    hello = dtls_messages.ClientHello(0xFEFD, bytes(32), b"", b"", (0xC02B, 0xC02C), b"\x00", Extensions())
+    hello.cookie = jar.bake(hello)
+    assert jar.is_ours(hello)
+    assert not jar.is_ours(attrs.evolve(hello, **change))
+    assert not CookieJar(SeededEntropy("another")).is_ours(hello)

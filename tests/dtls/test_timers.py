@@ -5,6 +5,7 @@ import math
 import pytest
 
 from sans_rtc.dtls import DtlsConfig
+from sans_rtc.dtls.handshake import HandshakeType
 from sans_rtc.machine import Terminated
 from sans_rtc.testing import LinkConditions
 
@@ -206,3 +207,36 @@ def test_timer_that_is_not_due_does_nothing(make_pair):
     client.take_datagrams(0.0)
     client.handle_timer(0.05)
     assert client.take_datagrams(0.05) == ()
+
+
+def test_late_duplicate_of_an_answered_flight_prompts_nothing(make_pair, tamper):
+    """The client's next flight has begun to arrive, so it has all of ours."""
+    pair = make_pair(DtlsConfig(), DtlsConfig(flight_timeout_s=60, flight_timeout_s_max=60))
+    tamper.hold_from(pair, SERVER, HandshakeType.CLIENT_KEY_EXCHANGE)
+    assert pair.server._handshake.message_count == 2
+    pair.server.receive(pair.link.sent[CLIENT][0], pair.now)
+    assert pair.server.take_datagrams(pair.now) == ()
+    assert pair.server.stats.flights_repeated == 0
+
+
+def test_data_between_change_cipher_spec_and_finished_prompts_the_client_to_ask_again(make_pair, split_records):
+    pair = make_pair()
+    pair.link.filter = lambda end, datagram: None if pair.server.state == "connected" else datagram
+    pair.start()
+    pair.link.run_until(lambda: pair.server.state == "connected")
+    change_cipher_spec = pair.link.sent[SERVER][-1][:14]
+    pair.server.send(b"early", pair.now)
+    pair.client.receive(change_cipher_spec, pair.now)
+    pair.client.receive(pair.server.take_datagrams(pair.now)[0], pair.now + 0.05)
+    assert pair.client.stats.flights_repeated == 1
+    assert len(pair.client.take_datagrams(pair.now + 0.05)) == 1
+
+
+def test_repeated_hello_verify_request_mirrors_the_record_number_again(make_pair, split_records):
+    """RFC 6347 section 4.2.1"""
+    pair = make_pair(DtlsConfig(use_cookies=True))
+    lost = []
+    pair.link.filter = lambda end, datagram: lost.append(datagram) if end == SERVER and len(lost) < 2 else datagram
+    pair.connect()
+    assert [split_records(datagram)[0][2] for datagram in pair.link.sent[CLIENT][:4]] == [0, 1, 2, 3]
+    assert [split_records(datagram)[0][2] for datagram in pair.link.sent[SERVER][:4]] == [0, 1, 2, 3]
