@@ -24,7 +24,7 @@ FIELDS = {
     "memory": {"stack", "pairs", "resident_kib_per_peer", "python_kib_per_peer"},
 }
 SHORT = {
-    "datachannel": ["--seconds", "0.2", "--warm-up", "0.1", "--sizes", "1024,16384"],
+    "datachannel": ["--seconds", "0.2", "--warm-up", "0.1", "--sizes", "16384"],
     "connect": ["--count", "2"],
     "rtt": ["--count", "20"],
     "memory": ["--count", "2", "--tracemalloc"],
@@ -48,14 +48,11 @@ def test_benchmark_of_ours_alone(name):
     assert result["benchmark"] == name
     assert {"cpu_count", "python", "sans-rtc"} <= set(result["machine"])
     assert [set(row) for row in result["rows"]] == [FIELDS[name]] * len(result["rows"])
-
-
-def test_transfer_moves_bytes_and_leaves_the_peer_out():
-    for row, size in zip(run_json("datachannel")["rows"], (1024, 16384), strict=True):
-        assert row["message_bytes"] == size
-        assert row["sans_rtc_mb_s"] > 0
-        assert row["sans_rtc_cpu_ns_per_byte"] > 0
-        assert row["peer_mb_s"] is row["ratio"] is row["peer_cpu_ns_per_byte"] is None
+    for row in result["rows"]:
+        missing = {field for field, value in row.items() if value is None}
+        assert missing == {field for field in row if field.startswith("peer_") or field == "ratio"}
+        row.pop("resident_kib_per_peer", None)  # two pairs may fit into what the process has already
+        assert all(value > 0 for value in row.values() if isinstance(value, float))
 
 
 @pytest.mark.interop
