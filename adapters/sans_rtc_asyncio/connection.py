@@ -37,15 +37,12 @@ from sans_rtc_asyncio.signal import Signal
 from sans_rtc_net.binding import BindConfig, addresses_of, bind_config_from
 from sans_rtc_net.candidates import IceCandidate, as_candidate
 from sans_rtc_net.entropy import system_entropy
-from sans_rtc_net.errors import ConnectionFailed
 from sans_rtc_net.session import CloseReport, Session
 from sans_rtc_net.settings import as_description, peer_config_from
 from sans_rtc_net.trace_log import trace_to_logging
 
 # `close` waits for the machine's own close_timeout_s and this much more: it always ends by itself.
 CLOSE_MARGIN_S = 1.0
-
-_DECIDED = (ConnectionState.CONNECTED, ConnectionState.FAILED, ConnectionState.CLOSED)
 
 _ids = itertools.count(1)
 
@@ -107,6 +104,7 @@ class PeerConnection:
             clock=self._driver.clock,
             on_gather=self._gathering.start,
             on_resolve=self._resolver.resolve,
+            on_verb=self._driver.request_flush,
         )
         self._report: CloseReport | None = None
 
@@ -232,16 +230,14 @@ class PeerConnection:
         """Wait until the connection is encrypted and data can flow.
 
         timeout  seconds; None: as long as ICE tries
-        Errors   ConnectionFailed, a ConnectionError whose text is what `explain` says; ChannelClosed never
+        Errors   ConnectionFailed, a ConnectionError whose text is what `explain` says
         """
         try:
             async with asyncio.timeout(timeout):
-                await self._until(self._is_decided)
+                await self._until(self._session.is_decided)
         except TimeoutError:
-            raise ConnectionFailed(f"not connected after {timeout} s\n{self.explain()}", reason="timeout") from None
-        if self.connection_state is not ConnectionState.CONNECTED:
-            ended = self._session.terminated
-            raise ConnectionFailed(str(self.explain()), reason=ended.reason if ended else self.connection_state)
+            raise self._session.not_in_time(timeout) from None
+        self._session.raise_unless_connected()
 
     def explain(self) -> Explanation:
         """Say what was tried, what came of it, and the likely cause where it failed; `str` of it is readable."""
@@ -380,9 +376,6 @@ class PeerConnection:
     def _on_resolved(self, name: str, hosts: Sequence[str]) -> None:
         self._machine.name_resolved(name, hosts, self.now())
         self._driver.request_flush()
-
-    def _is_decided(self) -> bool:
-        return self.connection_state in _DECIDED or self._session.terminated is not None
 
     async def _until(self, is_reached: Callable[[], bool]) -> None:
         """Wait until the condition holds or the connection has ended."""

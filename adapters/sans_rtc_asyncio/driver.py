@@ -4,7 +4,7 @@
     verb called     --> request_flush --> call_soon, once a turn      --> flush
     timer           --> handle_timer                                  --> flush
 
-    flush: datagrams to the sockets, events to the owner, until no events come; then the timer for `deadline`
+    flush: datagrams to the sockets, events to the owner, then the timer for `deadline`
 
 A socket gives at most `DATAGRAMS_PER_TURN_MAX` datagrams before the loop serves others. The timer is moved only
 when the deadline comes nearer; one that fires too early looks at the deadline and sleeps again.
@@ -51,7 +51,7 @@ class Driver(Generic[Event]):
     ) -> None:
         """Drive a machine from now until `close`, on the running loop.
 
-        on_events   takes the machine's events, in order; may call its verbs, and `close`
+        on_events   takes the machine's events, in order; may call `close`, or verbs and then `request_flush`
         on_failure  the machine or `on_events` has raised, which is a bug: nothing is driven any more
         on_received called after each burst, its datagrams and its events
         Errors      InvalidState outside a running loop
@@ -100,18 +100,19 @@ class Driver(Generic[Event]):
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
+        if self._is_closed:
+            return
         machine = self._machine
         now = self.clock()
-        while not self._is_closed:
-            datagrams = machine.take_datagrams(now)
-            if datagrams:
-                for sock in self.sockets.send(datagrams):
-                    self._await_writable(sock)
-            events = machine.take_events()
-            if not events:
-                self._arm(machine.deadline, now)
-                return
+        datagrams = machine.take_datagrams(now)
+        if datagrams:
+            for sock in self.sockets.send(datagrams):
+                self._await_writable(sock)
+        events = machine.take_events()
+        if events:
             self._on_events(events)
+        if not self._is_closed:
+            self._arm(machine.deadline, now)
 
     def close(self) -> None:
         """Drive no more: no timer, callback or socket is left; idempotent."""

@@ -1,7 +1,7 @@
 """What every adapter shares and no event loop is needed for: sockets in bursts, interfaces, clocks, a blocking peer.
 
-    from sans_rtc_net import BlockingPeerConnection    # for threads and scripts
-    from sans_rtc_net import drive                     # any machine, in this thread
+from sans_rtc_net import BlockingPeerConnection    # for threads and scripts
+from sans_rtc_net import drive                     # any machine, in this thread
 """
 
 from sans_rtc_net.binding import BindConfig, bind_config_from, bind_sockets

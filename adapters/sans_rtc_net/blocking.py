@@ -34,7 +34,7 @@ from sans_rtc_net.candidates import IceCandidate, as_candidate
 from sans_rtc_net.clock import monotonic
 from sans_rtc_net.driver import Driver
 from sans_rtc_net.entropy import system_entropy
-from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
+from sans_rtc_net.errors import ChannelClosed, ConnectionLost
 from sans_rtc_net.lookups import ThreadedLookups
 from sans_rtc_net.session import CloseReport, Session
 from sans_rtc_net.settings import as_description, peer_config_from
@@ -155,14 +155,13 @@ class BlockingPeerConnection:
 
     def wait_connected(self, timeout_s: float | None = None) -> None:
         """Wait until data can flow. Errors: ConnectionFailed, whose text is what `explain` says."""
-        decided = (ConnectionState.CONNECTED, ConnectionState.FAILED, ConnectionState.CLOSED)
         try:
-            self._wait(lambda: self._machine.connection_state in decided, timeout_s)
+            self._wait(self._session.is_decided, timeout_s)
         except TimeoutError:
-            raise ConnectionFailed(f"not connected after {timeout_s} s\n{self.explain()}", reason="timeout") from None
-        if self.connection_state is not ConnectionState.CONNECTED:
-            ended = self._session.terminated
-            raise ConnectionFailed(str(self.explain()), reason=ended.reason if ended else self.connection_state)
+            with self.lock:
+                raise self._session.not_in_time(timeout_s) from None
+        with self.lock:
+            self._session.raise_unless_connected()
 
     def explain(self) -> Explanation:
         """Say what was tried, what came of it, and the likely cause where it failed."""

@@ -37,13 +37,15 @@ from sans_rtc.peer.events import (
 )
 from sans_rtc.peer.states import ConnectionState, TerminationReason
 from sans_rtc_net.candidates import IceCandidate
-from sans_rtc_net.errors import ConnectionLost
+from sans_rtc_net.errors import ConnectionFailed, ConnectionLost
 from sans_rtc_net.inbox import ChannelInbox, SignalT
 
 # Channels that the peer has opened and nobody has accepted. Beyond, the oldest closed one is dropped, else the new one.
 INCOMING_COUNT_MAX = 1024
 # State changes kept for one watcher that does not look; beyond, the oldest are dropped.
 STATES_KEPT_MAX = 64
+
+_DECIDED = (ConnectionState.CONNECTED, ConnectionState.FAILED, ConnectionState.CLOSED)
 
 # Ends in good order: iterations end, nothing is raised to readers.
 _ORDERLY = frozenset(
@@ -95,12 +97,14 @@ class Session(Generic[SignalT]):
         clock: Callable[[], float],
         on_gather: Callable[[], None],
         on_resolve: Callable[[str], None],
+        on_verb: Callable[[], None] = lambda: None,
     ) -> None:
         """Keep the state of a machine.
 
         make_signal  makes one of the adapter's signals
         on_gather    the machine asks for sockets
         on_resolve   the machine asks for the addresses of a name
+        on_verb      a verb of the machine was used while taking its events: it may have something to send
         """
         self.machine = machine
         self.channels: dict[int, ChannelInbox[SignalT]] = {}
@@ -116,6 +120,7 @@ class Session(Generic[SignalT]):
         self._clock = clock
         self._on_gather = on_gather
         self._on_resolve = on_resolve
+        self._on_verb = on_verb
         self._watchers: list[deque[ConnectionState]] = []
 
     # -- from the machine ----------------------------------------------------------------------------------------------
@@ -130,6 +135,7 @@ class Session(Generic[SignalT]):
                     inbox.arrived.notify()
                 else:  # a channel that was refused for want of room
                     self.machine.consume(event.channel, event.byte_count, self._clock())
+                    self._on_verb()
             else:
                 self._on_event(event)
 
@@ -175,6 +181,7 @@ class Session(Generic[SignalT]):
     def _on_opened(self, event: ChannelOpened) -> None:
         if event.is_incoming and not self._make_room_for_incoming():
             self.machine.close_channel(event.channel, self._clock())
+            self._on_verb()
             return
         inbox = self.channels.get(event.channel)
         if inbox is None:
@@ -193,6 +200,7 @@ class Session(Generic[SignalT]):
             return False
         self.incoming.remove(closed)
         closed.discard_messages()
+        self._on_verb()
         return True
 
     def _on_closed(self, handle: int) -> None:
@@ -263,6 +271,21 @@ class Session(Generic[SignalT]):
         if self.machine.connection_state is ConnectionState.FAILED:
             return ConnectionLost(str(self.machine.explain()), reason=ConnectionState.FAILED)
         return None
+
+    def is_decided(self) -> bool:
+        """True once the connection is there, has failed, or has ended."""
+        return self.terminated is not None or self.machine.connection_state in _DECIDED
+
+    def raise_unless_connected(self) -> None:
+        """Raise ConnectionFailed, with what `explain` says, where the connection has failed or ended."""
+        state = self.machine.connection_state
+        if state is not ConnectionState.CONNECTED:
+            reason = self.terminated.reason if self.terminated is not None else state
+            raise ConnectionFailed(str(self.machine.explain()), reason=reason)
+
+    def not_in_time(self, timeout_s: float | None) -> ConnectionFailed:
+        """The error for whoever waited so long for the connection, and no longer."""
+        return ConnectionFailed(f"not connected after {timeout_s} s\n{self.machine.explain()}", reason="timeout")
 
     def close_report(self) -> CloseReport:
         """How it ended, or how it stands where it has not."""

@@ -119,6 +119,7 @@ async def test_events_that_cause_datagrams_are_followed_by_their_flush(pinger):
         ends.events[0].extend(events)
         if len(ends.events[0]) < 3:
             machine.say(ends.path, b"again", driver.clock())
+            driver.request_flush()
 
     driver._on_events = answer
     machine.say(ends.path, b"first", driver.clock())
