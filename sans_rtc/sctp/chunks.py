@@ -267,14 +267,6 @@ def _serialize_shutdown(chunk: Shutdown) -> bytes:
     return serialize_chunk(ChunkType.SHUTDOWN, 0, _WORD.pack(chunk.cumulative_tsn))
 
 
-def _parse_shutdown_ack(flags: int, value: bytes) -> ShutdownAck:
-    return ShutdownAck()
-
-
-def _serialize_shutdown_ack(chunk: ShutdownAck) -> bytes:
-    return serialize_chunk(ChunkType.SHUTDOWN_ACK, 0, b"")
-
-
 def _parse_error(flags: int, value: bytes) -> Error:
     return Error(parse_parameters(value))
 
@@ -289,14 +281,6 @@ def _parse_cookie_echo(flags: int, value: bytes) -> CookieEcho:
 
 def _serialize_cookie_echo(chunk: CookieEcho) -> bytes:
     return serialize_chunk(ChunkType.COOKIE_ECHO, 0, chunk.cookie)
-
-
-def _parse_cookie_ack(flags: int, value: bytes) -> CookieAck:
-    return CookieAck()
-
-
-def _serialize_cookie_ack(chunk: CookieAck) -> bytes:
-    return serialize_chunk(ChunkType.COOKIE_ACK, 0, b"")
 
 
 def _parse_shutdown_complete(flags: int, value: bytes) -> ShutdownComplete:
@@ -331,6 +315,10 @@ def _serialize_forward_tsn(chunk: ForwardTsn) -> bytes:
     return serialize_chunk(ChunkType.FORWARD_TSN, 0, _WORD.pack(chunk.new_cumulative_tsn) + streams)
 
 
+def _empty(chunk_type: ChunkType) -> Callable[[Chunk], bytes]:
+    return lambda _: serialize_chunk(chunk_type, 0, b"")
+
+
 @attrs.frozen(slots=True)
 class ChunkRow:
     """What is known about one chunk type. `serialize` takes the class that `parse` returns."""
@@ -342,34 +330,32 @@ class ChunkRow:
     section: str
 
 
+_T = ChunkType
+
 CHUNKS: Mapping[int, ChunkRow] = {
     row.type: row
     for row in (
-        ChunkRow(ChunkType.DATA, "DATA", _parse_data, _serialize_data, "RFC 9260 3.3.1"),
-        ChunkRow(ChunkType.INIT, "INIT", _parse_init, _serialize_init, "RFC 9260 3.3.2"),
-        ChunkRow(ChunkType.INIT_ACK, "INIT ACK", _parse_init_ack, _serialize_init, "RFC 9260 3.3.3"),
-        ChunkRow(ChunkType.SACK, "SACK", _parse_sack, _serialize_sack, "RFC 9260 3.3.4"),
-        ChunkRow(ChunkType.HEARTBEAT, "HEARTBEAT", _parse_heartbeat, _serialize_heartbeat, "RFC 9260 3.3.5"),
+        ChunkRow(_T.DATA, "DATA", _parse_data, _serialize_data, "RFC 9260 3.3.1"),
+        ChunkRow(_T.INIT, "INIT", _parse_init, _serialize_init, "RFC 9260 3.3.2"),
+        ChunkRow(_T.INIT_ACK, "INIT ACK", _parse_init_ack, _serialize_init, "RFC 9260 3.3.3"),
+        ChunkRow(_T.SACK, "SACK", _parse_sack, _serialize_sack, "RFC 9260 3.3.4"),
+        ChunkRow(_T.HEARTBEAT, "HEARTBEAT", _parse_heartbeat, _serialize_heartbeat, "RFC 9260 3.3.5"),
+        ChunkRow(_T.HEARTBEAT_ACK, "HEARTBEAT ACK", _parse_heartbeat_ack, _serialize_heartbeat, "RFC 9260 3.3.6"),
+        ChunkRow(_T.ABORT, "ABORT", _parse_abort, _serialize_abort, "RFC 9260 3.3.7"),
+        ChunkRow(_T.SHUTDOWN, "SHUTDOWN", _parse_shutdown, _serialize_shutdown, "RFC 9260 3.3.8"),
+        ChunkRow(_T.SHUTDOWN_ACK, "SHUTDOWN ACK", lambda *_: ShutdownAck(), _empty(_T.SHUTDOWN_ACK), "RFC 9260 3.3.9"),
+        ChunkRow(_T.ERROR, "ERROR", _parse_error, _serialize_error, "RFC 9260 3.3.10"),
+        ChunkRow(_T.COOKIE_ECHO, "COOKIE ECHO", _parse_cookie_echo, _serialize_cookie_echo, "RFC 9260 3.3.11"),
+        ChunkRow(_T.COOKIE_ACK, "COOKIE ACK", lambda *_: CookieAck(), _empty(_T.COOKIE_ACK), "RFC 9260 3.3.12"),
         ChunkRow(
-            ChunkType.HEARTBEAT_ACK, "HEARTBEAT ACK", _parse_heartbeat_ack, _serialize_heartbeat, "RFC 9260 3.3.6"
-        ),
-        ChunkRow(ChunkType.ABORT, "ABORT", _parse_abort, _serialize_abort, "RFC 9260 3.3.7"),
-        ChunkRow(ChunkType.SHUTDOWN, "SHUTDOWN", _parse_shutdown, _serialize_shutdown, "RFC 9260 3.3.8"),
-        ChunkRow(
-            ChunkType.SHUTDOWN_ACK, "SHUTDOWN ACK", _parse_shutdown_ack, _serialize_shutdown_ack, "RFC 9260 3.3.9"
-        ),
-        ChunkRow(ChunkType.ERROR, "ERROR", _parse_error, _serialize_error, "RFC 9260 3.3.10"),
-        ChunkRow(ChunkType.COOKIE_ECHO, "COOKIE ECHO", _parse_cookie_echo, _serialize_cookie_echo, "RFC 9260 3.3.11"),
-        ChunkRow(ChunkType.COOKIE_ACK, "COOKIE ACK", _parse_cookie_ack, _serialize_cookie_ack, "RFC 9260 3.3.12"),
-        ChunkRow(
-            ChunkType.SHUTDOWN_COMPLETE,
+            _T.SHUTDOWN_COMPLETE,
             "SHUTDOWN COMPLETE",
             _parse_shutdown_complete,
             _serialize_shutdown_complete,
             "RFC 9260 3.3.13",
         ),
-        ChunkRow(ChunkType.RE_CONFIG, "RE-CONFIG", _parse_reconfig, _serialize_reconfig, "RFC 6525 3.1"),
-        ChunkRow(ChunkType.FORWARD_TSN, "FORWARD-TSN", _parse_forward_tsn, _serialize_forward_tsn, "RFC 3758 3.2"),
+        ChunkRow(_T.RE_CONFIG, "RE-CONFIG", _parse_reconfig, _serialize_reconfig, "RFC 6525 3.1"),
+        ChunkRow(_T.FORWARD_TSN, "FORWARD-TSN", _parse_forward_tsn, _serialize_forward_tsn, "RFC 3758 3.2"),
     )
 }
 

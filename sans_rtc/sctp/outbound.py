@@ -106,9 +106,7 @@ class Outbound:
         sent_before, resent = outstanding.sent_bytes, self._tcb.stats.chunks_retransmitted
         if not outstanding.flight_bytes:
             flow.burst_left = self._tcb.config.burst_packets_max
-        if flow.partial.is_due and flow.partial.is_behind:
-            writer.add(flow.partial.forward_tsn(writer.capacity, now))
-            flow.arm_t3(now)
+        self._send_forward_tsn(now)
         if self._retransmission.tail_probe_is_due:
             self._retransmission.send_tail_probe(now)
         if outstanding.lost_bytes:
@@ -125,6 +123,16 @@ class Outbound:
             flow.arm_t3(now)
         if outstanding.sent_bytes > sent_before or self._tcb.stats.chunks_retransmitted > resent:
             flow.arm_tail_probe(now)
+        if flow.partial.is_due:
+            # Messages were given up just now, while sending; DATA comes after control chunks (6.10).
+            writer.flush()
+            self._send_forward_tsn(now)
+
+    def _send_forward_tsn(self, now: float) -> None:
+        flow = self.flow
+        if flow.partial.is_due and flow.partial.is_behind:
+            flow.writer.add(flow.partial.forward_tsn(flow.writer.capacity, now))
+            flow.arm_t3(now)
 
     def _arm_window_probe(self, now: float) -> None:
         """6.1 A: the first probe of a closed window comes after one RTO."""

@@ -123,17 +123,17 @@ class Reassembly:
         size = len(payload)
         self.held_bytes += size + HELD_OVERHEAD_BYTES
         if flags & FLAGS_WHOLE == FLAGS_WHOLE:
-            if self._by_first and not self._fits_between(tsn, flags):
-                return Violation.MIXED_FRAGMENTS
+            if self._by_first:
+                self._settle_neighbours(tsn, flags)
             if size > self._message_bytes_max:
                 return Violation.MESSAGE_TOO_LARGE
             self._complete(flags & FLAG_UNORDERED, stream_id, ssn, ppid, payload)
             return None
         run = self._by_last.get(tsn - 1)
-        if run is None or flags & FLAG_BEGINNING or tsn + 1 in self._by_first:
+        if run is None or run.is_ended or flags & FLAG_BEGINNING or tsn + 1 in self._by_first:
             return self._insert_fragment(tsn, flags, stream_id, ssn, ppid, payload)
         # The usual case: the next fragment of the message that is coming in.
-        if run.is_ended or not run.has_part(flags, stream_id, ssn):
+        if not run.has_part(flags, stream_id, ssn):
             return Violation.MIXED_FRAGMENTS
         run.byte_count += size
         if run.byte_count > self._message_bytes_max:
@@ -154,8 +154,10 @@ class Reassembly:
         self, tsn: int, flags: int, stream_id: int, ssn: int, ppid: int, payload: bytes
     ) -> Violation | None:
         """A fragment that begins a run, comes before one, or joins two."""
-        if not self._fits_between(tsn, flags):
-            return Violation.MIXED_FRAGMENTS
+        if not self._settle_neighbours(tsn, flags):
+            self.held_bytes -= len(payload) + HELD_OVERHEAD_BYTES
+            self._stats.discard(DiscardReason.ORPHAN_FRAGMENT)
+            return None
         run = _Run(tsn, flags, stream_id, ssn, ppid, payload)
         left = None if flags & FLAG_BEGINNING else self._by_last.get(tsn - 1)
         right = None if flags & FLAG_ENDING else self._by_first.get(tsn + 1)
@@ -177,22 +179,27 @@ class Reassembly:
         self._by_last[run.last_tsn] = run
         return None
 
-    def _fits_between(self, tsn: int, flags: int) -> bool:
-        """Judge what a chunk's B and E flags say about its neighbours; False where they contradict each other.
+    def _settle_neighbours(self, tsn: int, flags: int) -> bool:
+        """Drop what a chunk's B and E flags tell of its neighbours; False where they tell that of the chunk itself.
 
-        A B flag means that the run before this TSN never ends. A sender of RFC 3758 may leave such a beginning where
-        it has abandoned the rest, so it is dropped, and so is an end without its beginning.
+        A run without its end before a B flag will never be whole, nor will one without its beginning behind an E flag:
+        a sender of RFC 3758 has abandoned the rest.
         """
         left, right = self._by_last.get(tsn - 1), self._by_first.get(tsn + 1)
-        if flags & FLAG_BEGINNING and left is not None and not left.is_ended:
-            self._drop(left)
-            left = None
-        if flags & FLAG_ENDING and right is not None and not right.is_begun:
-            self._drop(right)
-            right = None
-        is_left_wrong = left is not None and left.is_ended and not flags & FLAG_BEGINNING
-        is_right_wrong = right is not None and right.is_begun and not flags & FLAG_ENDING
-        return not is_left_wrong and not is_right_wrong
+        is_orphan = False
+        if left is not None:
+            if flags & FLAG_BEGINNING and not left.is_ended:
+                self._drop(left)
+                left = None
+            is_orphan = left is not None and left.is_ended and not flags & FLAG_BEGINNING
+        if right is not None:
+            if flags & FLAG_ENDING and not right.is_begun:
+                self._drop(right)
+            elif right.is_begun and not flags & FLAG_ENDING:
+                is_orphan = True
+                if left is not None and not left.is_ended:
+                    self._drop(left)
+        return not is_orphan
 
     def _finish(self, run: _Run) -> None:
         """All fragments are there: make the message."""

@@ -24,6 +24,7 @@ class Retransmission:
         "_is_after_timeout",
         "_is_fast_retransmit",
         "_is_heard",
+        "_is_probe_answered",
         "_probe_sent_at",
         "_probe_tsn",
         "_recovery_number",
@@ -44,9 +45,11 @@ class Retransmission:
         self._is_fast_retransmit = False
         self._is_after_timeout = False
         self._is_heard = False  # a SACK has come since T3-rtx expired last
+        # The chunk that was sent again as a probe; remembered after its acknowledgement, for the duplicate that may come
         self._probe_tsn = NONE_TSN
         self._probe_sent_at = 0.0
-        # The chunk that T3-rtx expired for, when it had been sent last before, when it was acknowledged; see _on_advance
+        self._is_probe_answered = False
+        # The chunk that T3-rtx expired for, when it had been sent before, and when it was acknowledged
         self._timeout_tsn = NONE_TSN
         self._timeout_sent_at = 0.0
         self._timeout_acked_at = 0.0
@@ -169,6 +172,7 @@ class Retransmission:
             if chunk.status == IN_FLIGHT and not flow.partial.is_over(chunk.message, chunk.transmit_count, now):
                 self._resend(chunk, FLAG_IMMEDIATE, now)
                 self._probe_tsn = chunk.tsn
+                self._is_probe_answered = False
                 self._probe_sent_at = now
                 flow.tcb.stats.probes_sent += 1
                 if flow.loss.on_probe_sent():
@@ -198,8 +202,8 @@ class Retransmission:
             # Duplicates lie below or near the first outstanding TSN; the nearest TSN of these 32 bits is meant.
             distance = ((wire_tsn - first_tsn + (1 << 31)) & _TSN_MASK) - (1 << 31)
             self._on_duplicate(first_tsn + distance)
-        if 0 <= self._probe_tsn <= cumulative_tsn:
-            self._on_probe_acknowledged(now)
+        if 0 <= self._probe_tsn <= cumulative_tsn and not self._is_probe_answered:
+            self._on_probe_answered(now)
         if 0 <= self._timeout_tsn <= cumulative_tsn and not self._timeout_acked_at:
             self._on_timeout_answered(now)
 
@@ -228,12 +232,12 @@ class Retransmission:
         self._timeout_acked_at = now
         self._flow.tcb.rto.end_back_off()
 
-    def _on_probe_acknowledged(self, now: float) -> None:
+    def _on_probe_answered(self, now: float) -> None:
         """The probe repaired a loss that nothing else has shown: answer it as one (RFC 8985 7.4.2).
 
         An acknowledgement that came sooner than any round trip is to the chunk's first sending.
         """
-        self._probe_tsn = NONE_TSN
+        self._is_probe_answered = True
         flow = self._flow
         if now - self._probe_sent_at >= flow.tcb.rto.min_rtt_s and flow.congestion.recovery_exit_tsn is None:
             self._cut_window(now)
