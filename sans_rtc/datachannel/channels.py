@@ -374,12 +374,15 @@ class DataChannels:
         except LimitExceeded:  # no room left even for the ACK
             self._remove(channel)
             self._refuse(stream_id, DiscardReason.SEND_BUFFER_FULL, now)
+        except InvalidState:  # the association is shutting down: nothing is opened any more, nor reset
+            self._remove(channel)
+            self._drop(DiscardReason.SHUTTING_DOWN, 0, now)
 
     def _refuse(self, stream_id: int, reason: DiscardReason, now: float) -> None:
         # RFC 8832 section 6: an OPEN that cannot be honoured is answered by closing, that is, resetting, the stream.
         self._drop(reason, 0, now)
         if self._transport is not None and stream_id not in self._by_stream:
-            self._transport.reset_streams([stream_id], now)
+            self._reset(stream_id, now)
 
     def _free_stream_id(self) -> int | None:
         for stream_id in range(self._parity, self._streams_max, 2):
@@ -423,10 +426,16 @@ class DataChannels:
     # -- closing -----------------------------------------------------------------------------------------------------
 
     def _begin_close(self, channel: Channel, now: float) -> None:
-        assert self._transport is not None
         assert channel.stream_id is not None
         channel.enter(ChannelState.CLOSING)
-        self._transport.reset_streams([channel.stream_id], now)
+        self._reset(channel.stream_id, now)
+
+    def _reset(self, stream_id: int, now: float) -> None:
+        assert self._transport is not None
+        try:
+            self._transport.reset_streams([stream_id], now)
+        except InvalidState:
+            pass  # the association is shutting down, which ends this stream with all others
 
     def _finish_where_reset(self, channel: Channel) -> None:
         if channel.is_outgoing_reset and channel.is_incoming_reset:

@@ -61,6 +61,7 @@ class DiscardReason(StrEnum):
     WRONG_PARITY = "wrong_parity"
     TOO_MANY_CHANNELS = "too_many_channels"
     SEND_BUFFER_FULL = "send_buffer_full"
+    SHUTTING_DOWN = "shutting_down"
     NO_CHANNEL = "no_channel"
     CHANNEL_CLOSING = "channel_closing"
     UNKNOWN_PPID = "unknown_ppid"

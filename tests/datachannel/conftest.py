@@ -2,6 +2,7 @@ import attrs
 import pytest
 
 from sans_rtc.datachannel import ChannelConfig, DataChannels
+from sans_rtc.errors import InvalidState
 
 
 @attrs.define
@@ -25,6 +26,8 @@ class RecordingTransport:
         self.consumed += byte_count
 
     def reset_streams(self, stream_ids, now):
+        if isinstance(self.error, InvalidState):
+            raise self.error
         self.resets += stream_ids
 
     def set_stream_weight(self, stream_id, weight, now):

@@ -397,6 +397,44 @@ def test_create_that_fails_changes_nothing(connected, transport):
     assert channels.info(opened_by_us(channels)).id == 0
 
 
+# -- while the association shuts down --------------------------------------------------------------------------------
+
+
+def test_open_that_comes_while_the_association_shuts_down_is_dropped(connected, transport):
+    channels = connected()
+    transport.error = InvalidState("shutting down")
+    channels.on_message(1, DCEP, open_message(), 0.0)
+    assert (channels.take_events(), channels.infos()) == ((), [])
+    assert channels.stats.discards == {DiscardReason.SHUTTING_DOWN: 1}
+    assert transport.consumed == len(open_message())
+
+
+@pytest.mark.parametrize("data", [b"", b"\x09", open_message()], ids=["empty", "unknown", "wrong parity"])
+def test_what_is_refused_while_the_association_shuts_down_is_dropped(connected, transport, data):
+    channels = connected()
+    transport.error = InvalidState("shutting down")
+    channels.on_message(2, DCEP, data, 0.0)
+    assert (channels.take_events(), channels.infos(), transport.resets) == ((), [], [])
+
+
+def test_channel_that_the_peer_closes_while_the_association_shuts_down_ends_with_it(connected, transport):
+    channels = connected()
+    handle = opened_by_peer(channels)
+    transport.error = InvalidState("shutting down")
+    channels.on_incoming_reset((1,), 0.0)
+    assert channels.info(handle).state is ChannelState.CLOSING
+    channels.on_terminated()
+    assert channels.take_events() == [ChannelClosed(handle)]
+
+
+def test_channel_can_be_closed_while_the_association_shuts_down(connected, transport):
+    channels = connected()
+    handle = opened_by_us(channels)
+    transport.error = InvalidState("shutting down")
+    channels.close(handle, 0.0)
+    assert channels.info(handle).state is ChannelState.CLOSING
+
+
 @pytest.mark.parametrize("verb", ["close", "buffered_amount", "info"])
 def test_unknown_handle_is_refused(connected, verb):
     channels = connected()

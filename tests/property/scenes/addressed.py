@@ -9,6 +9,7 @@ from sans_rtc.stun import Attribute, AttributeType, BindingClient, BindingConfig
 from sans_rtc.stun import parse_message as parse_stun
 from sans_rtc.stun import serialize_message as serialize_stun
 from sans_rtc.testing import SeededEntropy
+from tests.property.scenes.forgeries import forge_dns, forge_stun
 from tests.property.scenes.scene import Counterpart, Kind, Misuse, Scene
 
 HERE, THERE, SERVER = Address("10.0.0.1", 1111), Address("10.0.0.2", 2222), Address("192.0.2.2", 3478)
@@ -180,9 +181,9 @@ AGENT_MISUSES = {
 }
 
 KINDS = (
-    Kind("binding answered", binding_answered, misuses=BINDING_MISUSES),
-    Kind("binding unanswered", binding_unanswered, misuses=BINDING_MISUSES),
-    Kind("querier", querier, misuses=QUERIER_MISUSES),
-    Kind("agent controlling", agent_controlling, (lambda agent: agent.explain(),), AGENT_MISUSES, cost=2),
-    Kind("agent controlled", agent_controlled, (lambda agent: agent.explain(),), AGENT_MISUSES, cost=2),
+    Kind("binding answered", binding_answered, misuses=BINDING_MISUSES, forge=forge_stun),
+    Kind("binding unanswered", binding_unanswered, misuses=BINDING_MISUSES, forge=forge_stun),
+    Kind("querier", querier, misuses=QUERIER_MISUSES, forge=forge_dns),
+    Kind("agent controlling", agent_controlling, (lambda agent: agent.explain(),), AGENT_MISUSES, forge_stun, cost=2),
+    Kind("agent controlled", agent_controlled, (lambda agent: agent.explain(),), AGENT_MISUSES, forge_stun, cost=2),
 )

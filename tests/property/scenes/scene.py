@@ -44,6 +44,8 @@ class Kind:
     build     build(wrap, seed, conditions) makes a scene; `wrap` stands between the machine and the link
     reads     everything that can be read and has no property of its own, as functions of the machine
     misuses   by name
+    forge     forge(real, body): bytes that begin like a real datagram, with other contents
+    reseal    reseal(data): damaged bytes with the checksum put right, where the protocol has one
     cost      how many runs may be afforded where a property tries many: 1 few, 3 many
     """
 
@@ -51,6 +53,8 @@ class Kind:
     build: Callable
     reads: tuple = ()
     misuses: dict = attrs.Factory(dict)
+    forge: Callable = lambda real, body: real + body
+    reseal: Callable = lambda data: data
     cost: int = 3
 
     def scene(self, *, wrap=ContractMonitor, seed=0, conditions=BAD_LINK):

@@ -7,6 +7,7 @@ from sans_rtc.machine import Address, Path
 from sans_rtc.peer import Description, GatheringNeeded, LocalCandidate, PeerConfig, PeerConnection, ResolveName
 from sans_rtc.sctp import Reliability, SctpConfig
 from sans_rtc.testing import SeededEntropy
+from tests.property.scenes.forgeries import forge_any, forge_dtls, forge_sctp, reseal_sctp
 from tests.property.scenes.scene import Kind, Misuse, Scene
 
 NOT_BEFORE = 1_790_000_000
@@ -170,6 +171,10 @@ def _peer(wrap, seed, conditions, *, end):
         if (end, "chat") in handles:
             machine.send(handles[end, "chat"], data, now)
 
+    def tell(teller, told, now):
+        if teller.local_description is not None:
+            told.set_remote_description(teller.local_description, now)
+
     def close(now):
         if (end, "chat") in handles:
             machine.close_channel(handles[end, "chat"], now)
@@ -180,9 +185,9 @@ def _peer(wrap, seed, conditions, *, end):
     scene.handlers.append(signal)
     scene.then(0.0, offerer.create_channel, "chat", ChannelOptions())
     scene.then(0.0, lambda now: offerer.set_local_description(None, now))
-    scene.then(0.01, lambda now: answerer.set_remote_description(offerer.local_description, now))
+    scene.then(0.01, tell, offerer, answerer)
     scene.then(0.01, lambda now: answerer.set_local_description(None, now))
-    scene.then(0.01, lambda now: offerer.set_remote_description(answerer.local_description, now))
+    scene.then(0.01, tell, answerer, offerer)
     for pause_s in (0.05, 0.05, 3.0):
         scene.then(pause_s, send, "hello")
     scene.then(0.0, send, bytes(50_000))
@@ -191,9 +196,9 @@ def _peer(wrap, seed, conditions, *, end):
     scene.then(0.0, lambda now: machine.set_local_description(None, now))
     scene.then(0.05, lambda now: machine.set_local_description(Description("rollback"), now))
     scene.then(0.05, lambda now: machine.set_local_description(None, now))
-    scene.then(0.05, lambda now: scene.other.set_remote_description(machine.local_description, now))
+    scene.then(0.05, tell, machine, scene.other)
     scene.then(0.0, lambda now: scene.other.set_local_description(None, now))
-    scene.then(0.05, lambda now: machine.set_remote_description(scene.other.local_description, now))
+    scene.then(0.05, tell, scene.other, machine)
     scene.then(1.0, send, "after the restart")
     scene.then(5.0, close)
     scene.then(5.0, create, "last", ChannelOptions())
@@ -274,10 +279,10 @@ PEER_READS = (lambda peer: str(peer.explain()), lambda peer: peer.channels(), _e
 SCTP_READS = (lambda association: [association.buffered_bytes(stream_id) for stream_id in range(-1, 10)],)
 
 KINDS = (
-    Kind("dtls client", dtls_client, misuses=DTLS_MISUSES, cost=2),
-    Kind("dtls server", dtls_server, misuses=DTLS_MISUSES, cost=2),
-    Kind("sctp caller", sctp_caller, SCTP_READS, SCTP_MISUSES),
-    Kind("sctp callee", sctp_callee, SCTP_READS, SCTP_MISUSES),
-    Kind("peer offerer", peer_offerer, PEER_READS, PEER_MISUSES, cost=1),
-    Kind("peer answerer", peer_answerer, PEER_READS, PEER_MISUSES, cost=1),
+    Kind("dtls client", dtls_client, misuses=DTLS_MISUSES, forge=forge_dtls, cost=2),
+    Kind("dtls server", dtls_server, misuses=DTLS_MISUSES, forge=forge_dtls, cost=2),
+    Kind("sctp caller", sctp_caller, SCTP_READS, SCTP_MISUSES, forge_sctp, reseal_sctp),
+    Kind("sctp callee", sctp_callee, SCTP_READS, SCTP_MISUSES, forge_sctp, reseal_sctp),
+    Kind("peer offerer", peer_offerer, PEER_READS, PEER_MISUSES, forge_any, cost=1),
+    Kind("peer answerer", peer_answerer, PEER_READS, PEER_MISUSES, forge_any, cost=1),
 )
