@@ -154,8 +154,10 @@ class Client12:
         return NOTHING_YET
 
     def _on_hello_verify_request(self, message: HandshakeMessage) -> Progress:
-        # RFC 6347 section 4.2.1: the version in it means nothing; "The client MUST retransmit the ClientHello with the
-        # cookie added", all else unchanged; neither message counts in the transcript.
+        # RFC 6347 section 4.2.1: "The client MUST retransmit the ClientHello with the cookie added", and change nothing
+        # else; neither message counts in the transcript.
+        # deviation: the section has the client compare the version in it with the ServerHello's, but also servers write
+        # 1.0 into it whatever follows; so the version is not looked at.
         request = messages.parse_hello_verify_request(message.body)
         if request.cookie == self._hello.cookie or self._hello_verify_count >= HELLO_VERIFY_COUNT_MAX:
             return NOTHING_YET

@@ -362,8 +362,7 @@ class Connection:
         self._end(alert, TerminationReason.HANDSHAKE_TIMEOUT, detail, now)
 
     def _end(self, alert: Alert, reason: TerminationReason, detail: str, now: float) -> None:
-        """Terminate, unless we have, and tell the peer if it has heard of us: a server that has got no ClientHello has
-        nobody to tell."""
+        """Terminate, unless we have; tell the peer, unless we are a server that has got no ClientHello."""
         if self.is_terminated:
             return
         if self._handshake.has_spoken:

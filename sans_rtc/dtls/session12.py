@@ -187,9 +187,10 @@ class Session12:
         return self.keys
 
     def outcome(self) -> Outcome:
-        """What was agreed; call it when all three checks have passed."""
+        """What was agreed; call it when all three checks have passed. The transcript is of no use any more."""
         assert self.share is not None, "the key exchange comes before the end"
         keys = self.known_keys()
+        self.transcript.clear()
         connected = Connected(
             ProtocolVersion.DTLS_1_2, keys.suite, self.share.group, self.srtp_profile, self.peer_certificate_der
         )
