@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sans_rtc.dtls import Certificate, Fingerprint, SignatureScheme
@@ -185,6 +185,7 @@ def test_every_truncation_of_a_certificate_is_a_wire_error(make_certificate):
             parse_public_key_info(der[:size])
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_certificate_or_a_wire_error(data):
     try:
@@ -193,6 +194,7 @@ def test_any_bytes_are_a_certificate_or_a_wire_error(data):
         pass
 
 
+@settings(deadline=None)
 @given(position=st.integers(0, 276), value=st.integers(0, 255))
 def test_any_damaged_certificate_is_a_certificate_or_a_wire_error(position, value):
     der = bytearray(Certificate.generate(SeededEntropy("damaged"), 0).der)

@@ -4,7 +4,7 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sans_rtc.dtls import DtlsConfig, DtlsStats
@@ -157,6 +157,7 @@ FRAGMENTS = st.builds(
 ).filter(lambda f: f.offset + len(f.body) <= f.length and (f.body or not f.length))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(FRAGMENTS, st.integers(0, 1)), max_size=40))
 def test_no_fragments_exceed_the_bounds(arrivals):
     reassembler = make(reassembly_bytes_max=20000)
@@ -169,6 +170,7 @@ def test_no_fragments_exceed_the_bounds(arrivals):
             reassembler.accept()
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_cut_of_a_message_gives_the_message(data):
     body = data.draw(st.binary(min_size=1, max_size=300))

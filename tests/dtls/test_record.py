@@ -1,7 +1,7 @@
 """The record layer: protection of every suite, replays, epochs, what is malformed, what comes early."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sans_rtc.dtls import CipherSuite, DtlsConfig, DtlsStats
@@ -228,12 +228,14 @@ def test_gcm_key_protects_no_more_than_2_to_the_34_and_a_half_blocks():
     assert record_count_max(CipherSuite.ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, 1 << 14) > SEQUENCE_NUMBER_MAX
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_open_to_nothing_protected(datagram):
     _, reader = make_layers()
     assert all(epoch == 0 for _, epoch, _, _ in reader.open(datagram))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([20, 21, 22, 23]), st.binary(min_size=1, max_size=50)), max_size=8))
 def test_datagram_of_any_records_is_taken_apart_again(contents):
     writer, reader = make_layers()

@@ -1,7 +1,7 @@
 """Codecs: every message and extension there and back, and malformed field by field."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sans_rtc.dtls import messages
@@ -240,6 +240,7 @@ def test_explicit_curves_are_unsupported():
         messages.parse_server_key_exchange(b"\x02" + bytes(50))
 
 
+@settings(deadline=None)
 @given(type_=st.sampled_from(sorted(MESSAGES)), body=st.binary(max_size=400))
 def test_any_body_parses_or_is_a_wire_error(type_, body):
     try:
@@ -250,6 +251,7 @@ def test_any_body_parses_or_is_a_wire_error(type_, body):
     assert again == parsed
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=300))
 def test_any_bytes_are_fragments_or_a_wire_error(data):
     try:
