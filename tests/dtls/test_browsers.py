@@ -3,8 +3,6 @@
 Our answer is DTLS 1.2, whatever the order of datagrams and extensions.
 """
 
-import itertools
-
 import pytest
 
 from sans_rtc.dtls import Connection, DtlsConfig, Role
@@ -130,7 +128,7 @@ def test_extensions_in_every_order_mean_the_same(hello, tamper, make_server):
     parsed = parse_client_hello(whole)
     assert ExtensionType.SUPPORTED_VERSIONS in parsed.extensions.types
     assert parsed.extensions.supported_versions[:2] == (0xFEFC, 0xFEFD)
-    start = whole.index(parsed.compression_methods + b"\x00" if False else extensions_of(whole))
+    start = len(whole) - len(extensions_of(whole))
     parts = cut_extensions(extensions_of(whole)[2:])
     for shift in range(len(parts)):
         block = b"".join(parts[shift:] + parts[:shift])
@@ -163,11 +161,11 @@ def cut_extensions(block):
 
 
 @pytest.mark.parametrize("hello", ["chromium"], indirect=True)
-def test_fragments_with_a_strangers_among_them_recover(hello, make_server, make_record, read_messages):
-    for position in itertools.product(range(3), repeat=1):
-        server = make_server()
-        arrivals = [*hello[:2], *hello[2:4]]
-        arrivals.insert(position[0], make_record(22, b"\x01\x00\x00\x64" + bytes(5) + b"\x00\x00\x05junk!"))
-        for datagram in arrivals:
-            server.receive(datagram, 0.0)
-        assert_is_a_1_2_flight(read_messages(server.take_datagrams(0.0)))
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_fragments_with_a_strangers_among_them_recover(hello, position, make_server, make_record, read_messages):
+    server = make_server()
+    arrivals = hello[:4]
+    arrivals.insert(position, make_record(22, b"\x01\x00\x00\x64" + bytes(5) + b"\x00\x00\x05junk!"))
+    for datagram in arrivals:
+        server.receive(datagram, 0.0)
+    assert_is_a_1_2_flight(read_messages(server.take_datagrams(0.0)))

@@ -133,6 +133,11 @@ def check_outcome(pair):
             assert end.deadline == math.inf
 
 
+@pytest.fixture(scope="module")
+def connected_pair(make_pair):
+    return make_pair().connect()
+
+
 VERBS = st.sampled_from(["start", "send", "close", "abort", "handle_timer", "receive", "export", "take", "wait"])
 
 
@@ -170,21 +175,12 @@ def test_any_order_of_calls_raises_local_errors_only(make_pair, end, verbs, stop
 
 @SETTINGS
 @given(st.binary(min_size=1, max_size=1163))
-def test_any_data_arrives_as_it_was(make_pair, data):
-    pair = shared_pair(make_pair)
+def test_any_data_arrives_as_it_was(connected_pair, data):
+    pair = connected_pair
     pair.client.send(data, pair.now)
     for record in pair.client.take_datagrams(pair.now):
         pair.server.receive(record, pair.now)
     assert pair.server.take_events() == [ApplicationData(data)]
-
-
-_SHARED = []
-
-
-def shared_pair(make_pair):
-    if not _SHARED:
-        _SHARED.append(make_pair().connect())
-    return _SHARED[0]
 
 
 @pytest.mark.parametrize("end", [0, 1])
