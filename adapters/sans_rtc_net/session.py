@@ -279,7 +279,7 @@ class Session(Generic[SignalT]):
     def raise_unless_connected(self) -> None:
         """Raise ConnectionFailed, with what `explain` says, where the connection has failed or ended."""
         state = self.machine.connection_state
-        if state is not ConnectionState.CONNECTED:
+        if self.terminated is not None or state in (ConnectionState.FAILED, ConnectionState.CLOSED):
             reason = self.terminated.reason if self.terminated is not None else state
             raise ConnectionFailed(str(self.machine.explain()), reason=reason)
 

@@ -11,7 +11,7 @@ from sans_rtc.peer.config import PeerConfig
 from sans_rtc_net.binding import BindConfig
 from sans_rtc_net.blocking import BlockingPeerConnection
 from sans_rtc_net.clock import monotonic
-from sans_rtc_net.driver import drive
+from sans_rtc_net.driver import Driver, drive
 from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -54,6 +54,25 @@ def test_drive_sends_what_waited_for_the_socket(pinger, udp_pair, faulty):
     machine.say(path, b"x", 0.0)
     assert drive(machine, [first], on_events=lambda e: None, until=lambda: not first.has_backlog, timeout_s=2.0)
     assert [datagram.data for datagram in second.receive_batch(9)] == [b"x"]
+
+
+def test_deadline_that_comes_nearer_wakes_the_sleeping_thread(pinger, udp_pair):
+    first, second, path = udp_pair
+    machine, lock = pinger(), threading.Lock()
+    driver = Driver(machine, on_events=lambda events: None)
+    driver.add_socket(first)
+    driver.process([])
+    sleep_s = driver.prepare()
+    assert sleep_s > 1000
+    sleeping = threading.Thread(target=lambda: (driver.wait(sleep_s), lock.acquire(), driver.process([])))
+    sleeping.start()
+    with lock:
+        machine.start(path, 1, monotonic())
+        driver.flush()
+    sleeping.join(2.0)
+    assert not sleeping.is_alive()
+    assert [datagram.data for datagram in second.receive_batch(9)] == [b"ping 0"]
+    driver.detach()
 
 
 @pytest.fixture
