@@ -2,13 +2,17 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from benchmarks.datachannel import Transferred
+from benchmarks.processes import Worker, WorkerFailed, run_once
 from benchmarks.report import percentile, ratio
+from benchmarks.sampler import Sampler
 
 FIELDS = {
     "datachannel": {
@@ -89,3 +93,34 @@ def test_rates_follow_from_the_counts():
 
 def test_percentile_is_the_nearest_rank():
     assert [percentile([4, 1, 3, 2], share) for share in (0.01, 0.5, 0.75, 0.76, 1.0)] == [1, 2, 3, 4, 4]
+
+
+def test_sampler_finds_where_the_time_goes(tmp_path):
+    def spin():
+        while time.process_time() < ends_at:
+            pass
+
+    path = tmp_path / "profile.txt"
+    with Sampler(str(path)):
+        ends_at = time.process_time() + 0.1
+        spin()
+    first_row = path.read_text().splitlines()[3]
+    assert "spin" in first_row
+    assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
+
+
+def test_process_that_fails_is_told(capfd):
+    with pytest.raises(WorkerFailed, match="nothing: connect ended with status 1"):
+        run_once("connect", "nothing", [], timeout_s=30)
+    assert "KeyError" in capfd.readouterr().err
+
+
+def test_process_that_takes_too_long_is_ended():
+    with pytest.raises(WorkerFailed, match="longer than 0 s"):
+        run_once("rtt", "sans_rtc", ["--count", "1000000"], timeout_s=0.3)
+
+
+def test_transfer_process_that_ends_is_told(capfd):
+    with pytest.raises(WorkerFailed, match="ended during 'nonsense'"), Worker("sans_rtc") as worker:
+        worker.ask("nonsense")
+    assert "AttributeError" in capfd.readouterr().err

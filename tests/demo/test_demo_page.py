@@ -147,8 +147,9 @@ def test_page_causes_no_errors(page):
 
 def test_end_of_the_server_is_told_and_its_return_reconnects(chromium, own_demo, start_demo):
     page, demo = connected(chromium, own_demo), own_demo
-    _, status, errors = demo.stop()
+    duration_s, status, errors = demo.stop()
     assert (status, errors) == (0, "")
+    assert duration_s < 1.0
     page.wait_for("document.body.dataset.state === 'gone'")
     assert text(page, "notice-title") == "The server has gone"
     assert page.js("document.getElementById('message').disabled && document.getElementById('speed-start').disabled")
