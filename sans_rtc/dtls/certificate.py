@@ -6,19 +6,22 @@ entropy and times give the same bytes, signature included (RFC 6979).
 
 from __future__ import annotations
 
+import datetime
+
 import attrs
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 
-from sans_rtc.dtls import der, signatures
+from sans_rtc.dtls import signatures
 from sans_rtc.dtls.fingerprint import Fingerprint
 from sans_rtc.dtls.groups import NamedGroup, derive_private_key
 from sans_rtc.entropy import Entropy
@@ -28,15 +31,8 @@ DEFAULT_LIFETIME_S = 30 * 86400  # as long as browsers give theirs
 # RFC 5280 section 4.1.2.5 writes years up to 9999.
 _TIME_MAX = 253402300799
 
-_ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")  # RFC 5758 section 3.2
-_COMMON_NAME = bytes.fromhex("0603550403")  # RFC 5280 appendix A.1
-_VERSION_3 = bytes.fromhex("a003020102")
-_NAME = der.serialize_element(
-    der.SEQUENCE,
-    der.serialize_element(
-        der.SET, der.serialize_element(der.SEQUENCE, _COMMON_NAME, der.serialize_element(der.UTF8_STRING, b"WebRTC"))
-    ),
-)
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "WebRTC")])
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -71,20 +67,16 @@ class Certificate:
         key = derive_private_key(NamedGroup.SECP256R1, entropy)
         # RFC 5280 section 4.1.2.2: positive, at most 20 bytes. The top bit clear, the next set: always 8 bytes.
         serial_number = int.from_bytes(entropy(8), "big") >> 1 | 1 << 62
-        to_be_signed = der.serialize_element(
-            der.SEQUENCE,
-            _VERSION_3,
-            der.serialize_integer(serial_number),
-            _ECDSA_WITH_SHA256,
-            _NAME,
-            der.serialize_element(der.SEQUENCE, der.serialize_time(not_before), der.serialize_time(not_after)),
-            _NAME,
-            key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        builder = x509.CertificateBuilder(
+            issuer_name=_NAME,
+            subject_name=_NAME,
+            public_key=key.public_key(),
+            serial_number=serial_number,
+            not_valid_before=_EPOCH + datetime.timedelta(seconds=not_before),
+            not_valid_after=_EPOCH + datetime.timedelta(seconds=not_after),
         )
-        signature = signatures.sign(key, signatures.SignatureScheme.ECDSA_SHA256, to_be_signed)
-        bit_string = der.serialize_element(der.BIT_STRING, b"\x00", signature)
-        certificate = der.serialize_element(der.SEQUENCE, to_be_signed, _ECDSA_WITH_SHA256, bit_string)
-        return cls(certificate, key, not_after)
+        certificate = builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True)
+        return cls(certificate.public_bytes(Encoding.DER), key, not_after)
 
     @classmethod
     def from_pem(cls, pem: bytes) -> Certificate:

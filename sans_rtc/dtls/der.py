@@ -1,27 +1,17 @@
-"""As much of DER (ITU-T X.690) as a self-signed certificate needs: writing one, and finding the key in the peer's.
+"""As much of DER (ITU-T X.690) as it takes to find the key in a peer's certificate.
 
-Written out by hand because the same entropy must give the same certificate with every version of `cryptography`, and
-because a certificate is the peer's input: a general X.509 parser warns and raises on oddities that do not matter here,
-where the fingerprint of the whole is what identifies the peer.
+Walked by hand because a certificate is the peer's input: a general X.509 parser warns and raises on oddities that do
+not matter here, where the fingerprint of the whole identifies the peer. The key itself is `cryptography`'s to load.
 """
 
 from __future__ import annotations
-
-import datetime
 
 from sans_rtc.errors import Malformed, Truncated
 
 INTEGER = 0x02
 BIT_STRING = 0x03
-OBJECT_IDENTIFIER = 0x06
-UTF8_STRING = 0x0C
-UTC_TIME = 0x17
-GENERALIZED_TIME = 0x18
 SEQUENCE = 0x30
-SET = 0x31
 EXPLICIT_0 = 0xA0
-
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 def serialize_element(tag: int, *contents: bytes) -> bytes:
@@ -31,19 +21,6 @@ def serialize_element(tag: int, *contents: bytes) -> bytes:
         return bytes((tag, len(body))) + body
     length = len(body).to_bytes((len(body).bit_length() + 7) // 8, "big")
     return bytes((tag, 0x80 | len(length))) + length + body
-
-
-def serialize_integer(value: int) -> bytes:
-    """Write a non-negative INTEGER, with a leading zero byte where the top bit would make it negative."""
-    return serialize_element(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big"))
-
-
-def serialize_time(unix_s: int) -> bytes:
-    """Write a certificate's time: UTCTime up to 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5)."""
-    moment = _EPOCH + datetime.timedelta(seconds=unix_s)
-    if 1950 <= moment.year < 2050:
-        return serialize_element(UTC_TIME, moment.strftime("%y%m%d%H%M%SZ").encode())
-    return serialize_element(GENERALIZED_TIME, f"{moment.year:04d}{moment:%m%d%H%M%S}Z".encode())
 
 
 def take_element(data: bytes, offset: int, end: int) -> tuple[int, int, int]:
