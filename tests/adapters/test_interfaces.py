@@ -1,5 +1,6 @@
 import pytest
 
+from sans_rtc_net import interfaces
 from sans_rtc_net.interfaces import LocalAddress, interface_of, is_loopback, listed_addresses, usable_addresses
 
 LOOPBACK = [LocalAddress("127.0.0.1", "lo"), LocalAddress("::1", "lo")]
@@ -62,3 +63,15 @@ def test_machine_has_a_loopback_address():
 
 def test_address_nobody_has_belongs_to_no_interface():
     assert interface_of("203.0.113.9") == ""
+
+
+def test_listing_is_shared_for_a_moment_and_then_made_anew(monkeypatch):
+    now, calls = [1000.0], []
+    monkeypatch.setattr(interfaces, "monotonic", lambda: now[0])
+    monkeypatch.setattr(interfaces, "_last", interfaces._Listing(-1.0, []))
+    monkeypatch.setattr(interfaces.ifaddr, "get_adapters", lambda: calls.append(1) or [])
+    for _ in range(3):
+        assert listed_addresses() == []
+    now[0] += interfaces.FRESH_S * 1.01
+    listed_addresses()
+    assert len(calls) == 2
