@@ -607,3 +607,11 @@ async def test_sending_while_the_connection_closes_is_refused(peers):
         await anyio.lowlevel.checkpoint()
         with pytest.raises(ChannelClosed):
             channel.send_nowait("too late")
+
+
+@pytest.mark.parametrize("bind", ["::1", (), ("127.0.0.1", "::1")])
+async def test_peers_connect_wherever_they_are_bound(peers, bind):
+    _, _, channel, other = await peers.channel_pair(bind=bind)
+    await channel.send("here")
+    with anyio.fail_after(5):
+        assert await other.receive() == "here"
