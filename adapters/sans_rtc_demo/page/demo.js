@@ -38,11 +38,17 @@ function showState({ state, title, text }) {
   byId("state").textContent = STATE_WORDS[state];
   showNotice(state, title, text);
   for (const panel of panels) panel.usable = state === "connected";
-  if (state === "connecting") chart.clear();
+  if (state === "connecting") forgetFigures();
   if (state === "connected" && before !== "interrupted") {
     byId("fact-connect").textContent = `${connection.connectMs.toFixed(0)} ms`;
     showFacts();
   }
+}
+
+function forgetFigures() {
+  chart.clear();
+  const names = ["fact-connect", "fact-encryption", "fact-local", "fact-remote", "rtt-latest", "rtt-typical", "rtt-slowest"];
+  for (const name of names) byId(name).textContent = "–";
 }
 
 function showNotice(state, title, text) {
