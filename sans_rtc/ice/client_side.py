@@ -16,7 +16,7 @@ from sans_rtc.ice.role import Role
 from sans_rtc.ice.stats import DiscardReason
 from sans_rtc.machine import Address, Datagram
 from sans_rtc.stun.attributes import AttributeType
-from sans_rtc.stun.integrity import is_integrity_valid, short_term_key
+from sans_rtc.stun.integrity import is_fingerprint_valid, is_integrity_valid, short_term_key
 from sans_rtc.stun.transaction import RetransmissionSchedule, Transaction
 from sans_rtc.stun.wire import Attribute, Message, MessageClass, Method, new_request, serialize_message
 
@@ -38,7 +38,6 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     ROLE_CONFLICT = "role_conflict"
     REFUSED = "refused"  # another error, or a response that cannot be used
-    ASYMMETRIC = "asymmetric"  # answered from or to another address than asked
     TIMED_OUT = "timed_out"
 
 
@@ -120,7 +119,8 @@ class ClientSide:
         return transaction_id in self._checks
 
     def receive(self, message: Message, datagram: Datagram, now: float) -> CheckResult | None:
-        """Take the response to a check that `knows`; None where it is not authentic, and nothing has changed.
+        """Take the response to a check that `knows`; None where it is not authentic or not the peer's own, and nothing
+        has changed.
 
         RFC 8489 section 9.1.4: over UDP a response without a valid MESSAGE-INTEGRITY is discarded as if it had not
         come, and repetitions go on. So an error that proves nothing is only noted.
@@ -133,14 +133,22 @@ class ClientSide:
             if error is not None:
                 statistics.unproven_refusal_code = error.code
             return None
+        # RFC 8489 section 6.3: where FINGERPRINT is used, a message with a wrong one is discarded.
+        if message.value(AttributeType.FINGERPRINT) is not None and not is_fingerprint_valid(datagram.data):
+            self._context.stats.discard(DiscardReason.BAD_FINGERPRINT)
+            return None
+        # 7.2.5.2.1: the response comes from where the request went, and to where it was sent from.
+        # deviation: that section fails the pair at once. Integrity does not cover addresses, so whoever overhears the
+        # peer and is faster could fail every pair and let every consent expire, with a copy sent from anywhere. Here
+        # the check goes on waiting, and fails for want of a symmetric response.
+        if datagram.path != check.pair.path:
+            statistics.asymmetric_responses += 1
+            self._context.stats.discard(DiscardReason.RESPONSE_WRONG_SOURCE)
+            return None
         del self._checks[message.transaction_id]
         rtt_s = check.transaction.complete(now)
         self._context.stats.responses_received += 1
         statistics.responses_received += 1
-        # 7.2.5.2.1: the response comes from where the request went, and to where it was sent from.
-        if datagram.path != check.pair.path:
-            statistics.asymmetric_responses += 1
-            return CheckResult(check, Outcome.ASYMMETRIC)
         if message.message_class is MessageClass.ERROR_RESPONSE:
             code = error.code if error is not None else 0
             statistics.checks_refused += 1

@@ -59,7 +59,7 @@ class PairStatistics:
     checks_refused         answered by an error, or by something unusable
     refused_code           the last error code, 0 where there was none
     unproven_refusal_code  an error code that came without proof: a hint for people, it changes nothing
-    asymmetric_responses   answered from another address than asked (RFC 8445 section 7.2.5.2.1)
+    asymmetric_responses   from another address than asked, so not taken (RFC 8445 section 7.2.5.2.1)
     """
 
     checks_sent: int = 0

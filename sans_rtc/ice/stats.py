@@ -20,7 +20,7 @@ class DiscardReason(StrEnum):
     NOT_AUTHENTICATED = "not_authenticated"  # a request with a wrong user name or password, or without one
     UNKNOWN_TRANSACTION = "unknown_transaction"  # a response to nothing: late, replayed or invented
     RESPONSE_NOT_AUTHENTICATED = "response_not_authenticated"
-    RESPONSE_WRONG_SOURCE = "response_wrong_source"  # of a STUN server, from another address
+    RESPONSE_WRONG_SOURCE = "response_wrong_source"  # from or to another address than asked
     EARLY_REQUESTS_FULL = "early_requests_full"
     FOREIGN_GENERATION = "foreign_generation"  # of a generation that is not known, or no longer
     PEER_REFLEXIVE_LIMIT = "peer_reflexive_limit"
