@@ -3,15 +3,14 @@
     application --verbs--> PeerConnection --> Negotiation (descriptions)
     network --datagrams--> PeerConnection --> PeerTransport (ICE, DTLS, SCTP, channels) --events--> application
 
-This file holds the lifecycle: what the descriptions say is carried to the transports, what the transports say becomes
-states and events, and closing goes through its steps (`closing`).
+This file holds the lifecycle: what the transports say becomes states and events, and closing goes through its steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sans_rtc import dtls, ice, sctp
+from sans_rtc import dtls, ice
 from sans_rtc.datachannel import (
     ChannelBufferLow,
     ChannelClosed,
@@ -28,6 +27,7 @@ from sans_rtc.machine import UNARMED, Address, Datagram, Terminated, Trace, Trac
 from sans_rtc.outbox import Outbox
 from sans_rtc.peer import events
 from sans_rtc.peer.config import PeerConfig
+from sans_rtc.peer.ending import end_of
 from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.explain import Explanation, explain
 from sans_rtc.peer.negotiation import Description, SignalingState
@@ -344,10 +344,9 @@ class PeerConnection:
                 ending = ending or event  # what arrived with it is told first
             else:
                 self._on_event(event)
-        if isinstance(ending, DtlsEnded):
-            self._on_dtls_ended(ending, now)
-        elif ending is not None:
-            self._on_sctp_ended(ending, now)
+        if ending is not None:
+            end = end_of(ending, is_closing=self._close_deadline < UNARMED)
+            self._finish(TerminationReason(end.reason), end.detail, now)
 
     def _on_event(self, event: TransportEvent) -> None:
         match event:
@@ -386,22 +385,6 @@ class PeerConnection:
             self._events.append(events.ConnectionStateChanged(state))
 
     # -- ending -------------------------------------------------------------------------------------------------------
-
-    def _on_dtls_ended(self, event: DtlsEnded, now: float) -> None:
-        if event.reason is dtls.TerminationReason.PEER_CLOSED:
-            self._finish(TerminationReason.CLOSED_BY_PEER, "the peer has closed the connection", now)
-        else:
-            self._finish(TerminationReason.DTLS_FAILED, f"DTLS: {event.detail or event.reason}", now)
-
-    def _on_sctp_ended(self, event: SctpEnded, now: float) -> None:
-        reason, detail = event.reason, f"SCTP: {event.detail or event.reason}"
-        if reason is sctp.TerminationReason.CLOSED:
-            is_ours = self._close_deadline < UNARMED
-            self._finish(TerminationReason.CLOSED if is_ours else TerminationReason.CLOSED_BY_PEER, "", now)
-        elif reason is sctp.TerminationReason.REMOTE_ABORT:
-            self._finish(TerminationReason.ABORTED_BY_PEER, detail, now)
-        else:
-            self._finish(TerminationReason.SCTP_FAILED, detail, now)
 
     def _finish_where_refused(self, refusal: str, now: float) -> None:
         if refusal:

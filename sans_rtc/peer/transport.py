@@ -99,13 +99,18 @@ class PeerTransport:
         self.rise(now)
 
     def handle_timer(self, now: float) -> None:
-        """Let every layer do what is due."""
+        """Let every layer do what is due.
+
+        While ICE has no path, DTLS and SCTP stand still: a retransmission that cannot leave is not an unanswered one,
+        and a restart of ICE, however late, finds the session as it was.
+        """
         if self.agent.deadline <= now:
             self.agent.handle_timer(now)
-        if self.connection is not None and self.connection.deadline <= now:
-            self.connection.handle_timer(now)
-        if self.association is not None and self.association.deadline <= now:
-            self.association.handle_timer(now)
+        if self.agent.can_send:
+            if self.connection is not None and self.connection.deadline <= now:
+                self.connection.handle_timer(now)
+            if self.association is not None and self.association.deadline <= now:
+                self.association.handle_timer(now)
         self.rise(now)
 
     def secure(self, parameters: SecureParameters, certificate: dtls.Certificate, now: float) -> None:
@@ -188,8 +193,10 @@ class PeerTransport:
 
     @property
     def deadline(self) -> float:
-        """The earliest deadline of the layers, seconds."""
+        """The earliest deadline of the layers that run, seconds."""
         connection, association = self.connection, self.association
+        if not self.agent.can_send:
+            return self.agent.deadline
         return min(
             self.agent.deadline,
             math.inf if connection is None else connection.deadline,

@@ -324,6 +324,20 @@ def test_peer_that_comes_back_is_connected_again_and_nothing_is_lost(pair):
     pair.link.run_until(lambda: pair.messages[1] == ["during the outage"], within_s=12)
 
 
+def test_session_without_a_path_stands_still_until_ice_is_restarted_however_late(pair):
+    handle, _ = pair.connect()
+    pair.link.filter = lambda end, datagram: None
+    pair.peers[0].send(handle, "after two minutes", pair.now)
+    pair.link.run_for(120)
+    assert [states(pair, end)[-1] for end in (0, 1)] == [ConnectionState.FAILED] * 2
+    pair.link.filter = lambda end, datagram: datagram
+    pair.peers[0].restart_ice(pair.now)
+    pair.offer_and_answer()
+    pair.link.run_until(lambda: pair.messages[1] == ["after two minutes"], within_s=5)
+    pair.link.run_for(1)
+    assert [peer.connection_state for peer in pair.peers] == [ConnectionState.CONNECTED] * 2
+
+
 def test_silence_is_configurable():
     config = IceConfig(disconnected_after_s=6.0)
     assert attrs.evolve(PeerConfig(), ice=config).ice.disconnected_after_s == 6.0
