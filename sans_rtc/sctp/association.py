@@ -62,6 +62,7 @@ class Association:
             Timer.LOSS: parts.outbound.on_loss_timer,
             Timer.TAIL_PROBE: parts.outbound.on_tail_probe,
             Timer.WINDOW_PROBE: parts.outbound.on_window_probe,
+            Timer.PACING: parts.outbound.on_pacing,
         }
 
     # inputs

@@ -102,8 +102,9 @@ class SctpConfig:
     initial_cwnd_packets     0: RFC 9260 7.2.1. deviation: 10, as RFC 6928 has it for TCP
     slow_start_packets_max   L of RFC 9260 7.2.1: packets by which one SACK may widen the window in slow start.
                              deviation: not 1, because one SACK may cover `sack_packets_max`
-    burst_packets_max        Max.Burst: packets sent at once in answer to one SACK. deviation: not 4; a SACK that
-                             covers 16 packets must be able to release more than 16
+    burst_packets_max        Max.Burst: packets sent at once. deviation: not 4, since a SACK that covers 16 packets
+                             must be able to release more than 16; what the window allows beyond a burst follows
+                             in bursts of this size, spread over half of a round trip
 
     Handshake and shutdown
     cookie_lifetime_s        Valid.Cookie.Life

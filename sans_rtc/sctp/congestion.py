@@ -20,9 +20,12 @@ class CongestionControl:
     """cwnd, ssthresh and partial_bytes_acked of the association's one path.
 
     recovery_exit_tsn  the fast recovery exit point; None outside of fast recovery
+    is_full            the window was in full use after the last sending. RFC 9260 7.2.1 and 7.2.2 ask for that before
+                       they let it grow. It is not judged by the flight before each SACK: several that come at once
+                       were all answered to one full window.
     """
 
-    __slots__ = ("_config", "_packet_bytes", "_partial_bytes_acked", "cwnd", "recovery_exit_tsn", "ssthresh")
+    __slots__ = ("_config", "_packet_bytes", "_partial_bytes_acked", "cwnd", "is_full", "recovery_exit_tsn", "ssthresh")
 
     def __init__(self, config: SctpConfig, packet_bytes: int) -> None:
         self._config = config
@@ -35,21 +38,28 @@ class CongestionControl:
         self.ssthresh: float = math.inf
         self._partial_bytes_acked = 0
         self.recovery_exit_tsn: int | None = None
+        self.is_full = False
 
-    def on_cumulative_advance(self, acked_bytes: int, flight_before: int) -> None:
-        """A SACK moved the cumulative TSN and newly acknowledged this much; the flight before it is given."""
+    def on_sent(self, flight_bytes: int, *, is_held_back: bool) -> None:
+        """Packets went out, and this much is in flight; less than a packet of room is full.
+
+        is_held_back  more would have gone, but for the bound of a burst; half of the window in flight is full then
+        """
+        full_bytes = flight_bytes * 2 if is_held_back else flight_bytes + self._packet_bytes
+        self.is_full = full_bytes > self.cwnd
+
+    def on_cumulative_advance(self, acked_bytes: int) -> None:
+        """A SACK moved the cumulative TSN and newly acknowledged this much."""
         if self.recovery_exit_tsn is not None:
             return
-        # 7.2.1 and 7.2.2 ask that the window was in full use; less than a packet of room is full.
-        is_full = flight_before + self._packet_bytes > self.cwnd
         if self.cwnd <= self.ssthresh:
-            if is_full:
+            if self.is_full:
                 self.cwnd += min(acked_bytes, self._config.slow_start_packets_max * self._packet_bytes)
             return
         self._partial_bytes_acked += acked_bytes
         if self._partial_bytes_acked < self.cwnd:
             return
-        if is_full:
+        if self.is_full:
             self._partial_bytes_acked -= self.cwnd
             self.cwnd += self._packet_bytes
         self._partial_bytes_acked = min(self._partial_bytes_acked, self.cwnd)

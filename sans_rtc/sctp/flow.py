@@ -82,6 +82,14 @@ class Flow:
         """True where there is something to send for the first time."""
         return self.current is not None or self.scheduler.has_waiting()
 
+    @property
+    def may_burst(self) -> bool:
+        """True where something waits that cwnd and, for new chunks, rwnd have room for."""
+        flight = self.outstanding.flight_bytes
+        if flight >= self.congestion.cwnd:
+            return False
+        return self.outstanding.lost_bytes > 0 or (self.has_new and self.peer_window_bytes > flight)
+
     def note_sent(self, message: OutboundMessage, byte_count: int) -> None:
         """These bytes are no longer buffered (W3C bufferedAmount): sent once, or given up before."""
         stream = message.stream

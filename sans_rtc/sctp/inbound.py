@@ -14,10 +14,8 @@ count SACKs to find a loss (7.2.4).
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 
 from sans_rtc.sctp.chunks import FLAG_IMMEDIATE, ChunkType, ForwardTsn
-from sans_rtc.sctp.config import HELD_OVERHEAD_BYTES
 from sans_rtc.sctp.params import invalid_stream
 from sans_rtc.sctp.reassembly import Reassembly, Violation
 from sans_rtc.sctp.stats import DiscardReason
@@ -49,9 +47,6 @@ class Inbound:
         "_advertised_bytes",
         "_config",
         "_duplicates",
-        "_held",
-        "_held_after_tsn",
-        "_held_streams",
         "_is_immediate",
         "_last_data_at",
         "_packets_in_row",
@@ -76,9 +71,6 @@ class Inbound:
         self.reassembly = self.reassembly.successor()
         self.stream_count = stream_count
         self.violation: Violation | None = None
-        self._held: list[tuple[int, int, int, int, int, bytes]] | None = None
-        self._held_after_tsn = 0
-        self._held_streams: frozenset[int] = frozenset()
         self._sacks: list[bytes] = []
         self._duplicates: list[int] = []
         self._is_immediate = False
@@ -110,13 +102,10 @@ class Inbound:
             # 6.5: acknowledged, reported, and not delivered
             self._tcb.stats.discard(DiscardReason.INVALID_STREAM)
             self._tcb.queue_error(invalid_stream(stream_id))
-        elif self._held is not None and self._is_to_be_held(tsn, stream_id):
-            self._held.append((tsn, flags, stream_id, ssn, ppid, payload))
-            reassembly.held_bytes += len(payload) + HELD_OVERHEAD_BYTES
-        else:
-            problem = reassembly.insert(tsn, flags, stream_id, ssn, ppid, payload)
-            if problem is not None:
-                self.violation = problem
+            return
+        violation = reassembly.insert(tsn, flags, stream_id, ssn, ppid, payload)
+        if violation is not None:
+            self.violation = violation
 
     def _admit(self, tsn: int) -> bool:
         """Judge a TSN that is not simply the next one; what is refused is answered at once."""
@@ -163,23 +152,11 @@ class Inbound:
             return 2
         return self._config.sack_packets_max
 
-    def hold(self, stream_ids: Sequence[int], after_tsn: int) -> None:
-        """Until `release_held`, keep back what these streams carry above a TSN (RFC 6525 5.2.2 E2); none: all."""
-        self._held = []
-        self._held_streams = frozenset(stream_ids)
-        self._held_after_tsn = after_tsn
-
     def release_held(self) -> None:
-        """Process what was kept back (E4)."""
-        held, self._held = self._held or [], None
-        for chunk in held:
-            self.reassembly.held_bytes -= len(chunk[5]) + HELD_OVERHEAD_BYTES
-            problem = self.reassembly.insert(*chunk)
-            if problem is not None:
-                self.violation = problem
-
-    def _is_to_be_held(self, tsn: int, stream_id: int) -> bool:
-        return tsn > self._held_after_tsn and (not self._held_streams or stream_id in self._held_streams)
+        """Process what was kept back for a reset that has now been performed."""
+        violation = self.reassembly.release_held()
+        if violation is not None:
+            self.violation = violation
 
     def on_forward_tsn(self, chunk: ForwardTsn) -> None:
         """Go on without what the peer has abandoned (RFC 3758 3.6); a SACK tells it how far."""

@@ -23,6 +23,8 @@ from sans_rtc.sctp.wire import DATA_HEADER_BYTES, PacketWriter
 
 _TSN_MASK = 0xFFFFFFFF
 _HALF = 1 << 31
+# Timers of event loops are hardly finer, and within this SACKs come anyway.
+PACING_INTERVAL_MIN_S = 0.0005
 
 
 class Outbound:
@@ -94,10 +96,7 @@ class Outbound:
         flow, outstanding = self.flow, self.flow.outstanding
         if self._retransmission.is_urgent or flow.window_probe_is_due:
             return True
-        flight = outstanding.flight_bytes
-        if flight >= flow.congestion.cwnd or (flight and flow.burst_left <= 0):
-            return False
-        return bool(outstanding.lost_bytes) or (flow.has_new and flow.peer_window_bytes > flight)
+        return flow.may_burst and (flow.burst_left > 0 or not outstanding.flight_bytes)
 
     def transmit(self, now: float) -> None:
         """Write what may be sent now: FORWARD-TSN, then what is lost (6.1 C), then new messages (6.1 E)."""
@@ -123,6 +122,10 @@ class Outbound:
             flow.arm_t3(now)
         if outstanding.sent_bytes > sent_before or self._tcb.stats.chunks_retransmitted > resent:
             flow.arm_tail_probe(now)
+            is_held_back = flow.burst_left <= 0 and flow.may_burst
+            flow.congestion.on_sent(outstanding.flight_bytes, is_held_back=is_held_back)
+            if is_held_back:
+                self._arm_pacing(now)
         if flow.partial.is_due:
             # Messages were given up just now, while sending; DATA comes after control chunks (6.10).
             writer.flush()
@@ -138,6 +141,18 @@ class Outbound:
         """6.1 A: the first probe of a closed window comes after one RTO."""
         if not self._tcb.timers.is_armed(Timer.WINDOW_PROBE):
             self._tcb.timers.arm(Timer.WINDOW_PROBE, now + self._tcb.rto.rto_s)
+
+    def _arm_pacing(self, now: float) -> None:
+        """Go on with the next burst without waiting for a SACK: spread the window over half of a round trip.
+
+        A receiver that answers a burst with one SACK would otherwise hold the flight at one burst for each round trip.
+        """
+        flow, timers = self.flow, self._tcb.timers
+        if timers.is_armed(Timer.PACING) or not self._tcb.rto.is_measured:
+            return
+        burst_bytes = self._tcb.config.burst_packets_max * flow.chunk_bytes_max
+        interval_s = self._tcb.rto.srtt_s * burst_bytes / (2 * flow.congestion.cwnd)
+        timers.arm(Timer.PACING, now + max(interval_s, PACING_INTERVAL_MIN_S))
 
     # timers
 
@@ -156,6 +171,10 @@ class Outbound:
     def on_window_probe(self, now: float) -> None:
         """The peer's window has been closed for an RTO."""
         self.flow.window_probe_is_due = not self.flow.peer_window_bytes
+
+    def on_pacing(self, now: float) -> None:
+        """The next burst may go."""
+        self.flow.burst_left = self._tcb.config.burst_packets_max
 
     # acknowledgements
 
@@ -176,7 +195,6 @@ class Outbound:
         if advance > len(outstanding.chunks):
             return False
         cumulative = outstanding.first_tsn - 1 + advance
-        flight_before = outstanding.flight_bytes
         ranges = self._absolute(cumulative, gaps) if gaps else gaps
         self._retransmission.on_sack(cumulative, duplicates, now)
         acked_bytes = outstanding.acknowledge(cumulative, ranges, now, self._tcb.rto.min_rtt_s)
@@ -187,7 +205,7 @@ class Outbound:
         if flow.timed_tsn >= 0 and (acked_bytes or advance):
             self._measure(now)
         if advance:
-            flow.congestion.on_cumulative_advance(acked_bytes, flight_before)
+            flow.congestion.on_cumulative_advance(acked_bytes)
             flow.congestion.on_cumulative(cumulative)
         self._take_window(window_bytes)
         if ranges or not outstanding.is_regular:
@@ -234,6 +252,7 @@ class Outbound:
             timers.cancel(Timer.T3_RTX)  # 6.3.2 R2
             timers.cancel(Timer.TAIL_PROBE)
             timers.cancel(Timer.LOSS)
+            timers.cancel(Timer.PACING)
             flow.loss.forget()
             flow.congestion.on_all_acked()
             return

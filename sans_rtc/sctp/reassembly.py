@@ -88,6 +88,9 @@ class Reassembly:
         "_by_last",
         "_config",
         "_events",
+        "_held",
+        "_held_after_tsn",
+        "_held_streams",
         "_message_bytes_max",
         "_next_ssn",
         "_stats",
@@ -109,6 +112,10 @@ class Reassembly:
         self._waiting: dict[int, dict[int, tuple[int, bytes]]] = {}
         self._by_first: dict[int, _Run] = {}
         self._by_last: dict[int, _Run] = {}
+        # TSN, flags, stream, SSN, PPID, payload of what waits for a reset; None: no reset waits
+        self._held: list[tuple[int, int, int, int, int, bytes]] | None = None
+        self._held_after_tsn = 0
+        self._held_streams: frozenset[int] = frozenset()
 
     def successor(self) -> Reassembly:
         """An empty one that still waits for the credit of what has been delivered."""
@@ -122,6 +129,9 @@ class Reassembly:
         """Take the data of one chunk that is new; deliver what has become deliverable."""
         size = len(payload)
         self.held_bytes += size + HELD_OVERHEAD_BYTES
+        if self._held is not None and self._is_to_be_held(tsn, stream_id):
+            self._held.append((tsn, flags, stream_id, ssn, ppid, payload))
+            return None
         if flags & FLAGS_WHOLE == FLAGS_WHOLE:
             if self._by_first:
                 self._settle_neighbours(tsn, flags)
@@ -282,6 +292,25 @@ class Reassembly:
                 self._stats.discard(DiscardReason.OLD_SSN)
                 self.held_bytes -= len(data) + HELD_OVERHEAD_BYTES
 
+    def hold(self, stream_ids: Sequence[int], after_tsn: int) -> None:
+        """Until `release_held`, keep back what these streams carry above a TSN (RFC 6525 5.2.2 E2); none: all."""
+        self._held = []
+        self._held_streams = frozenset(stream_ids)
+        self._held_after_tsn = after_tsn
+
+    def release_held(self) -> Violation | None:
+        """Process what was kept back (E4)."""
+        held, self._held = self._held or [], None
+        for chunk in held:
+            self.held_bytes -= len(chunk[5]) + HELD_OVERHEAD_BYTES
+            violation = self.insert(*chunk)
+            if violation is not None:
+                return violation
+        return None
+
+    def _is_to_be_held(self, tsn: int, stream_id: int) -> bool:
+        return tsn > self._held_after_tsn and (not self._held_streams or stream_id in self._held_streams)
+
     def _drop(self, run: _Run) -> None:
         self._unlist(run)
         self.held_bytes -= run.byte_count + len(run.parts) * HELD_OVERHEAD_BYTES
@@ -294,6 +323,7 @@ class Reassembly:
     def check(self) -> None:
         """Assert that what is held is the sum of what is held; for tests, O(n)."""
         pieces = [part for run in self._by_first.values() for part in run.parts]
+        pieces += [chunk[5] for chunk in self._held or ()]
         pieces += [data for waiting in self._waiting.values() for _, data in waiting.values()]
         held = sum(map(len, pieces)) + len(pieces) * HELD_OVERHEAD_BYTES
         unconsumed = self.unconsumed_bytes + self.unconsumed_messages * HELD_OVERHEAD_BYTES

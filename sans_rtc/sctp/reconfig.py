@@ -254,7 +254,7 @@ class Reconfiguration:
         if tsns.unwrap(item.last_tsn) <= tsns.cumulative:
             self._finish_deferred(item)
             return ResetResult.PERFORMED
-        self._inbound.hold(item.stream_ids, tsns.unwrap(item.last_tsn))
+        self._inbound.reassembly.hold(item.stream_ids, tsns.unwrap(item.last_tsn))
         return ResetResult.IN_PROGRESS
 
     def _perform_deferred(self) -> None:

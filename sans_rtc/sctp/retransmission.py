@@ -45,7 +45,7 @@ class Retransmission:
         self._is_fast_retransmit = False
         self._is_after_timeout = False
         self._is_heard = False  # a SACK has come since T3-rtx expired last
-        # The chunk that was sent again as a probe; remembered after its acknowledgement, for the duplicate that may come
+        # The chunk that was sent again as a probe; remembered after its answer, for a duplicate that may be reported
         self._probe_tsn = NONE_TSN
         self._probe_sent_at = 0.0
         self._is_probe_answered = False

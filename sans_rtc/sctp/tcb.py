@@ -37,6 +37,7 @@ class Timer(Enum):
     LOSS = 9
     TAIL_PROBE = 10
     WINDOW_PROBE = 11
+    PACING = 12
 
 
 class TransmissionControlBlock:

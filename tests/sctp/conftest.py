@@ -205,9 +205,9 @@ def connected_pair(seed=1, *, config_a=None, config_b=None, simultaneous=True, *
     return pair
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sctp():
-    """The tools by name."""
+    """The tools by name; without state, so that Hypothesis may use them too."""
     return SimpleNamespace(
         START=START,
         Pair=Pair,

@@ -542,9 +542,7 @@ def test_tsn_map_agrees_with_a_set():
                 cumulative += 1
             assert tsns.cumulative == cumulative
             above = {tsn for tsn in model if tsn > cumulative}
-            covered = {
-                cumulative + offset for first, last in tsns.gap_blocks(100) for offset in range(first, last + 1)
-            }
+            covered = {cumulative + offset for first, last in tsns.gap_blocks(100) for offset in range(first, last + 1)}
             assert covered == above
             assert tsns.highest == max(above, default=cumulative)
 

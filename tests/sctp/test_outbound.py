@@ -50,9 +50,7 @@ def test_message_is_cut_into_full_chunks_and_a_last(peer, sctp, send, size):
     chunks = sctp.chunks_of(datagrams)
     assert b"".join([chunk.payload for chunk in chunks]) == message
     assert offsets(peer, chunks) == list(range(len(chunks)))
-    assert [chunk.flags for chunk in chunks] == (
-        [B | E] if len(chunks) == 1 else [B] + [0] * (len(chunks) - 2) + [E]
-    )
+    assert [chunk.flags for chunk in chunks] == ([B | E] if len(chunks) == 1 else [B] + [0] * (len(chunks) - 2) + [E])
 
 
 @pytest.mark.parametrize("mtu", [256, 576, 1163, 1400, 65535])
@@ -96,7 +94,15 @@ def test_unordered_fragments_carry_the_u_flag(peer, send):
 
 @pytest.mark.parametrize(
     "arguments",
-    [(-1, 51, b"x"), (65535, 51, b"x"), (0, -1, b"x"), (0, 1 << 32, b"x"), (0, 51, b""), (0, 51, "text"), (0, 51, None)],
+    [
+        (-1, 51, b"x"),
+        (65535, 51, b"x"),
+        (0, -1, b"x"),
+        (0, 1 << 32, b"x"),
+        (0, 51, b""),
+        (0, 51, "text"),
+        (0, 51, None),
+    ],
 )
 def test_wrong_argument_raises_and_changes_nothing(peer, arguments):
     with pytest.raises(InvalidArgument):
@@ -241,18 +247,20 @@ def test_window_does_not_grow_without_cumulative_advance(peer, send):
 def test_congestion_avoidance_grows_by_one_packet_a_window():
     control = CongestionControl(SctpConfig(), 1000)
     control.cwnd, control.ssthresh = 20_000, 10_000
+    control.on_sent(20_000, is_held_back=False)
     for _ in range(9):
-        control.on_cumulative_advance(2000, 20_000)
+        control.on_cumulative_advance(2000)
         assert control.cwnd == 20_000
-    control.on_cumulative_advance(2000, 20_000)
+    control.on_cumulative_advance(2000)
     assert control.cwnd == 21_000
 
 
 def test_congestion_avoidance_needs_a_full_window():
     control = CongestionControl(SctpConfig(), 1000)
     control.cwnd, control.ssthresh = 20_000, 10_000
+    control.on_sent(5000, is_held_back=False)
     for _ in range(100):
-        control.on_cumulative_advance(2000, 5000)
+        control.on_cumulative_advance(2000)
     assert control.cwnd == 20_000
 
 
@@ -274,8 +282,20 @@ def test_no_growth_in_fast_recovery():
     control = CongestionControl(SctpConfig(), 1000)
     control.on_loss(50)
     before = control.cwnd
-    control.on_cumulative_advance(5000, before)
+    control.on_sent(before, is_held_back=False)
+    control.on_cumulative_advance(5000)
     assert control.cwnd == before
+
+
+@pytest.mark.parametrize(
+    ("flight", "is_held_back", "is_full"),
+    [(20_000, False, True), (19_001, False, True), (19_000, False, False), (10_001, True, True), (10_000, True, False)],
+)
+def test_window_is_full_to_the_packet_or_half_full_between_bursts(flight, is_held_back, is_full):
+    control = CongestionControl(SctpConfig(), 1000)
+    control.cwnd = 20_000
+    control.on_sent(flight, is_held_back=is_held_back)
+    assert control.is_full is is_full
 
 
 def test_timeout_leaves_one_packet():
@@ -318,6 +338,23 @@ def test_burst_is_limited_and_renewed_by_sacks(sctp, send):
     assert raw.take() == []
     raw.send(raw.sack(2))
     assert len(raw.take()) == 4
+
+
+def test_next_burst_follows_without_a_sack(sctp, send):
+    raw = sctp.RawPeer(sctp.association(burst_packets_max=4))
+    raw.association.connect(raw.now)
+    raw.take()
+    raw.now += 0.1
+    raw.send(raw.init(is_ack=True, cookie=b"c"))
+    raw.take()
+    raw.send(CookieAck())
+    send(raw.association, bytes(100_000), now=raw.now)
+    assert len(raw.take()) == 4
+    interval = raw.association.deadline - raw.now
+    assert interval == pytest.approx(raw.association.statistics.srtt_s * 4 / 10 / 2)
+    assert len(raw.wait(interval)) == 4
+    assert len(raw.wait(interval)) == 2  # the window is full
+    assert raw.association.statistics.flight_bytes == 10 * PACKET
 
 
 def test_outstanding_bytes_are_bounded(sctp, send):

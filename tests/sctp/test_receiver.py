@@ -110,9 +110,7 @@ def test_data_in_its_last_padding_is_not_data(peer, sctp):
 def test_abort_with_our_tag_ends(peer):
     peer.send(Abort([Parameter(CauseCode.USER_INITIATED_ABORT, b"Close called")]))
     (event,) = peer.take_events()
-    assert event == Terminated(
-        TerminationReason.REMOTE_ABORT, "the peer aborted: user initiated abort: Close called"
-    )
+    assert event == Terminated(TerminationReason.REMOTE_ABORT, "the peer aborted: user initiated abort: Close called")
 
 
 def test_abort_with_reflected_tag_ends(peer):
@@ -216,7 +214,8 @@ def test_answers_out_of_the_blue_are_bounded(sctp):
 
 
 @pytest.mark.parametrize(
-    ("chunk_type", "goes_on", "is_reported"), [(0x3E, False, False), (0x40, False, True), (0x80, True, False), (0xFE, True, True)]
+    ("chunk_type", "goes_on", "is_reported"),
+    [(0x3E, False, False), (0x40, False, True), (0x80, True, False), (0xFE, True, True)],
 )
 def test_high_bits_of_an_unknown_chunk_say_what_to_do(peer, chunk_type, goes_on, is_reported):
     unknown = serialize_chunk(chunk_type, 5, b"abcde")
