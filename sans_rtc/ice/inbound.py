@@ -36,7 +36,8 @@ class Inbound:
             self._stats.discard(DiscardReason.UNKNOWN_LOCAL_ADDRESS)
             return
         source = without_zone(path.remote)
-        if not any(session.remotes.find(source) for session in self._generations.sessions):
+        sessions = self._generations.sessions
+        if not any(session.remotes.find(source) or session.knows(path) for session in sessions):
             self._stats.discard(DiscardReason.UNKNOWN_SOURCE)
         elif not self.gate.hold(datagram):
             self._stats.discard(DiscardReason.EARLY_BUFFER_FULL)
@@ -77,7 +78,7 @@ class Inbound:
         if request is None:
             return False
         session = self._generations.of_local_ufrag(request.local_ufrag)
-        if session.on_request(request, base, now):
+        if session.on_request(request, base, now) and session.pairing.is_proof(datagram.path):
             self._prove(datagram.path)
         return True
 

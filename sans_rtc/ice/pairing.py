@@ -70,6 +70,16 @@ class Pairing:
         remote = self.remotes.find(source) or self.remotes.learn(source, priority)
         return None if remote is None else self._pair(self._best_on(base), remote)
 
+    def is_proof(self, path: Path) -> bool:
+        """True where a request of the peer alone proves its path.
+
+        Integrity does not cover addresses: whoever overhears a request can send it again from elsewhere. So it does for
+        an address that the peer has signalled; any other proves itself by answering a check. A lite agent sends none.
+        """
+        remote = self.remotes.find(without_zone(path.remote))
+        is_signalled = remote is not None and remote.candidate.type is not CandidateType.PEER_REFLEXIVE
+        return is_signalled or self._context.config.is_lite
+
     def local_of(self, pair: CandidatePair, mapped: Address, priority: int) -> Candidate:
         """The local candidate whose address the peer saw; a new peer-reflexive one where none of ours has it.
 

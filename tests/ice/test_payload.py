@@ -30,6 +30,27 @@ def test_payload_on_a_path_proven_by_a_response(hand):
     assert len(hand.of(Payload)) == 1
 
 
+def test_request_sent_again_from_elsewhere_does_not_open_the_gate_for_its_sender(hand):
+    """Whoever overhears a request can do that; an address that the peer has not signalled must answer a check."""
+    elsewhere = Path(hand.local, STRANGER)
+    said = hand.receive(hand.request(path=elsewhere))
+    hand.receive(payload(hand, remote=STRANGER))
+    assert hand.of(Payload) == []
+    hand.answer_all(hand.wait(0.1) + said)
+    assert hand.of(Payload) == [Payload(b"\x16dtls", elsewhere, 0)]
+
+
+def test_payload_after_a_request_that_came_before_the_peer_was_known_waits_for_the_answer_to_a_check(make_hand):
+    hand = make_hand(Role.CONTROLLED)
+    hand.agent.add_local_address(hand.local, "eth0", hand.now)
+    hand.receive(hand.request())
+    hand.receive(payload(hand))
+    hand.agent.set_remote_parameters(hand.parameters, hand.now)
+    assert hand.of(Payload) == []
+    hand.answer_all(hand.drain())
+    assert len(hand.of(Payload)) == 1
+
+
 def test_early_payload_waits_and_is_released_in_order_before_what_follows(hand):
     for index in range(3):
         hand.receive(payload(hand, b"\x16%d" % index))
