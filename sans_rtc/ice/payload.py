@@ -1,8 +1,8 @@
 """The gate for datagrams that are not STUN: open for paths that the peer has proven, shut for strangers.
 
-A path is proven by an authenticated success response on it, or by an authenticated request from an address that the peer
-has signalled (`Pairing.is_proof`). What comes earlier from an address that is known waits: DTLS may start before the
-check that proves its path has arrived, and a lost first flight costs a retransmission timeout.
+A path is proven by an authenticated success response on it, or by an authenticated request from an address that the
+peer has signalled (`Pairing.is_proof`). What comes earlier from an address that is known waits: DTLS may start before
+the check that proves its path has arrived, and a lost first flight costs a retransmission timeout.
 """
 
 from __future__ import annotations
