@@ -15,6 +15,7 @@ from sans_rtc.ice.events import ConnectionState
 from sans_rtc.ice.pair import CandidatePair
 from sans_rtc.ice.parameters import draw_parameters
 from sans_rtc.ice.priority import Foundations
+from sans_rtc.ice.server_side import SessionKey
 from sans_rtc.ice.session import Session
 from sans_rtc.machine import Path
 
@@ -150,9 +151,12 @@ class Generations:
         return (self.current,) if self.previous is None else (self.current, self.previous)
 
     @property
-    def keys(self) -> Mapping[str, bytes]:
-        """The keys of our passwords by our user name fragments."""
-        return {session.local.ufrag: session.key for session in self.sessions}
+    def keys(self) -> Mapping[str, SessionKey]:
+        """What proves a check, by our user name fragments."""
+        return {
+            session.local.ufrag: SessionKey(session.key, session.remote.ufrag if session.remote else None)
+            for session in self.sessions
+        }
 
     def of_local_ufrag(self, ufrag: str) -> Session:
         """The session whose fragment of ours this is; one of `keys`."""

@@ -41,6 +41,18 @@ class CheckRequest:
     nomination: int
 
 
+@attrs.frozen(slots=True)
+class SessionKey:
+    """What a check of one generation is proven by.
+
+    key           of our password
+    remote_ufrag  the peer's fragment that goes with it; None while the peer has not signalled it
+    """
+
+    key: bytes
+    remote_ufrag: str | None
+
+
 class ServerSide:
     """Answers Binding requests. It remembers nothing but how many refusals it may still send."""
 
@@ -50,11 +62,11 @@ class ServerSide:
         self._refused_at = 0.0
 
     def receive(
-        self, message: Message, datagram: Datagram, keys: Mapping[str, bytes], now: float
+        self, message: Message, datagram: Datagram, keys: Mapping[str, SessionKey], now: float
     ) -> CheckRequest | None:
         """Answer a request. Returns it where the answer is success, else None.
 
-        keys  our passwords' keys by user name fragment: of this generation and the previous
+        keys  by our user name fragment: of this generation and the previous
         The order of the tests is that of RFC 8489 sections 7.3 and 9.1.3.
         """
         stats = self._context.stats
@@ -71,7 +83,7 @@ class ServerSide:
         stats.requests_received += 1
         priority = message.value(AttributeType.PRIORITY)
         code = self._judge(message, priority)
-        self._answer(message, datagram, keys[ufrags[0]], code)
+        self._answer(message, datagram, keys[ufrags[0]].key, code)
         if code or priority is None:
             return None
         use_candidate = message.value(AttributeType.USE_CANDIDATE) is True
@@ -79,17 +91,26 @@ class ServerSide:
         return CheckRequest(datagram.path, *ufrags, priority, use_candidate, nomination)
 
     def _authenticate(
-        self, message: Message, datagram: Datagram, keys: Mapping[str, bytes], now: float
+        self, message: Message, datagram: Datagram, keys: Mapping[str, SessionKey], now: float
     ) -> tuple[str, str] | None:
-        """Our fragment and the peer's, where the request was made by somebody who knows our password."""
+        """Our fragment and the peer's, where the request was made by somebody who knows our password.
+
+        deviation: RFC 8445 section 7.3 asks only for our own fragment. A libwebrtc that restarts checks from its new
+        port with its new fragment and our old one, before it has our answer. A success would make it select that pair,
+        and stay with it: it then takes no candidate of the new generation that has the address of the old one. So, as
+        libwebrtc and pion do it, the peer's fragment must be the one that goes with ours.
+        """
         username = message.value(AttributeType.USERNAME)
         if username is None or _algorithm(message) is None:
             self._refuse(message, datagram, BAD_REQUEST, now)
             return None
         local_ufrag, separator, remote_ufrag = username.partition(":")
-        key = keys.get(local_ufrag)
-        if key is None or not separator or not is_integrity_valid(datagram.data, key):
+        known = keys.get(local_ufrag)
+        if known is None or not separator or not is_integrity_valid(datagram.data, known.key):
             self._refuse(message, datagram, UNAUTHENTICATED, now)
+            return None
+        if known.remote_ufrag not in (None, remote_ufrag):
+            self._refuse(message, datagram, UNAUTHENTICATED, now, DiscardReason.FOREIGN_GENERATION)
             return None
         return local_ufrag, remote_ufrag
 
@@ -133,9 +154,16 @@ class ServerSide:
         roles.switch()
         return False
 
-    def _refuse(self, message: Message, datagram: Datagram, code: int, now: float) -> None:
+    def _refuse(
+        self,
+        message: Message,
+        datagram: Datagram,
+        code: int,
+        now: float,
+        reason: DiscardReason = DiscardReason.NOT_AUTHENTICATED,
+    ) -> None:
         """Tell a request that proves nothing why it is not answered, up to a rate: its source may be forged."""
-        self._context.stats.discard(DiscardReason.NOT_AUTHENTICATED)
+        self._context.stats.discard(reason)
         rate = self._context.config.refusals_per_s_max
         self._refusals_left = min(rate, self._refusals_left + (now - self._refused_at) * rate)
         self._refused_at = now

@@ -278,14 +278,21 @@ def test_early_checks_are_bounded(make_hand):
     assert len(hand.agent.explain().pairs) == 2
 
 
-def test_check_of_an_unknown_generation_of_the_peer_is_answered_and_nothing_more(hand, parsed):
-    """It knows our password; but whose password is to be used towards it is not known (RFC 8445 section 7.3.1.4)."""
+def test_check_of_another_generation_of_the_peer_with_our_old_credentials_is_refused(hand, parsed):
+    """A success would make a peer that restarts stay with the credentials that it is about to leave."""
     username = f"{hand.agent.local_parameters.ufrag}:other"
     path = Path(hand.local, STRANGER)
     (response,) = hand.receive(hand.request(username=username, path=path))
-    assert parsed(response).message_class is MessageClass.SUCCESS_RESPONSE
+    assert code_of(parsed, response) == 401
     assert len(hand.agent.explain().pairs) == 1
     assert hand.agent.stats.discards == {DiscardReason.FOREIGN_GENERATION: 1}
+
+
+def test_check_with_our_new_credentials_is_answered_before_the_peer_has_signalled_its_own(hand, parsed):
+    hand.agent.restart(hand.now)
+    username = f"{hand.agent.local_parameters.ufrag}:other"
+    (response,) = hand.receive(hand.request(username=username))
+    assert parsed(response).message_class is MessageClass.SUCCESS_RESPONSE
 
 
 def test_authenticated_check_opens_the_path_for_payload(hand):
