@@ -83,7 +83,7 @@ class Peer:
         self.report(event="candidate", candidate=None)
         return {"sdp": "".join(line for line in lines if not line.startswith(("a=candidate:", "a=end-of-cand")))}
 
-    async def offer(self, trickle):
+    async def offer(self, trickle, restart):
         return await self.describe_locally(await self.pc.createOffer(), trickle)
 
     async def answer(self, sdp, trickle):

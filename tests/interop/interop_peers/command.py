@@ -46,7 +46,7 @@ class CommandSession(Session):
         else:
             self._labels.append(label)
 
-    async def _on_offer(self, trickle: bool) -> dict[str, str]:
+    async def _on_offer(self, trickle: bool, restart: bool) -> dict[str, str]:
         labels = [word for label in self._labels for word in ("--channel", label)]
         await self._start("--offer", *labels, *([] if trickle else ["--no-trickle"]))
         return await self._description()

@@ -68,7 +68,7 @@ class LinesSession(Session):
 
     def __init__(self, host: LinesHost, program: LinesProcess) -> None:
         super().__init__()
-        self.name, self.largest = host.name, host.largest
+        self.name, self.largest, self.can_restart = host.name, host.largest, host.can_restart
         self._host, self._program = host, program
 
     async def request(self, do: str, **arguments: object) -> object:
@@ -85,6 +85,8 @@ class LinesSession(Session):
 
 class LinesHost(Host):
     """As many processes as there are sessions at a time; an idle one is used again."""
+
+    can_restart = True
 
     def __init__(self, name: str, largest: int) -> None:
         self.name, self.largest = name, largest
@@ -115,6 +117,8 @@ class LinesHost(Host):
 
 class Aiortc(LinesHost):
     """aiortc under the Python that runs the tests."""
+
+    can_restart = False
 
     def __init__(self) -> None:
         super().__init__("aiortc", largest=262_144)

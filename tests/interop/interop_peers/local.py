@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 import attrs
 
 from interop_peers.messages import Message, content, digest
-from interop_peers.session import PeerError, Session
+from interop_peers.session import WAIT_TIMEOUT_S, PeerError, Session
 from sans_rtc.errors import SansRtcError
 from sans_rtc.ice.config import IceConfig
 from sans_rtc.peer.config import PeerConfig
@@ -26,7 +26,6 @@ class LocalSession(Session):
         self.connection = connection
         self._open: dict[str, DataChannel] = {}
         self._echoed: set[str] = set()
-        self._is_reporting_candidates = False
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -52,9 +51,20 @@ class LocalSession(Session):
         if self.bug is not None:
             raise self.bug
 
+    async def until_generation(self, number: int) -> None:
+        """Wait until data travel on a path of this ICE generation: 0, and one more with every restart."""
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
+            while True:
+                selected = self.connection.explain().ice.selected
+                if selected is not None and selected.generation == number:
+                    return
+                await asyncio.sleep(0.01)
+
     # -- requests ------------------------------------------------------------------------------------------------------
 
-    async def _on_offer(self, trickle: bool) -> dict[str, str]:
+    async def _on_offer(self, trickle: bool, restart: bool) -> dict[str, str]:
+        if restart:
+            self.connection.restart_ice()
         return await self._describe(await self.connection.create_offer(), trickle)
 
     async def _on_answer(self, sdp: str, trickle: bool) -> dict[str, str]:
@@ -105,8 +115,7 @@ class LocalSession(Session):
         if not trickle:
             await self.connection.gathering_complete()
             description = self.connection.local_description or description
-        elif not self._is_reporting_candidates:
-            self._is_reporting_candidates = True
+        else:
             self._start(self._report_candidates())
         return {"sdp": description.sdp}
 

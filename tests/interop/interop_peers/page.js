@@ -40,8 +40,10 @@ class Session {
     this.echoed = new Set();
     this.hashed = Promise.resolve();
     this.pc = new RTCPeerConnection();
-    this.pc.onicecandidate = ({ candidate }) =>
-      this.events.push({ event: "candidate", candidate: candidate && candidate.candidate ? candidate.toJSON() : null });
+    this.pc.onicecandidate = ({ candidate }) => {
+      // Firefox says twice that there are no more: an empty candidate, then none.
+      if (candidate?.candidate !== "") this.events.push({ event: "candidate", candidate: candidate?.toJSON() ?? null });
+    };
     this.pc.onconnectionstatechange = this.pc.oniceconnectionstatechange = () => this.reportState();
     this.pc.ondatachannel = ({ channel }) => this.watch(channel);
   }
@@ -99,7 +101,7 @@ class Session {
     const channel = this.channels.get(body.label);
     switch (what) {
       case "offer":
-        return this.describeLocally(await pc.createOffer(), body.trickle);
+        return this.describeLocally(await pc.createOffer({ iceRestart: body.restart }), body.trickle);
       case "answer":
         await pc.setRemoteDescription({ type: "offer", sdp: body.sdp });
         return this.describeLocally(await pc.createAnswer(), body.trickle);

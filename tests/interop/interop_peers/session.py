@@ -6,7 +6,8 @@ A `Host` is a program (a browser, a process) that has `Session`s; a session is o
     request                                                   event
     open                                                      candidate  candidate: {...} | None
     create-channel  label, ordered, maxRetransmits, ...       state      connection, ice
-    offer, answer   trickle, sdp -> {"sdp": ...}              open       label, id, ordered, protocol, ...
+    offer           trickle, restart -> {"sdp": ...}
+    answer          trickle, sdp -> {"sdp": ...}              open       label, id, ordered, protocol, ...
     accept          sdp                                       closed     label
     candidate       candidate: {...} | None                   received   label, messages: [[kind, size, hash], ...]
     send, send-all, echo, close-channel   label, ...
@@ -40,6 +41,8 @@ class Session(ABC):
     name = "?"
     largest = 262_144
     """The largest message that the peer takes, bytes."""
+    can_restart = True
+    """Whether it knows ICE restarts."""
 
     def __init__(self) -> None:
         self.candidates: asyncio.Queue[dict | None] = asyncio.Queue()
@@ -66,9 +69,13 @@ class Session(ABC):
 
     # -- descriptions ----------------------------------------------------------------------------------------------
 
-    async def offer(self, *, trickle: bool = True) -> str:
-        """Make an offer and apply it; without trickle it holds every candidate."""
-        return (await self.request("offer", trickle=trickle))["sdp"]
+    async def offer(self, *, trickle: bool = True, restart: bool = False) -> str:
+        """Make an offer and apply it.
+
+        trickle  candidates come later; without it the offer holds every one
+        restart  ask for new paths (ICE restart)
+        """
+        return (await self.request("offer", trickle=trickle, restart=restart))["sdp"]
 
     async def answer(self, offer: str, *, trickle: bool = True) -> str:
         """Apply an offer and answer it."""

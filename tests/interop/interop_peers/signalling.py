@@ -36,13 +36,19 @@ async def _carry(source: Session, sink: Session) -> None:
 
 
 @asynccontextmanager
-async def signalling(offerer: Session, answerer: Session, *, trickle: bool = True) -> AsyncIterator[None]:
+async def signalling(
+    offerer: Session, answerer: Session, *, trickle: bool = True, restart: bool = False, delay_s: float = 0.0
+) -> AsyncIterator[None]:
     """Exchange descriptions, and candidates for as long as the block runs.
 
     The offerer must have a channel already.
+
+    delay_s  how long each description takes
     """
-    offer = only_loopback(await offerer.offer(trickle=trickle))
+    offer = only_loopback(await offerer.offer(trickle=trickle, restart=restart))
+    await asyncio.sleep(delay_s)
     answer = only_loopback(await answerer.answer(offer, trickle=trickle))
+    await asyncio.sleep(delay_s)
     await offerer.accept(answer)
     carriers = []
     if trickle:

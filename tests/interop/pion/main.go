@@ -41,6 +41,7 @@ type object map[string]interface{}
 type request struct {
 	ID             int                      `json:"id"`
 	Do             string                   `json:"do"`
+	Restart        bool                     `json:"restart"`
 	Trickle        bool                     `json:"trickle"`
 	SDP            string                   `json:"sdp"`
 	Candidate      *webrtc.ICECandidateInit `json:"candidate"`
@@ -228,7 +229,7 @@ func (s *session) withChannel(r *request) (interface{}, error) {
 func (s *session) do(r *request) (interface{}, error) {
 	switch r.Do {
 	case "offer":
-		d, err := s.pc.CreateOffer(nil)
+		d, err := s.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: r.Restart})
 		if err != nil {
 			return nil, err
 		}
