@@ -40,8 +40,8 @@ class Protection(Protocol):
     def seal(self, content_type: int, numbers: int, data: bytes) -> bytes:
         """Return the whole record, header included."""
 
-    def open(self, content_type: int, numbers: int, body: bytes) -> bytes | None:
-        """Return what the body of a record holds; None where it is not authentic."""
+    def open(self, content_type: int, numbers: int, body: bytes, start: int = 0) -> bytes | None:
+        """Return what the body of a record holds, which begins at `start`; None where it is not authentic."""
 
 
 class NullProtection:
@@ -53,9 +53,9 @@ class NullProtection:
         """Put the header before the data."""
         return RECORD_HEADER.pack(content_type, _VERSION, numbers, len(data)) + data
 
-    def open(self, content_type: int, numbers: int, body: bytes) -> bytes | None:
+    def open(self, content_type: int, numbers: int, body: bytes, start: int = 0) -> bytes | None:
         """Return the body as it is."""
-        return body
+        return body[start:]
 
 
 class GcmProtection:
@@ -82,14 +82,15 @@ class GcmProtection:
         additional = _ADDITIONAL_DATA.pack(numbers, content_type, _VERSION, size)
         return header + self._encrypt(self.salt + header[HEADER_BYTES:], data, additional)
 
-    def open(self, content_type: int, numbers: int, body: bytes) -> bytes | None:
-        """Decrypt the body of one record."""
-        size = len(body) - _GCM_EXPANSION
+    def open(self, content_type: int, numbers: int, body: bytes, start: int = 0) -> bytes | None:
+        """Decrypt the body of one record, which begins at `start`."""
+        start += _EXPLICIT_NONCE_BYTES
+        size = len(body) - start - _TAG_BYTES
         if size < 0:
             return None
         additional = _ADDITIONAL_DATA.pack(numbers, content_type, _VERSION, size)
         try:
-            return self._decrypt(self.salt + body[:_EXPLICIT_NONCE_BYTES], body[_EXPLICIT_NONCE_BYTES:], additional)
+            return self._decrypt(self.salt + body[start - _EXPLICIT_NONCE_BYTES : start], body[start:], additional)
         except InvalidTag:
             return None
 
@@ -119,14 +120,14 @@ class ChaChaProtection:
         additional = _ADDITIONAL_DATA.pack(numbers, content_type, _VERSION, size)
         return header + self._encrypt((self._iv ^ numbers).to_bytes(12, "big"), data, additional)
 
-    def open(self, content_type: int, numbers: int, body: bytes) -> bytes | None:
-        """Decrypt the body of one record."""
-        size = len(body) - _TAG_BYTES
+    def open(self, content_type: int, numbers: int, body: bytes, start: int = 0) -> bytes | None:
+        """Decrypt the body of one record, which begins at `start`."""
+        size = len(body) - start - _TAG_BYTES
         if size < 0:
             return None
         additional = _ADDITIONAL_DATA.pack(numbers, content_type, _VERSION, size)
         try:
-            return self._decrypt((self._iv ^ numbers).to_bytes(12, "big"), body, additional)
+            return self._decrypt((self._iv ^ numbers).to_bytes(12, "big"), body[start:], additional)
         except InvalidTag:
             return None
 

@@ -128,14 +128,16 @@ class Connection:
         Errors    none for anything the peer sent; discards are counted in `stats`
         Source    RFC 6347 section 4.1
         """
+        if self._is_connected:
+            data = self._records.open_data(datagram)
+            if data is not None:
+                self.stats.records_opened += 1
+                self._events.append(ApplicationData(data))
+                return
         if self._is_connected or self._state is ConnectionState.CONNECTING:
             records = self._records.open(datagram)
-            for content_type, epoch, number, data in records:
-                if content_type == _APPLICATION_DATA and self._is_connected:  # as below, without two calls
-                    self.stats.records_opened += 1
-                    self._events.append(ApplicationData(data))
-                else:
-                    self._on_record(content_type, epoch, number, data, now)
+            for content_type, epoch, number, content in records:
+                self._on_record(content_type, epoch, number, content, now)
             if not records:
                 self._on_unopened(now)
         elif self._state is ConnectionState.NEW:

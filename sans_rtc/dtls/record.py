@@ -58,6 +58,7 @@ class RecordLayer:
 
     __slots__ = (
         "_current",
+        "_current_read",
         "_early",
         "_read",
         "_replay_window_size",
@@ -73,7 +74,8 @@ class RecordLayer:
         plain = NullProtection()
         self._current = _WriteEpoch(0, plain)
         self._write = {0: self._current}
-        self._read = {0: _ReadEpoch(plain, None)}
+        self._current_read = _ReadEpoch(plain, None)
+        self._read = {0: self._current_read}
         self._early: EarlyBuffer[tuple[int, int, bytes]] = EarlyBuffer(
             config.early_record_count_max, config.early_bytes_max
         )
@@ -129,7 +131,7 @@ class RecordLayer:
 
     def install_read(self, epoch: int, protection: Protection) -> None:
         """Read with this protection, too, from now on."""
-        self._read[epoch] = _ReadEpoch(protection, ReplayWindow(self._replay_window_size))
+        self._current_read = self._read[epoch] = _ReadEpoch(protection, ReplayWindow(self._replay_window_size))
         self.read_epoch = epoch
 
     def end_handshake(self) -> None:
@@ -161,6 +163,33 @@ class RecordLayer:
                 continue
             self._open_record(content_type, numbers, datagram[body:start], opened)
         return opened
+
+    def open_data(self, datagram: bytes) -> bytes | None:
+        """The short way for what almost every datagram of an established connection is: one record of application data
+        in the current epoch. None for everything else and for whatever is wrong; `open` tells, and counts.
+        """
+        size = len(datagram)
+        if size <= HEADER_BYTES:
+            return None
+        content_type, version, numbers, length = RECORD_HEADER.unpack_from(datagram)
+        epoch = self._current_read
+        window = epoch.window
+        number = numbers & SEQUENCE_NUMBER_MAX
+        if (
+            content_type != ContentType.APPLICATION_DATA
+            or size - HEADER_BYTES != length
+            or numbers >> 48 != self.read_epoch
+            or version != _VERSION
+            or length > _BODY_BYTES_MAX
+            or window is None
+            or not window.is_fresh(number)
+        ):
+            return None
+        data = epoch.protection.open(content_type, numbers, datagram, HEADER_BYTES)
+        if not data or len(data) > PLAINTEXT_BYTES_MAX:
+            return None
+        window.accept(number)
+        return data
 
     def open_early(self) -> list[OpenedRecord]:
         """Open the records that came before the keys of their epoch; call it after `install_read`."""

@@ -22,7 +22,7 @@ from sans_rtc.ice.addresses import canonical_address, is_ip
 from sans_rtc.ice.candidate import Candidate
 from sans_rtc.ice.config import IceConfig
 from sans_rtc.ice.context import AgentContext
-from sans_rtc.ice.events import ConnectionState, GatheringState, IceEvent, Payload, TerminationReason
+from sans_rtc.ice.events import ConnectionState, GatheringState, IceEvent, TerminationReason
 from sans_rtc.ice.explain import IceExplanation, explain
 from sans_rtc.ice.gather import Gatherer
 from sans_rtc.ice.generations import Generations
@@ -88,9 +88,8 @@ class Agent:
         """
         data = datagram.data
         if data and data[0] > STUN_BYTE_MAX:
-            path = datagram.path
-            if path in self._proven:
-                self._events.append(Payload(data, path, datagram.ecn))
+            if datagram.path in self._proven:
+                self._events.append(datagram)
             elif not self._is_terminated:
                 self._inbound.hold(datagram)
         elif not self._is_terminated and self._inbound.receive_stun(datagram, now):
@@ -309,7 +308,7 @@ class Agent:
     def _settle(self, now: float) -> None:
         """Draw the consequences of an input: each part once, in the order in which one leads to the next."""
         for early in self._inbound.take_released():
-            self._events.append(Payload(early.data, early.path, early.ecn))
+            self._events.append(early)
         self._follow_role()
         self._trickle.proceed(now)
         for datagram in self._gatherer.take_datagrams():

@@ -10,7 +10,7 @@ import attrs
 from sans_rtc.ice.candidate import Candidate
 from sans_rtc.ice.config import StunServer
 from sans_rtc.ice.role import Role
-from sans_rtc.machine import Address, Path, Terminated
+from sans_rtc.machine import Address, Datagram, Path, Terminated
 
 
 class ConnectionState(StrEnum):
@@ -75,16 +75,11 @@ class SelectedPathChanged:
     remote: Candidate
 
 
-@attrs.define(slots=True)
-class Payload:
-    """A datagram that is not STUN, from a path which the peer has proven to be its own.
+Payload: TypeAlias = Datagram
+"""A datagram that is not STUN, from a path which the peer has proven to be its own.
 
-    ecn  the ECN field of the datagram
-    """
-
-    data: bytes
-    path: Path
-    ecn: int
+The event is the datagram itself, as it came in: this is the packet path, and one object less is worth it.
+"""
 
 
 @attrs.define(slots=True)

@@ -367,7 +367,7 @@ class PeerConnection:
             case ice.CandidateError():
                 address = "" if event.address is None else str(event.address)
                 self._events.append(events.CandidateError(str(event.server), address, event.code, event.reason))
-            case ice.SelectedPathChanged() | ice.RoleChanged() | ice.Payload() | Terminated():
+            case ice.SelectedPathChanged() | ice.RoleChanged() | Datagram() | Terminated():
                 pass  # `explain` tells of the path; our own agent ends only with us
             case DtlsEnded() | SctpEnded():
                 raise AssertionError("handled by the caller")

@@ -17,6 +17,7 @@ import attrs
 
 from sans_rtc import dtls, ice, sctp
 from sans_rtc.datachannel import ChannelEvent, DataChannels
+from sans_rtc.dtls import ApplicationData
 from sans_rtc.entropy import Entropy
 from sans_rtc.machine import Datagram, Terminated, Trace
 from sans_rtc.peer.config import PeerConfig
@@ -227,20 +228,26 @@ class PeerTransport:
 
     def rise(self, now: float) -> None:
         """Carry events from each layer to the next, bottom to top, once."""
+        connection = self.connection
         for ice_event in self.agent.take_events():
-            if type(ice_event) is ice.Payload:
-                self._on_payload(ice_event.data, now)
+            if type(ice_event) is Datagram:
+                data = ice_event.data
+                # RFC 7983 section 7: a first byte of 20 to 63 is DTLS. There are no media yet.
+                if connection is not None and 20 <= data[0] <= 63:
+                    connection.receive(data, now)
+                else:
+                    self._on_early_payload(data)
             else:
                 self._events.append(ice_event)
-        if self.connection is not None:
-            self._rise_from_dtls(self.connection, now)
+        if connection is not None:
+            self._rise_from_dtls(connection, now)
         self._events += self.channels.take_events()
 
     def _rise_from_dtls(self, connection: dtls.Connection, now: float) -> None:
         if not self._is_dtls_started and self.agent.can_send:
             self._start_dtls(now)
         for dtls_event in connection.take_events():
-            if type(dtls_event) is dtls.ApplicationData:
+            if type(dtls_event) is ApplicationData:
                 if self.association is not None:
                     self.association.receive(dtls_event.data, now)
             else:
@@ -257,12 +264,8 @@ class PeerTransport:
             else:
                 self._on_sctp_event(sctp_event, now)
 
-    def _on_payload(self, data: bytes, now: float) -> None:
-        if not data or not 20 <= data[0] <= 63:  # RFC 7983 section 7: not DTLS; there are no media yet
-            self.discarded_payloads += 1
-        elif self.connection is not None:
-            self.connection.receive(data, now)
-        elif len(self._early) < self._config.early_datagrams_max:
+    def _on_early_payload(self, data: bytes) -> None:
+        if 20 <= data[0] <= 63 and len(self._early) < self._config.early_datagrams_max:
             self._early.append(data)
         else:
             self.discarded_payloads += 1

@@ -133,7 +133,7 @@ def test_burst_of_inputs_before_a_drain(make_hand):
     assert [type(event).__name__ for event in hand.events[-3:]] == [
         "SelectedPathChanged",
         "ConnectionStateChanged",
-        "Payload",
+        "Datagram",
     ]
 
 
