@@ -224,3 +224,18 @@ def test_outstanding_consent_checks_are_bounded(make_hand):
     assert len(hand.agent._generations.current._client._checks) <= 16
     hand.answer_all(hand.sent[-1:])
     assert hand.agent.state == "connected"
+
+
+def test_nomination_that_comes_again_and_again_does_not_keep_a_silent_path_from_failing(make_hand):
+    """Its sender may hear nothing of us, or be somebody who sends an overheard one again."""
+    hand = make_hand(Role.CONTROLLED).connect()
+    nomination = hand.request(use_candidate=True)
+    start = hand.now
+    while "failed" not in states(hand):
+        hand.receive(nomination)
+        hand.wait(0.2)
+    assert 29.0 <= hand.now - start <= 30.5
+    for _ in range(100):
+        hand.receive(nomination)
+        hand.wait(0.2)
+    assert states(hand)[-2:] == ["disconnected", "failed"]
