@@ -138,7 +138,7 @@ class Session:
         return True
 
     def _accept(self, pair: CandidatePair, request: CheckRequest, now: float) -> None:
-        """RFC 8445 sections 7.3.1.4, 7.3.1.5. A nominated pair that was not heard of lately is checked anew, but not the
+        """RFC 8445 sections 7.3.1.4, 7.3.1.5. A nominated pair that was not heard of lately is checked anew, not so the
         selected one, which consent watches: a check that times out would fail it before its time."""
         is_fresh = pair.is_valid and pair.is_alive(now, self._config.disconnected_after_s)
         is_nominated = request.use_candidate and self._context.roles.role is Role.CONTROLLED
