@@ -158,7 +158,7 @@ class ChannelInbox(Generic[SignalT]):
         if self.is_closed:
             return ChannelState.CLOSED
         try:
-            return self._machine.channel(self.handle).state
+            return self._machine.channel_state(self.handle)
         except LocalError:  # done with, and the event is still on its way
             return ChannelState.CLOSED
 

@@ -178,6 +178,10 @@ class DataChannels:
         channel = self._channel(handle)
         return describe(channel, self._buffered_amount(channel))
 
+    def state(self, handle: int) -> ChannelState:
+        """The state of a channel, cheaper than `info`; errors alike."""
+        return self._channel(handle).state
+
     def infos(self) -> Sequence[ChannelInfo]:
         """All channels that are not done with."""
         return [describe(channel, self._buffered_amount(channel)) for channel in self._by_handle.values()]

@@ -18,6 +18,7 @@ from sans_rtc.datachannel import (
     ChannelMessage,
     ChannelOpened,
     ChannelOptions,
+    ChannelState,
 )
 from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidState
@@ -306,6 +307,10 @@ class PeerConnection:
     def channel(self, channel: int) -> ChannelInfo:
         """What there is to know of a channel; InvalidState for one that is closed and read, InvalidArgument else."""
         return self._transport.channels.info(channel)
+
+    def channel_state(self, channel: int) -> ChannelState:
+        """The state of a channel, cheaper than `channel`; errors alike."""
+        return self._transport.channels.state(channel)
 
     def channels(self) -> Sequence[ChannelInfo]:
         """All channels that are not done with."""
