@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded
 from sans_rtc.machine import Trace
+from sans_rtc.sctp.chunks import ChunkType
 from sans_rtc.sctp.config import Reliability, SctpConfig
 from sans_rtc.sctp.events import SctpEvent, TerminationReason
 from sans_rtc.sctp.params import CauseCode, text_cause
@@ -28,6 +29,7 @@ from sans_rtc.sctp.wire import (
     COMMON_HEADER_BYTES,
     DATA_HEADER,
     DATA_HEADER_BYTES,
+    SACK_HEADER,
     crc32c_extend,
 )
 
@@ -86,30 +88,46 @@ class Association:
         Source    RFC 9260 6.10 bundling, 8.5 verification tag, 8.4 out of the blue
         """
         tcb = self._tcb
-        # The short way for a packet with one DATA chunk and the tag of the association. Everything else, and whatever
-        # is wrong with this one, takes the long way, which does the same and more.
-        if tcb.takes_data and datagram[:8] == tcb.expected.prefix:
+        # The short way for a packet with the tag of the association and one chunk, DATA or a SACK without gaps: bulk
+        # traffic is made of those. Whatever else it is, or is wrong with it, takes the long way, which does the same.
+        if tcb.takes_data and datagram[:8] == tcb.expected.prefix and len(datagram) > COMMON_HEADER_BYTES:
             body = datagram[COMMON_HEADER_BYTES:]
-            size = len(body)
-            if size > DATA_HEADER_BYTES and not body[0]:
-                _, flags, length, tsn, stream_id, ssn, ppid = DATA_HEADER.unpack_from(body)
-                if (
-                    length > DATA_HEADER_BYTES
-                    and 0 <= size - length <= 3
-                    and CHECKSUM.unpack_from(datagram, 8)[0] == crc32c_extend(tcb.expected.prefix_crc, body)
-                ):
-                    tcb.stats.packets_received += 1
-                    inbound = self._inbound
-                    inbound.on_data(flags, tsn, stream_id, ssn, ppid, body[DATA_HEADER_BYTES:length])
-                    inbound.on_packet_end(now)
-                    if tcb.state is State.SHUTDOWN_SENT:
-                        self._receiver.on_data_after_shutdown(now)
-                    if inbound.violation is not None or self._parts.reconfig.deferred is not None:
-                        self._settle(now)
-                    return
+            if CHECKSUM.unpack_from(datagram, 8)[0] == crc32c_extend(tcb.expected.prefix_crc, body) and (
+                self._receive_data(body, now) or self._receive_plain_sack(body, now)
+            ):
+                tcb.stats.packets_received += 1
+                return
         if not tcb.is_terminated:
             self._receiver.receive_untrusted(datagram, now)
             self._settle(now)
+
+    def _receive_data(self, body: bytes, now: float) -> bool:
+        """Take the chunks of a packet that are one DATA chunk; False where they are not."""
+        size = len(body)
+        if size <= DATA_HEADER_BYTES or body[0] != ChunkType.DATA:
+            return False
+        _, flags, length, tsn, stream_id, ssn, ppid = DATA_HEADER.unpack_from(body)
+        if not DATA_HEADER_BYTES < length <= size < length + 4:
+            return False
+        inbound = self._inbound
+        inbound.on_data(flags, tsn, stream_id, ssn, ppid, body[DATA_HEADER_BYTES:length])
+        inbound.on_packet_end(now)
+        if self._tcb.state is State.SHUTDOWN_SENT:
+            self._receiver.on_data_after_shutdown(now)
+        if inbound.violation is not None or self._parts.reconfig.deferred is not None:
+            self._settle(now)
+        return True
+
+    def _receive_plain_sack(self, body: bytes, now: float) -> bool:
+        """Take the chunks of a packet that are one SACK without gaps and duplicates; False where they are not."""
+        if len(body) != SACK_HEADER.size or body[0] != ChunkType.SACK or not self._tcb.sends_data:
+            return False
+        _, _, length, cumulative_tsn, window_bytes, gap_count, duplicate_count = SACK_HEADER.unpack(body)
+        if length != SACK_HEADER.size or gap_count or duplicate_count:
+            return False
+        self._receiver.on_sack(cumulative_tsn, window_bytes, now)
+        self._settle(now)
+        return True
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""

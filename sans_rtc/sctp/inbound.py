@@ -21,10 +21,8 @@ from sans_rtc.sctp.reassembly import Reassembly, Violation
 from sans_rtc.sctp.stats import DiscardReason
 from sans_rtc.sctp.tcb import Timer, TransmissionControlBlock
 from sans_rtc.sctp.tsn_map import TsnMap
-from sans_rtc.sctp.wire import COMMON_HEADER_BYTES
+from sans_rtc.sctp.wire import COMMON_HEADER_BYTES, SACK_HEADER
 
-# type, flags, length, cumulative TSN, a_rwnd, number of gap blocks, number of duplicates
-_SACK = struct.Struct(">BBHIIHH")
 _TSN_MASK = 0xFFFFFFFF
 # A gap block tells its distance from the cumulative TSN in 16 bits, so a TSN beyond could not be acknowledged.
 TSN_DISTANCE_MAX = 0xFFFF
@@ -50,9 +48,11 @@ class Inbound:
         "_is_immediate",
         "_last_data_at",
         "_packets_in_row",
+        "_packets_per_sack",
         "_packets_unacked",
         "_sacks",
         "_tcb",
+        "_window_bytes_max",
         "reassembly",
         "stream_count",
         "tsns",
@@ -62,6 +62,7 @@ class Inbound:
     def __init__(self, tcb: TransmissionControlBlock) -> None:
         self._tcb = tcb
         self._config = tcb.config
+        self._window_bytes_max = tcb.config.receive_window_bytes
         self.reassembly = Reassembly(tcb.config, tcb.events, tcb.stats)
         self.open(0, 0)
 
@@ -75,9 +76,10 @@ class Inbound:
         self._duplicates: list[int] = []
         self._is_immediate = False
         self._packets_unacked = 0
-        self._packets_in_row = 0
-        self._last_data_at = 0.0
-        self._advertised_bytes = self._config.receive_window_bytes
+        self._packets_per_sack = 2
+        self._packets_in_row = 0  # since the last gap or pause, those acknowledged
+        self._last_data_at = 0.0  # the first after a SACK
+        self._advertised_bytes = self._window_bytes_max
 
     # DATA
 
@@ -85,11 +87,7 @@ class Inbound:
         """Take one DATA chunk with at least one byte of data; `on_packet_end` follows after the packet's last."""
         tsns, reassembly = self.tsns, self.reassembly
         tsn = tsns.cumulative + 1
-        if (
-            wire_tsn == tsn & _TSN_MASK
-            and not tsns.has_gap
-            and reassembly.held_bytes < self._config.receive_window_bytes
-        ):
+        if wire_tsn == tsn & _TSN_MASK and not tsns.firsts and reassembly.held_bytes < self._window_bytes_max:
             tsns.cumulative = tsn
         else:
             tsn = tsns.unwrap(wire_tsn)
@@ -110,7 +108,7 @@ class Inbound:
     def _admit(self, tsn: int) -> bool:
         """Judge a TSN that is not simply the next one; what is refused is answered at once."""
         tsns, stats, held = self.tsns, self._tcb.stats, self.reassembly.held_bytes
-        window = self._config.receive_window_bytes
+        window = self._window_bytes_max
         if tsns.contains(tsn):
             if len(self._duplicates) < self._config.duplicate_tsns_max:
                 self._duplicates.append(tsn & _TSN_MASK)
@@ -131,26 +129,25 @@ class Inbound:
 
     def on_packet_end(self, now: float) -> None:
         """Decide about a SACK after a packet that carried DATA."""
-        if now - self._last_data_at > PAUSE_S:
-            self._packets_in_row = 0
-        self._last_data_at = now
-        self._packets_unacked += 1
-        self._packets_in_row += 1
-        if self._is_immediate or self.tsns.has_gap:
-            self._packets_in_row = 0
+        self._packets_unacked = unacked = self._packets_unacked + 1
+        if self._is_immediate or self.tsns.firsts:
             self._is_immediate = True
+            self._begin_row()
             if len(self._sacks) < SACKS_PER_DRAIN_MAX:
                 self._sacks.append(self._build_sack())
-        elif self._packets_unacked == 1:
+        elif unacked >= self._packets_per_sack:
+            if len(self._sacks) < SACKS_PENDING_MAX:
+                self._sacks.append(self._build_sack())
+        elif unacked == 1:
+            if now - self._last_data_at > PAUSE_S:
+                self._begin_row()
+            self._last_data_at = now
             self._tcb.timers.arm(Timer.SACK, now + self._config.sack_delay_s)
-        elif self._packets_unacked >= self._packets_per_sack and len(self._sacks) < SACKS_PENDING_MAX:
-            self._sacks.append(self._build_sack())
 
-    @property
-    def _packets_per_sack(self) -> int:
-        if self._packets_in_row < self._config.sack_batching_after_packets:
-            return 2
-        return self._config.sack_packets_max
+    def _begin_row(self) -> None:
+        """After a gap or a pause the peer's window is small: it grows by SACKs, so it gets them."""
+        self._packets_in_row = 0
+        self._packets_per_sack = 2
 
     def release_held(self) -> None:
         """Process what was kept back for a reset that has now been performed."""
@@ -174,7 +171,7 @@ class Inbound:
         RFC 9260 6.2 asks for the receiver's side of silly window avoidance (RFC 1122 4.2.3.3): no small steps.
         """
         self.reassembly.consume(byte_count)
-        if self.window_bytes - self._advertised_bytes >= self._config.receive_window_bytes // 4:
+        if self.window_bytes - self._advertised_bytes >= self._window_bytes_max // 4:
             self._is_immediate = True
 
     # SACK
@@ -182,7 +179,7 @@ class Inbound:
     @property
     def window_bytes(self) -> int:
         """The a_rwnd of now."""
-        return max(self._config.receive_window_bytes - self.reassembly.held_bytes, 0)
+        return max(self._window_bytes_max - self.reassembly.held_bytes, 0)
 
     @property
     def is_sack_due(self) -> bool:
@@ -212,17 +209,26 @@ class Inbound:
         self._advertised_bytes = window = self.window_bytes
         duplicates, gaps = self._duplicates, b""
         gap_count = 0
-        if tsns.has_gap:
-            room = self._config.packet_bytes_max - COMMON_HEADER_BYTES - _SACK.size - 4 * len(duplicates)
+        if tsns.firsts:
+            room = self._config.packet_bytes_max - COMMON_HEADER_BYTES - SACK_HEADER.size - 4 * len(duplicates)
             blocks = tsns.gap_blocks(room // 4)
             gap_count = len(blocks)
             gaps = struct.pack(f">{2 * gap_count}H", *[edge for block in blocks for edge in block])
         tail = gaps + struct.pack(f">{len(duplicates)}I", *duplicates) if duplicates else gaps
-        head = _SACK.pack(
-            ChunkType.SACK, 0, _SACK.size + len(tail), tsns.cumulative & _TSN_MASK, window, gap_count, len(duplicates)
+        head = SACK_HEADER.pack(
+            ChunkType.SACK,
+            0,
+            SACK_HEADER.size + len(tail),
+            tsns.cumulative & _TSN_MASK,
+            window,
+            gap_count,
+            len(duplicates),
         )
         if duplicates:
             self._duplicates = []
+        self._packets_in_row += self._packets_unacked
+        if self._packets_in_row >= self._config.sack_batching_after_packets:
+            self._packets_per_sack = self._config.sack_packets_max
         self._packets_unacked = 0
         self._is_immediate = False
         tcb.timers.cancel(Timer.SACK)

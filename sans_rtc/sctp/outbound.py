@@ -179,7 +179,12 @@ class Outbound:
     # acknowledgements
 
     def on_sack(
-        self, cumulative_tsn: int, window_bytes: int, gaps: list[Range] | None, duplicates: Sequence[int], now: float
+        self,
+        cumulative_tsn: int,
+        window_bytes: int,
+        gaps: Sequence[Range] | None,
+        duplicates: Sequence[int],
+        now: float,
     ) -> bool:
         """Take a SACK (6.2.1); False where it acknowledges what was never sent.
 
@@ -214,7 +219,7 @@ class Outbound:
         self._settle_timers(now, has_advanced=advance > 0, has_progress=acked_bytes > 0)
         return True
 
-    def _absolute(self, cumulative: int, gaps: list[Range]) -> list[Range]:
+    def _absolute(self, cumulative: int, gaps: Sequence[Range]) -> list[Range]:
         """Gap blocks as TSNs; those that are out of order or beyond what was sent void the list."""
         previous = cumulative
         ranges = [(cumulative + first, cumulative + last) for first, last in gaps]

@@ -96,7 +96,7 @@ class Outstanding:
         self.flight_bytes = 0
         self.lost_bytes = 0
         self.sent_bytes = 0
-        self.gaps: list[Range] = []
+        self.gaps: Sequence[Range] = ()
         self.newest_number = -1
         self.newest_sent_at = 0.0
         self.reneged_tsn: int | None = None
@@ -135,7 +135,7 @@ class Outstanding:
 
     # acknowledgement
 
-    def acknowledge(self, cumulative_tsn: int, gaps: list[Range] | None, now: float, min_rtt_s: float) -> int:
+    def acknowledge(self, cumulative_tsn: int, gaps: Sequence[Range] | None, now: float, min_rtt_s: float) -> int:
         """Take what a SACK says and return the bytes it acknowledges for the first time.
 
         cumulative_tsn  from first_tsn - 1 to next_tsn - 1
@@ -170,7 +170,7 @@ class Outstanding:
                 self._irregular_count -= 1
         return acked_bytes
 
-    def _take_gaps(self, gaps: list[Range]) -> int:
+    def _take_gaps(self, gaps: Sequence[Range]) -> int:
         old = self._gaps_left()
         same = 0
         for before, after in zip(old, gaps, strict=False):
@@ -186,7 +186,7 @@ class Outstanding:
         self.gaps = gaps
         return acked_bytes
 
-    def _gaps_left(self) -> list[Range]:
+    def _gaps_left(self) -> Sequence[Range]:
         """The known gap reports, without what the cumulative TSN has passed."""
         gaps = self.gaps
         if not gaps or gaps[0][0] >= self.first_tsn:

@@ -2,7 +2,8 @@
 
 The fragments of one message have consecutive TSNs, so a message is a run of TSNs from a B flag to an E flag, whatever
 its stream and order. Incomplete runs are found by their first and by their last TSN; a fragment extends the run it
-touches, or joins the two it touches. In order, that is one append per fragment and one join per message.
+touches, or joins the two it touches. A message that comes in order is an open run of its own: one append per fragment
+and one join per message.
 
 Every byte held counts against the receive window until `consume`, with `HELD_OVERHEAD_BYTES` for each piece.
 """
@@ -93,6 +94,7 @@ class Reassembly:
         "_held_streams",
         "_message_bytes_max",
         "_next_ssn",
+        "_open",
         "_stats",
         "_waiting",
         "held_bytes",
@@ -110,6 +112,8 @@ class Reassembly:
         self.unconsumed_messages = 0
         self._next_ssn: dict[int, int] = {}
         self._waiting: dict[int, dict[int, tuple[int, bytes]]] = {}
+        # The run that begins its message, where it is the only one: fragments in order touch nothing else.
+        self._open: _Run | None = None
         self._by_first: dict[int, _Run] = {}
         self._by_last: dict[int, _Run] = {}
         # TSN, flags, stream, SSN, PPID, payload of what waits for a reset; None: no reset waits
@@ -129,6 +133,25 @@ class Reassembly:
         """Take the data of one chunk that is new; deliver what has become deliverable."""
         size = len(payload)
         self.held_bytes += size + HELD_OVERHEAD_BYTES
+        run = self._open
+        if (
+            run is not None
+            and run.last_tsn == tsn - 1
+            and not flags & FLAG_BEGINNING
+            and run.stream_id == stream_id
+            and run.ssn == ssn
+            and run.unordered == flags & FLAG_UNORDERED
+            and run.byte_count + size <= self._message_bytes_max
+        ):
+            # The usual case: the next fragment of the one message that is coming in.
+            run.parts.append(payload)
+            run.byte_count += size
+            run.last_tsn = tsn
+            if flags & FLAG_ENDING:
+                self._open = None
+                self._finish(run)
+            return None
+        self._list_open()
         if self._held is not None and self._is_to_be_held(tsn, stream_id):
             self._held.append((tsn, flags, stream_id, ssn, ppid, payload))
             return None
@@ -139,38 +162,27 @@ class Reassembly:
                 return Violation.MESSAGE_TOO_LARGE
             self._complete(flags & FLAG_UNORDERED, stream_id, ssn, ppid, payload)
             return None
-        run = self._by_last.get(tsn - 1)
-        if run is None or run.is_ended or flags & FLAG_BEGINNING or tsn + 1 in self._by_first:
-            return self._insert_fragment(tsn, flags, stream_id, ssn, ppid, payload)
-        # The usual case: the next fragment of the message that is coming in.
-        if not run.has_part(flags, stream_id, ssn):
-            return Violation.MIXED_FRAGMENTS
-        run.byte_count += size
-        if run.byte_count > self._message_bytes_max:
-            return Violation.MESSAGE_TOO_LARGE
-        run.parts.append(payload)
-        del self._by_last[tsn - 1]
-        run.last_tsn = tsn
-        if flags & FLAG_ENDING:
-            run.is_ended = True
-            if run.is_begun:
-                del self._by_first[run.first_tsn]
-                self._finish(run)
-                return None
-        self._by_last[tsn] = run
-        return None
+        return self._insert_fragment(tsn, flags, stream_id, ssn, ppid, payload)
+
+    def _list_open(self) -> None:
+        """Put the open run where the others are: something else than its next fragment has come."""
+        run = self._open
+        if run is not None:
+            self._open = None
+            self._by_first[run.first_tsn] = run
+            self._by_last[run.last_tsn] = run
 
     def _insert_fragment(
         self, tsn: int, flags: int, stream_id: int, ssn: int, ppid: int, payload: bytes
     ) -> Violation | None:
-        """A fragment that begins a run, comes before one, or joins two."""
-        if not self._settle_neighbours(tsn, flags):
+        """A fragment that begins a run, extends one, or joins two."""
+        if self._by_first and not self._settle_neighbours(tsn, flags):
             self.held_bytes -= len(payload) + HELD_OVERHEAD_BYTES
             self._stats.discard(DiscardReason.ORPHAN_FRAGMENT)
             return None
         run = _Run(tsn, flags, stream_id, ssn, ppid, payload)
-        left = None if flags & FLAG_BEGINNING else self._by_last.get(tsn - 1)
-        right = None if flags & FLAG_ENDING else self._by_first.get(tsn + 1)
+        left = None if run.is_begun else self._by_last.get(tsn - 1)
+        right = None if run.is_ended else self._by_first.get(tsn + 1)
         if any(other is not None and not other.has_part(flags, stream_id, ssn) for other in (left, right)):
             return Violation.MIXED_FRAGMENTS
         if right is not None:
@@ -184,9 +196,11 @@ class Reassembly:
             return Violation.MESSAGE_TOO_LARGE
         if run.is_begun and run.is_ended:
             self._finish(run)
-            return None
-        self._by_first[run.first_tsn] = run
-        self._by_last[run.last_tsn] = run
+        elif run.is_begun and not self._by_first and self._held is None:
+            self._open = run
+        else:
+            self._by_first[run.first_tsn] = run
+            self._by_last[run.last_tsn] = run
         return None
 
     def _settle_neighbours(self, tsn: int, flags: int) -> bool:
@@ -264,6 +278,7 @@ class Reassembly:
 
     def skip(self, cumulative_tsn: int, streams: Sequence[tuple[int, int]]) -> None:
         """FORWARD-TSN: drop fragments that can no longer become whole, and go on behind the SSNs given."""
+        self._list_open()
         for run in list(self._by_first.values()):
             if run.first_tsn <= cumulative_tsn + (0 if run.is_begun else 1):
                 self._drop(run)
@@ -294,6 +309,7 @@ class Reassembly:
 
     def hold(self, stream_ids: Sequence[int], after_tsn: int) -> None:
         """Until `release_held`, keep back what these streams carry above a TSN (RFC 6525 5.2.2 E2); none: all."""
+        self._list_open()
         self._held = []
         self._held_streams = frozenset(stream_ids)
         self._held_after_tsn = after_tsn
@@ -322,7 +338,8 @@ class Reassembly:
 
     def check(self) -> None:
         """Assert that what is held is the sum of what is held; for tests, O(n)."""
-        pieces = [part for run in self._by_first.values() for part in run.parts]
+        runs = [*self._by_first.values(), *([self._open] if self._open is not None else ())]
+        pieces = [part for run in runs for part in run.parts]
         pieces += [chunk[5] for chunk in self._held or ()]
         pieces += [data for waiting in self._waiting.values() for _, data in waiting.values()]
         held = sum(map(len, pieces)) + len(pieces) * HELD_OVERHEAD_BYTES

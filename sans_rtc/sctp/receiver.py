@@ -243,9 +243,19 @@ class PacketReceiver:
     # established
 
     def _on_sack(self, chunk: Sack, now: float) -> None:
+        self.on_sack(chunk.cumulative_tsn, chunk.window_bytes, now, chunk.gaps, chunk.duplicates)
+
+    def on_sack(
+        self,
+        cumulative_tsn: int,
+        window_bytes: int,
+        now: float,
+        gaps: Sequence[tuple[int, int]] = (),
+        duplicates: Sequence[int] = (),
+    ) -> None:
+        """Take what a SACK says, in a state where one is expected."""
         self._tcb.stats.sacks_received += 1
-        outbound = self._parts.outbound
-        if not outbound.on_sack(chunk.cumulative_tsn, chunk.window_bytes, chunk.gaps, chunk.duplicates, now):
+        if not self._parts.outbound.on_sack(cumulative_tsn, window_bytes, gaps, duplicates, now):
             self.abort_for("a SACK acknowledges what was never sent", now)
 
     def _on_forward_tsn(self, chunk: ForwardTsn, now: float) -> None:

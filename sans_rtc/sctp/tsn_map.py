@@ -17,13 +17,14 @@ class TsnMap:
     """The TSNs received.
 
     cumulative  every TSN up to this has arrived or was skipped
+    firsts      the first TSNs of the runs above it; empty where nothing is missing
     """
 
-    __slots__ = ("_firsts", "_lasts", "cumulative")
+    __slots__ = ("_lasts", "cumulative", "firsts")
 
     def __init__(self, initial_tsn: int) -> None:
         self.cumulative = initial_tsn - 1
-        self._firsts: list[int] = []
+        self.firsts: list[int] = []
         self._lasts: list[int] = []
 
     @property
@@ -32,14 +33,9 @@ class TsnMap:
         return self._lasts[-1] if self._lasts else self.cumulative
 
     @property
-    def has_gap(self) -> bool:
-        """True where something is missing below the highest TSN."""
-        return bool(self._firsts)
-
-    @property
     def range_count(self) -> int:
         """Runs above the cumulative TSN."""
-        return len(self._firsts)
+        return len(self.firsts)
 
     def unwrap(self, tsn: int) -> int:
         """The TSN that 32 bits on the wire mean: the nearest to the cumulative TSN."""
@@ -50,21 +46,21 @@ class TsnMap:
         """True where the TSN has arrived or was skipped."""
         if tsn <= self.cumulative:
             return True
-        index = bisect_right(self._firsts, tsn) - 1
+        index = bisect_right(self.firsts, tsn) - 1
         return index >= 0 and tsn <= self._lasts[index]
 
     def begins_range(self, tsn: int) -> bool:
         """True where adding this TSN, which is not contained, makes one more run."""
         if tsn == self.cumulative + 1:
             return False
-        index = bisect_right(self._firsts, tsn)
+        index = bisect_right(self.firsts, tsn)
         touches_left = index > 0 and self._lasts[index - 1] == tsn - 1
-        touches_right = index < len(self._firsts) and self._firsts[index] == tsn + 1
+        touches_right = index < len(self.firsts) and self.firsts[index] == tsn + 1
         return not touches_left and not touches_right
 
     def add(self, tsn: int) -> None:
         """Note a TSN that is not contained."""
-        firsts, lasts = self._firsts, self._lasts
+        firsts, lasts = self.firsts, self._lasts
         if tsn == self.cumulative + 1:
             self.cumulative = tsn
             if firsts and firsts[0] == tsn + 1:
@@ -87,12 +83,12 @@ class TsnMap:
 
     def skip_to(self, tsn: int) -> None:
         """FORWARD-TSN: everything up to this, which is above the cumulative TSN, counts as received."""
-        count = bisect_right(self._firsts, tsn + 1)
+        count = bisect_right(self.firsts, tsn + 1)
         self.cumulative = max(tsn, self._lasts[count - 1]) if count else tsn
-        del self._firsts[:count], self._lasts[:count]
+        del self.firsts[:count], self._lasts[:count]
 
     def gap_blocks(self, count_max: int) -> Sequence[tuple[int, int]]:
         """The lowest runs as offsets from the cumulative TSN, as a SACK reports them."""
         base = self.cumulative
-        pairs = zip(self._firsts[:count_max], self._lasts[:count_max], strict=True)
+        pairs = zip(self.firsts[:count_max], self._lasts[:count_max], strict=True)
         return [(first - base, last - base) for first, last in pairs]

@@ -31,6 +31,8 @@ CHUNK_HEADER = struct.Struct(">BBH")
 # type, flags, length, TSN, stream identifier, stream sequence number, payload protocol identifier (RFC 9260 3.3.1)
 DATA_HEADER = struct.Struct(">BBHIHHI")
 DATA_HEADER_BYTES = 16
+# type, flags, length, cumulative TSN, a_rwnd, number of gap blocks, number of duplicates (RFC 9260 3.3.4)
+SACK_HEADER = struct.Struct(">BBHIIHH")
 
 crc32c_extend: Callable[[int, bytes], int] = google_crc32c.extend
 """crc32c_extend(crc of what came before, bytes) -> crc of both."""
