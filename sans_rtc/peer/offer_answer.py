@@ -37,6 +37,7 @@ ICE_OPTIONS_OFFERED = ("trickle", "ice2")
 # RFC 8838 section 4 and RFC 9429 section 5.2.1: "no candidate yet" is the discard port of no address.
 DUMMY_PORT = 9
 DUMMY_ADDRESS = Connection("0.0.0.0")
+STATIC_FORMAT = "0"  # PCMU, which needs no rtpmap (RFC 3551 section 6)
 # RFC 8445 section 5.1.4: the default destination is the candidate most likely to work with a peer without ICE.
 _TYPE_RANK = {"relay": 3, "srflx": 2, "prflx": 1, "host": 0}
 _SCTP_STREAMS = 65_535
@@ -139,12 +140,16 @@ def build_rejection(offer: SessionDescription, transport: LocalTransport, sessio
 
 def build_rejected(media: MediaDescription) -> MediaDescription:
     """The section with port 0, as an answer rejects it and a later offer keeps it (RFC 3264 sections 6 and 8.2)."""
-    rejected = MediaDescription(media.kind, 0, media.protocol, list(media.formats))
+    is_rtp = "RTP" in media.protocol.upper()
+    # RFC 3264 section 6: "Any media formats listed are ignored. At least one MUST be present, as specified by SDP."
+    # pion does look at them and wants a rtpmap for each, except for static ones as libwebrtc lists them here.
+    formats = [STATIC_FORMAT] if is_rtp else list(media.formats)
+    rejected = MediaDescription(media.kind, 0, media.protocol, formats)
     rejected.lines.add_field("c", DUMMY_ADDRESS)
     mid = media.mid
     if mid is not None:
         rejected.lines.add(MID, mid)
-    if "RTP" in media.protocol.upper():
+    if is_rtp:
         rejected.lines.add(INACTIVE, True)
     return rejected
 

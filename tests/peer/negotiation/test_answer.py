@@ -194,13 +194,8 @@ def test_media_sections_of_browsers_are_rejected_in_place(negotiation, transport
     offered = parse_description(load(name).sdp)
     answer, changes = answered(negotiation(), load(name), transport())
     for given, found in zip(offered.media[:2], answer.media[:2], strict=True):
-        assert (found.port, found.kind, found.protocol, found.formats, found.mid) == (
-            0,
-            given.kind,
-            given.protocol,
-            given.formats,
-            given.mid,
-        )
+        assert (found.port, found.kind, found.protocol, found.mid) == (0, given.kind, given.protocol, given.mid)
+        assert found.formats == ["0"]  # needs no rtpmap, which some peers look for even here
         assert found.lines.has(INACTIVE)
         assert not found.lines.has(ICE_UFRAG)
     assert [(section.mline_index, section.kind) for section in changes.rejected] == [(0, "audio"), (1, "video")]
