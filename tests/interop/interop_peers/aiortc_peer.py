@@ -106,6 +106,10 @@ class Peer:
             options |= {"negotiated": True, "id": negotiated}
         self.watch(self.pc.createDataChannel(label, **options))
 
+    async def add_media(self):
+        for kind in ("audio", "video"):
+            self.pc.addTransceiver(kind)
+
     async def send(self, label, text=None, **encoded):
         self.channels[label].send(text if text is not None else base64.b64decode(encoded["base64"]))
 

@@ -68,7 +68,8 @@ class LinesSession(Session):
 
     def __init__(self, host: LinesHost, program: LinesProcess) -> None:
         super().__init__()
-        self.name, self.largest, self.can_restart = host.name, host.largest, host.can_restart
+        self.name, self.largest = host.name, host.largest
+        self.can_restart, self.can_be_denied_media = host.can_restart, host.can_be_denied_media
         self._host, self._program = host, program
 
     async def request(self, do: str, **arguments: object) -> object:
@@ -87,6 +88,7 @@ class LinesHost(Host):
     """As many processes as there are sessions at a time; an idle one is used again."""
 
     can_restart = True
+    can_be_denied_media = True
 
     def __init__(self, name: str, largest: int) -> None:
         self.name, self.largest = name, largest
@@ -119,6 +121,7 @@ class Aiortc(LinesHost):
     """aiortc under the Python that runs the tests."""
 
     can_restart = False
+    can_be_denied_media = False  # it wants ICE credentials even in sections that are rejected
 
     def __init__(self) -> None:
         super().__init__("aiortc", largest=262_144)

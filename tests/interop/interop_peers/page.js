@@ -111,6 +111,9 @@ class Session {
         return pc.addIceCandidate(body.candidate || undefined);
       case "create-channel":
         return this.createChannel(body);
+      case "add-media":
+        for (const kind of ["audio", "video"]) pc.addTransceiver(kind);
+        return null;
       case "send":
         return channel.send(body.text ?? Uint8Array.from(atob(body.base64), (c) => c.charCodeAt(0)));
       case "send-all":

@@ -11,7 +11,7 @@ A `Host` is a program (a browser, a process) that has `Session`s; a session is o
     accept          sdp                                       closed     label
     candidate       candidate: {...} | None                   received   label, messages: [[kind, size, hash], ...]
     send, send-all, echo, close-channel   label, ...
-    describe, close
+    add-media, describe, close
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class Session(ABC):
     """The largest message that the peer takes, bytes."""
     can_restart = True
     """Whether it knows ICE restarts."""
+    can_be_denied_media = True
+    """Whether it takes an answer that rejects its audio and video."""
 
     def __init__(self) -> None:
         self.candidates: asyncio.Queue[dict | None] = asyncio.Queue()
@@ -106,6 +108,10 @@ class Session(ABC):
         options |= {"maxPacketLifeTime": lifetime_ms, "negotiated": negotiated}
         given = {key: value for key, value in options.items() if value is not None}
         await self.request("create-channel", label=label, **given)
+
+    async def add_media(self) -> None:
+        """Want audio and video too, from the next offer on; only foreign peers can."""
+        await self.request("add-media")
 
     async def send(self, label: str, data: str | bytes) -> None:
         """Send one message."""

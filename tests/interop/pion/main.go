@@ -81,10 +81,14 @@ func fillNoise() {
 }
 
 func newSession() (*session, error) {
+	media := &webrtc.MediaEngine{}
+	if err := media.RegisterDefaultCodecs(); err != nil {
+		return nil, err
+	}
 	engine := webrtc.SettingEngine{}
 	engine.SetIncludeLoopbackCandidate(true)
 	engine.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
-	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(engine)).NewPeerConnection(webrtc.Configuration{})
+	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(engine), webrtc.WithMediaEngine(media)).NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		return nil, err
 	}
@@ -253,6 +257,15 @@ func (s *session) do(r *request) (interface{}, error) {
 		return nil, s.pc.AddICECandidate(*r.Candidate)
 	case "create-channel":
 		return s.createChannel(r)
+	case "add-media":
+		for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
+			// To receive only: with a track to send, pion takes no answer that rejects it.
+			init := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}
+			if _, err := s.pc.AddTransceiverFromKind(kind, init); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
 	case "send-all", "send", "echo", "close-channel":
 		return s.withChannel(r)
 	case "describe":
