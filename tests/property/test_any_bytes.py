@@ -102,7 +102,7 @@ def run(kind, operations):
 
 def test_machine_keeps_the_contract_whatever_arrives(kind):
     @settings(
-        max_examples={1: 12, 2: 30, 3: 60}[kind.cost],
+        max_examples={1: 40, 2: 80, 3: 150}[kind.cost],
         deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

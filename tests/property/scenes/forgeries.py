@@ -1,4 +1,4 @@
-"""Bytes that pass the first glance: the header of a real datagram with other contents, lengths and checksums in order."""
+"""Bytes that pass the first glance: the header of a real datagram, other contents, lengths and checksums in order."""
 
 import google_crc32c
 
