@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-# design: authenticated checks about once a second on the selected pair, three seconds without an answer.
+# Counted from the last answer to a check, of which there is about one a second: so up to 1.2 s less from the kill.
 DISCONNECTED_AFTER_S = 3.0
 FAILED_AFTER_S = 5.0
 
@@ -26,4 +26,4 @@ async def test_a_killed_peer_is_disconnected_after_three_seconds_and_failed_late
         await pair.ours.until_state("failed")
         failed_after_s = clock() - killed_at
     assert 1.5 <= disconnected_after_s <= 4.5
-    assert 4.0 <= failed_after_s <= 8.0
+    assert 3.5 <= failed_after_s <= 8.0
