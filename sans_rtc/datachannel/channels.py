@@ -11,12 +11,11 @@ both are confirmed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import attrs
 
 from sans_rtc.datachannel.channel import Channel, ChannelInfo, describe
-from sans_rtc.datachannel.config import STREAM_ID_MAX, ChannelConfig, ChannelOptions
+from sans_rtc.datachannel.config import ChannelConfig, ChannelOptions
 from sans_rtc.datachannel.early import EarlyMessages
 from sans_rtc.datachannel.events import (
     ChannelBufferLow,
@@ -27,6 +26,8 @@ from sans_rtc.datachannel.events import (
     ChannelState,
     DiscardReason,
 )
+from sans_rtc.datachannel.table import ChannelTable
+from sans_rtc.datachannel.transport import Transport
 from sans_rtc.datachannel.wire import (
     TEXT_BYTES_MAX,
     AckMessage,
@@ -37,7 +38,7 @@ from sans_rtc.datachannel.wire import (
 )
 from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded, WireError
 from sans_rtc.outbox import Outbox
-from sans_rtc.sctp.config import RELIABLE, Reliability
+from sans_rtc.sctp.config import RELIABLE
 
 _EMPTY_MESSAGE = b"\x00"  # RFC 8831 section 6.6: an empty message travels as one zero byte with its own PPID
 _STRING = int(PayloadProtocol.STRING)
@@ -45,17 +46,6 @@ _BINARY = int(PayloadProtocol.BINARY)
 _DCEP = int(PayloadProtocol.DCEP)
 _STRING_EMPTY = int(PayloadProtocol.STRING_EMPTY)
 _BINARY_EMPTY = int(PayloadProtocol.BINARY_EMPTY)
-
-
-class Transport(Protocol):
-    """What the channels need of an SCTP association."""
-
-    def send(self, stream_id: int, ppid: int, data: bytes, reliability: Reliability, now: float) -> None: ...
-    def consume(self, byte_count: int, now: float) -> None: ...
-    def reset_streams(self, stream_ids: Sequence[int], now: float) -> None: ...
-    def set_stream_weight(self, stream_id: int, weight: int, now: float) -> None: ...
-    def set_low_threshold(self, stream_id: int, threshold_bytes: int, now: float) -> None: ...
-    def buffered_bytes(self, stream_id: int) -> int: ...
 
 
 @attrs.define(slots=True)
@@ -75,12 +65,7 @@ class DataChannels:
         self._config = config
         self._transport: Transport | None = None
         self._message_bytes_max = 0
-        self._parity = 0
-        self._streams_max = STREAM_ID_MAX + 1
-        self._handles_made = 0
-        self._by_handle: dict[int, Channel] = {}
-        self._by_stream: dict[int, Channel] = {}
-        self._spent_ids: set[int] = set()  # of 65535 at most
+        self._table = ChannelTable()
         self._early = EarlyMessages(config)
         self._events: Outbox[ChannelEvent] = Outbox()
         self._has_ended = False
@@ -98,14 +83,14 @@ class DataChannels:
             raise InvalidState("the connection under the channels has ended")
         if len(label.encode()) > TEXT_BYTES_MAX:
             raise InvalidArgument(f"label is over {TEXT_BYTES_MAX} bytes of UTF-8")
-        if self._open_count() >= self._config.channels_max:
+        if len(self._table) >= self._config.channels_max:
             raise LimitExceeded(f"channels_max is {self._config.channels_max}")
-        channel = self._add(label, options, self._choose_stream_id(options), is_incoming=False)
+        channel = self._table.add(label, options, self._choose_stream_id(options), is_incoming=False)
         if self._transport is not None:
             try:
                 self._open(channel, now)
             except LimitExceeded:
-                self._remove(channel)
+                self._table.remove(channel)
                 raise
         return channel.handle
 
@@ -115,7 +100,7 @@ class DataChannels:
         Errors  InvalidState unless the channel is open; InvalidArgument over the peer's max-message-size;
                 LimitExceeded where the association's send buffer is full (ChannelBufferLow says when to go on)
         """
-        channel = self._channel(handle)
+        channel = self._table.of_handle(handle)
         if channel.state is not ChannelState.OPEN:
             raise InvalidState(f"channel {channel.label!r} is {channel.state}")
         transport, stream_id = self._transport, channel.stream_id
@@ -138,7 +123,7 @@ class DataChannels:
 
     def consume(self, handle: int, byte_count: int, now: float) -> None:
         """Give back the credit of delivered messages (`ChannelMessage.byte_count`): the receive window re-opens."""
-        channel = self._channel(handle)
+        channel = self._table.of_handle(handle)
         if not 0 <= byte_count <= channel.unconsumed_bytes:
             raise InvalidArgument(f"{channel.unconsumed_bytes} bytes are to be consumed, not {byte_count}")
         channel.unconsumed_bytes -= byte_count
@@ -150,7 +135,7 @@ class DataChannels:
 
         Source  RFC 8831 section 6.7
         """
-        channel = self._channel(handle)
+        channel = self._table.of_handle(handle)
         if channel.state in (ChannelState.CLOSING, ChannelState.CLOSED):
             return
         if self._transport is None:
@@ -162,7 +147,7 @@ class DataChannels:
         """ChannelBufferLow comes when the buffered amount falls to this many bytes; 0 at first."""
         if threshold_bytes < 0:
             raise InvalidArgument(f"threshold_bytes must not be negative, is {threshold_bytes}")
-        channel = self._channel(handle)
+        channel = self._table.of_handle(handle)
         channel.low_threshold_bytes = threshold_bytes
         if self._transport is not None and channel.stream_id is not None:
             self._transport.set_low_threshold(channel.stream_id, threshold_bytes, now)
@@ -171,20 +156,20 @@ class DataChannels:
 
     def buffered_amount(self, handle: int) -> int:
         """Bytes accepted by `send` that have not left yet (W3C bufferedAmount)."""
-        return self._buffered_amount(self._channel(handle))
+        return self._buffered_amount(self._table.of_handle(handle))
 
     def info(self, handle: int) -> ChannelInfo:
         """What there is to know of a channel; InvalidArgument for a handle that never was or is done with."""
-        channel = self._channel(handle)
+        channel = self._table.of_handle(handle)
         return describe(channel, self._buffered_amount(channel))
 
     def state(self, handle: int) -> ChannelState:
         """The state of a channel, cheaper than `info`; errors alike."""
-        return self._channel(handle).state
+        return self._table.of_handle(handle).state
 
     def infos(self) -> Sequence[ChannelInfo]:
         """All channels that are not done with."""
-        return [describe(channel, self._buffered_amount(channel)) for channel in self._by_handle.values()]
+        return [describe(channel, self._buffered_amount(channel)) for channel in self._table]
 
     def take_events(self) -> Sequence[ChannelEvent]:
         """Hand over what has happened, in order."""
@@ -202,18 +187,17 @@ class DataChannels:
         streams_max        streams that the association has in both directions: ids are below
         """
         self._transport = transport
-        self._streams_max = streams_max
-        self._parity = 0 if is_dtls_client else 1
+        self._table.streams_max = streams_max
+        self._table.parity = 0 if is_dtls_client else 1
         self._message_bytes_max = message_bytes_max
-        for channel in list(self._by_handle.values()):
+        for channel in self._table:
             if channel.state is not ChannelState.CONNECTING:
                 continue
-            stream_id = self._free_stream_id() if channel.stream_id is None else channel.stream_id
+            stream_id = self._table.free_id() if channel.stream_id is None else channel.stream_id
             if stream_id is None or stream_id >= streams_max:
                 self._finish(channel)
                 continue
-            channel.stream_id = stream_id
-            self._by_stream[stream_id] = channel
+            self._table.assign(channel, stream_id)
             try:
                 self._open(channel, now)
             except LimitExceeded:  # more labels than the send buffer holds
@@ -224,7 +208,7 @@ class DataChannels:
         if ppid == _DCEP:
             self._on_dcep(stream_id, data, now)
             return
-        channel = self._by_stream.get(stream_id)
+        channel = self._table.of_stream(stream_id)
         if channel is not None and channel.state is ChannelState.OPEN:
             channel.is_acknowledged = (
                 True  # RFC 8832 section 6: any message of the peer shows that it knows the channel
@@ -238,10 +222,10 @@ class DataChannels:
 
     def on_incoming_reset(self, stream_ids: Sequence[int], now: float) -> None:
         """The peer has closed its direction of these streams; none named means all (RFC 6525 section 4.1)."""
-        for stream_id in stream_ids or list(self._by_stream):
+        for stream_id in stream_ids or self._table.stream_ids():
             for _, data in self._early.take(stream_id):
                 self._drop(DiscardReason.NO_CHANNEL, len(data), now)
-            channel = self._by_stream.get(stream_id)
+            channel = self._table.of_stream(stream_id)
             if channel is None:
                 continue
             channel.is_incoming_reset = True
@@ -252,7 +236,7 @@ class DataChannels:
     def on_outgoing_reset(self, stream_ids: Sequence[int], now: float) -> None:
         """The peer has confirmed the end of our direction of these streams."""
         for stream_id in stream_ids:
-            channel = self._by_stream.get(stream_id)
+            channel = self._table.of_stream(stream_id)
             if channel is not None:
                 channel.is_outgoing_reset = True
                 self._finish_where_reset(channel)
@@ -260,57 +244,41 @@ class DataChannels:
     def on_reset_denied(self, stream_ids: Sequence[int]) -> None:
         """The peer will not reset these streams: their channels end here, and the ids are not used again."""
         for stream_id in stream_ids:
-            channel = self._by_stream.get(stream_id)
+            channel = self._table.of_stream(stream_id)
             if channel is not None:
-                self._spent_ids.add(stream_id)
+                self._table.spend(stream_id)
                 self._finish(channel)
 
     def on_restarted(self) -> None:
         """The association is replaced by another: every channel of the old one is gone; `on_connected` follows."""
         self._transport = None
-        for channel in list(self._by_handle.values()):
+        for channel in self._table:
             if channel.state not in (ChannelState.CONNECTING, ChannelState.CLOSED):
                 self._finish(channel)
 
     def on_buffer_low(self, stream_id: int) -> None:
         """What waits on the stream has fallen to its threshold."""
-        channel = self._by_stream.get(stream_id)
+        channel = self._table.of_stream(stream_id)
         if channel is not None and channel.state is ChannelState.OPEN:
             self._events.append(ChannelBufferLow(channel.handle))
 
     def on_terminated(self) -> None:
         """The association is gone, and all channels with it."""
         self._has_ended = True
-        for channel in list(self._by_handle.values()):
+        for channel in self._table:
             if channel.state is not ChannelState.CLOSED:
                 self._finish(channel)
 
     # -- opening -----------------------------------------------------------------------------------------------------
 
-    def _add(self, label: str, options: ChannelOptions, stream_id: int | None, *, is_incoming: bool) -> Channel:
-        self._handles_made += 1
-        channel = Channel(self._handles_made, label, options, is_incoming, stream_id)
-        self._by_handle[channel.handle] = channel
-        if stream_id is not None:
-            self._by_stream[stream_id] = channel
-        return channel
-
-    def _remove(self, channel: Channel) -> None:
-        self._by_handle.pop(channel.handle, None)
-        if channel.stream_id is not None:
-            self._by_stream.pop(channel.stream_id, None)
-
     def _choose_stream_id(self, options: ChannelOptions) -> int | None:
         stream_id = options.negotiated_id
         if stream_id is not None:
-            if stream_id in self._by_stream:
-                raise InvalidArgument(f"id {stream_id} is in use")
-            if stream_id >= self._streams_max:
-                raise InvalidArgument(f"id {stream_id} is beyond the {self._streams_max} streams of the association")
+            self._table.check_negotiated_id(stream_id)
             return stream_id
         if self._transport is None:
             return None
-        stream_id = self._free_stream_id()
+        stream_id = self._table.free_id()
         if stream_id is None:
             raise LimitExceeded("no stream id is free")
         return stream_id
@@ -343,7 +311,7 @@ class DataChannels:
         except WireError:
             self._refuse(stream_id, DiscardReason.MALFORMED_DCEP, now)
             return
-        channel = self._by_stream.get(stream_id)
+        channel = self._table.of_stream(stream_id)
         if isinstance(message, OpenMessage):
             self._on_open(stream_id, message, now)
         elif channel is None:
@@ -352,16 +320,16 @@ class DataChannels:
             channel.is_acknowledged = True
 
     def _on_open(self, stream_id: int, message: OpenMessage, now: float) -> None:
-        if stream_id in self._by_stream:
+        if self._table.of_stream(stream_id) is not None:
             self._drop(DiscardReason.UNEXPECTED_OPEN, 0, now)
             return
-        if stream_id % 2 == self._parity or stream_id >= self._streams_max:
+        if not self._table.is_for_peer(stream_id):
             self._refuse(stream_id, DiscardReason.WRONG_PARITY, now)
             return
-        if stream_id in self._spent_ids:
+        if self._table.is_spent(stream_id):
             self._drop(DiscardReason.UNEXPECTED_OPEN, 0, now)
             return
-        if self._open_count() >= self._config.channels_max:
+        if len(self._table) >= self._config.channels_max:
             self._refuse(stream_id, DiscardReason.TOO_MANY_CHANNELS, now)
             return
         reliability = message.reliability
@@ -372,27 +340,21 @@ class DataChannels:
             protocol=message.protocol,
             priority=message.priority,
         )
-        channel = self._add(message.label, options, stream_id, is_incoming=True)
+        channel = self._table.add(message.label, options, stream_id, is_incoming=True)
         try:
             self._open(channel, now)
         except LimitExceeded:  # no room left even for the ACK
-            self._remove(channel)
+            self._table.remove(channel)
             self._refuse(stream_id, DiscardReason.SEND_BUFFER_FULL, now)
         except InvalidState:  # the association is shutting down: nothing is opened any more, nor reset
-            self._remove(channel)
+            self._table.remove(channel)
             self._drop(DiscardReason.SHUTTING_DOWN, 0, now)
 
     def _refuse(self, stream_id: int, reason: DiscardReason, now: float) -> None:
         # RFC 8832 section 6: an OPEN that cannot be honoured is answered by closing, that is, resetting, the stream.
         self._drop(reason, 0, now)
-        if self._transport is not None and stream_id not in self._by_stream:
+        if self._transport is not None and self._table.of_stream(stream_id) is None:
             self._reset(stream_id, now)
-
-    def _free_stream_id(self) -> int | None:
-        for stream_id in range(self._parity, self._streams_max, 2):
-            if stream_id not in self._by_stream and stream_id not in self._spent_ids:
-                return stream_id
-        return None
 
     # -- messages ----------------------------------------------------------------------------------------------------
 
@@ -447,8 +409,7 @@ class DataChannels:
 
     def _finish(self, channel: Channel) -> None:
         channel.enter(ChannelState.CLOSED)
-        if channel.stream_id is not None:
-            self._by_stream.pop(channel.stream_id, None)
+        self._table.release_stream(channel)
         self.stats.closed += 1
         self._events.append(ChannelClosed(channel.handle))
         self._forget_where_done(channel)
@@ -457,22 +418,11 @@ class DataChannels:
         # A closed channel is kept, and counts, until the application has taken what was delivered on it: else a peer
         # that opens, fills and closes channels would fill our memory beyond the receive window.
         if channel.state is ChannelState.CLOSED and not channel.unconsumed_bytes:
-            self._by_handle.pop(channel.handle, None)
+            self._table.remove(channel)
 
     # -- lookups -----------------------------------------------------------------------------------------------------
-
-    def _channel(self, handle: int) -> Channel:
-        channel = self._by_handle.get(handle)
-        if channel is None:
-            if 1 <= handle <= self._handles_made:
-                raise InvalidState(f"channel {handle} is closed")
-            raise InvalidArgument(f"there is no channel {handle}")
-        return channel
 
     def _buffered_amount(self, channel: Channel) -> int:
         if self._transport is None or channel.stream_id is None or channel.state is ChannelState.CLOSED:
             return 0
         return self._transport.buffered_bytes(channel.stream_id)
-
-    def _open_count(self) -> int:
-        return len(self._by_handle)

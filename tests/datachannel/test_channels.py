@@ -305,6 +305,19 @@ def test_id_is_used_again_only_after_both_resets(connected):
     assert channels.info(opened_by_us(channels)).id == 0
 
 
+def test_reading_the_last_of_a_closed_channel_leaves_its_successor_on_the_stream_alone(connected):
+    channels = connected()
+    first = opened_by_peer(channels)
+    channels.on_message(1, BINARY, b"unread", 0.0)
+    channels.on_incoming_reset([1], 0.0)
+    channels.on_outgoing_reset([1], 0.0)
+    channels.take_events()
+    second = opened_by_peer(channels)
+    channels.consume(first, 6, 0.0)
+    channels.on_message(1, BINARY, b"new", 0.0)
+    assert channels.take_events() == [ChannelMessage(second, b"new", 3)]
+
+
 def test_message_while_closing_is_counted_and_gives_its_credit_back(connected, transport):
     channels = connected()
     handle = opened_by_us(channels)
@@ -493,7 +506,7 @@ def test_whatever_the_peer_does_events_tell_a_consistent_story(make_transport, s
             else:
                 assert is_open[event.channel]
                 is_open[event.channel] = not isinstance(event, ChannelClosed)
-    unconsumed = sum(channel.unconsumed_bytes for channel in channels._by_handle.values())
+    unconsumed = sum(channel.unconsumed_bytes for channel in channels._table)
     early = channels._early._bytes
     assert transport.consumed + unconsumed + early == delivered, "credit is neither lost nor made"
     assert len(channels.infos()) <= 4

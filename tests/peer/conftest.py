@@ -49,6 +49,15 @@ class Pair:
         offerer.set_remote_description(answerer.local_description, self.now)
         self.link.flush()
 
+    def answer_offer(self):
+        """The offerer offers a channel, and the answerer answers; the answer has not been carried back yet."""
+        offerer, answerer = self.peers
+        offerer.create_channel("test", ChannelOptions(), self.now)
+        offerer.set_local_description(None, self.now)
+        self.link.flush()
+        answerer.set_remote_description(offerer.local_description, self.now)
+        answerer.set_local_description(None, self.now)
+
     def connect(self, label="test", **options):
         """Exchange descriptions and run until the offerer's channel is open at both ends; returns both handles."""
         mine = self.peers[0].create_channel(label, ChannelOptions(**options), self.now)

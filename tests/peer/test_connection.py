@@ -100,11 +100,7 @@ def test_corrupted_datagrams_of_a_session_change_nothing(pair):
 
 def test_dtls_client_hello_that_comes_before_the_answer_is_kept(pair):
     offerer, answerer = pair.peers
-    offerer.create_channel("test", ChannelOptions(), pair.now)
-    offerer.set_local_description(None, pair.now)
-    pair.link.flush()
-    answerer.set_remote_description(offerer.local_description, pair.now)
-    answerer.set_local_description(None, pair.now)
+    pair.answer_offer()
     pair.link.run_for(0.1)  # the answer is still on its way through signalling
     assert offerer.connection_state is not ConnectionState.CONNECTED
     offerer.set_remote_description(answerer.local_description, pair.now)
@@ -131,11 +127,7 @@ def test_same_inputs_give_the_same_bytes(make_pair):
 def test_peer_with_another_key_than_signalled_gets_no_data(make_pair):
     pair = make_pair()
     offerer, answerer = pair.peers
-    offerer.create_channel("test", ChannelOptions(), pair.now)
-    offerer.set_local_description(None, pair.now)
-    pair.link.flush()
-    answerer.set_remote_description(offerer.local_description, pair.now)
-    answerer.set_local_description(None, pair.now)
+    pair.answer_offer()
     pair.link.flush()
     other = dtls.Certificate.generate(SeededEntropy("other"), 0).fingerprint()
     lines = answerer.local_description.sdp.splitlines()
@@ -150,11 +142,7 @@ def test_peer_with_another_key_than_signalled_gets_no_data(make_pair):
 
 def test_only_weak_fingerprints_end_the_connection_with_the_reason(pair):
     offerer, answerer = pair.peers
-    offerer.create_channel("test", ChannelOptions(), pair.now)
-    offerer.set_local_description(None, pair.now)
-    pair.link.flush()
-    answerer.set_remote_description(offerer.local_description, pair.now)
-    answerer.set_local_description(None, pair.now)
+    pair.answer_offer()
     lines = answerer.local_description.sdp.splitlines()
     weak = "a=fingerprint:sha-1 " + ":".join(["AB"] * 20)
     text = "\r\n".join(weak if "a=fingerprint" in line else line for line in lines) + "\r\n"

@@ -27,11 +27,7 @@ def exchange(pair, *, change_answer=lambda answer: answer):
     """Offer and answer without trickling; the answer can be tampered with."""
     pair.trickles = False
     offerer, answerer = pair.peers
-    offerer.create_channel("test", ChannelOptions(), pair.now)
-    offerer.set_local_description(None, pair.now)
-    pair.link.flush()
-    answerer.set_remote_description(offerer.local_description, pair.now)
-    answerer.set_local_description(None, pair.now)
+    pair.answer_offer()
     pair.link.flush()
     offerer.set_remote_description(change_answer(answerer.local_description), pair.now)
     pair.link.flush()
@@ -52,11 +48,7 @@ def test_offer_without_answer(pair):
 
 def test_answer_lost_in_signalling_while_packets_arrive(pair):
     offerer, answerer = pair.peers
-    offerer.create_channel("x", ChannelOptions(), pair.now)
-    offerer.set_local_description(None, pair.now)
-    pair.link.flush()
-    answerer.set_remote_description(offerer.local_description, pair.now)
-    answerer.set_local_description(None, pair.now)
+    pair.answer_offer()
     pair.link.run_for(1)
     assert cause(offerer) == "the peer's packets arrive already, but set_remote_description was not called"
 

@@ -1,0 +1,19 @@
+"""What the data channels need of the layer below, and nothing more of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sans_rtc.sctp.config import Reliability
+
+
+class Transport(Protocol):
+    """What the channels need of an SCTP association."""
+
+    def send(self, stream_id: int, ppid: int, data: bytes, reliability: Reliability, now: float) -> None: ...
+    def consume(self, byte_count: int, now: float) -> None: ...
+    def reset_streams(self, stream_ids: Sequence[int], now: float) -> None: ...
+    def set_stream_weight(self, stream_id: int, weight: int, now: float) -> None: ...
+    def set_low_threshold(self, stream_id: int, threshold_bytes: int, now: float) -> None: ...
+    def buffered_bytes(self, stream_id: int) -> int: ...
