@@ -47,7 +47,7 @@ def test_offer_without_answer(pair):
 
 
 def test_answer_lost_in_signalling_while_packets_arrive(pair):
-    offerer, answerer = pair.peers
+    offerer = pair.peers[0]
     pair.answer_offer()
     pair.link.run_for(1)
     assert cause(offerer) == "the peer's packets arrive already, but set_remote_description was not called"
