@@ -33,8 +33,8 @@ It takes:
   {"type": "explain"}
   {"type": "close"}   as the end of the input does
 
-Two of them connect through two named pipes:
-  mkfifo a b; sans-rtc peer --offer --channel chat < a > b & sans-rtc peer --echo < b > a
+Two of them connect through nothing but two pipes; what the other says of itself is left out:
+  mkfifo a b; sans-rtc peer --offer <a | tee /dev/stderr >b & sans-rtc peer --echo >a <b
 """
 
 

@@ -48,6 +48,9 @@ REQUESTS: dict[str, dict[str, tuple[type, ...]]] = {
     "close": {},
 }
 
+# What a peer says of itself: taken and left out, so that two of them can be joined by nothing but two pipes.
+REPORTS = frozenset({"state", "channel", "channel-closed", "message", "summary", "error", "closed"})
+
 _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
 
 
@@ -93,12 +96,14 @@ class Request:
             raise BadRequest('send: "base64" is not Base64') from None
 
 
-def parse_request(line: bytes | LineTooLong) -> Request:
-    """Take one line; BadRequest where it is not one of REQUESTS."""
+def parse_request(line: bytes | LineTooLong) -> Request | None:
+    """Take one line; None for a report of another peer, BadRequest where it is not one of REQUESTS either."""
     if isinstance(line, LineTooLong):
         raise BadRequest(f"a line is longer than {LINE_BYTES_MAX} bytes")
     message = _parse_object(line)
     kind = message.get("type")
+    if _is_report(message):
+        return None
     if not isinstance(kind, str) or kind not in REQUESTS:
         raise BadRequest(f"unknown type {_shown(kind)}; known are {', '.join(REQUESTS)}")
     allowed = REQUESTS[kind]
@@ -113,6 +118,12 @@ def _parse_object(line: bytes) -> dict[str, object]:
     if not isinstance(message, dict):
         raise BadRequest(f"not a JSON object: {_shown(message)}")
     return message
+
+
+def _is_report(message: dict[str, object]) -> bool:
+    kind = message.get("type")
+    # An explanation has the type of the request for it: to answer an answer would never end.
+    return isinstance(kind, str) and (kind in REPORTS or (kind == "explain" and "text" in message))
 
 
 def _checked(kind: str, field: str, types: tuple[type, ...], value: object) -> Value:

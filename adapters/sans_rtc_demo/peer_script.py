@@ -118,7 +118,8 @@ class PeerScript:
         async for line in self._reader.lines():
             try:
                 request = parse_request(line)
-                await _HANDLERS[request.kind](self, request)
+                if request is not None:
+                    await _HANDLERS[request.kind](self, request)
             except (BadRequest, SansRtcError, OSError) as error:
                 await self._complain(str(error))
             if self._ending.is_set():

@@ -18,7 +18,7 @@ SIGNALS = ("offer", "answer", "candidate")
 class ScriptedPeer:
     """A `sans-rtc peer` process whose lines are read by a thread."""
 
-    def __init__(self, *options, stdin=subprocess.PIPE, is_on_loopback=True, other=None):
+    def __init__(self, *options, stdin=subprocess.PIPE, is_on_loopback=True, other=None, carries=SIGNALS):
         where = ("--bind", "127.0.0.1") if is_on_loopback else ()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sans_rtc_demo.main", "peer", *where, *options],
@@ -28,7 +28,8 @@ class ScriptedPeer:
             start_new_session=True,
         )
         self.lines = []  # every line taken so far
-        self.other = other  # gets what this one signals
+        self.other = other  # gets what this one says of these kinds; None: of every kind
+        self.carries = carries
         self.stderr = ""
         self._incoming = queue.Queue()
         self._threads = [threading.Thread(target=work) for work in (self._read_lines, self._read_errors)]
@@ -86,7 +87,7 @@ class ScriptedPeer:
     def _read_lines(self):
         for raw in self.process.stdout:
             line = json.loads(raw)
-            if self.other is not None and line["type"] in SIGNALS:
+            if self.other is not None and (self.carries is None or line["type"] in self.carries):
                 self._carry(raw)
             self._incoming.put(line)
         self._incoming.put(None)
@@ -141,3 +142,18 @@ def patient_peer():
         assert peer.stderr == "".join(complaints)
     finally:
         peer.kill()
+
+
+@pytest.fixture(scope="module")
+def standing():
+    """A connection that several tests use, with the channel "data" open: (offerer, answerer)."""
+    answerer = ScriptedPeer()
+    offerer = ScriptedPeer("--offer", other=answerer)
+    answerer.other = offerer
+    try:
+        for peer in (offerer, answerer):
+            peer.hear("channel", label="data")
+        yield offerer, answerer
+    finally:
+        for peer in (offerer, answerer):
+            peer.kill()

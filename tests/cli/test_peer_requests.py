@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sans_rtc_demo.jsonl import LineTooLong
-from sans_rtc_demo.peer_requests import REQUESTS, BadRequest, parse_request
+from sans_rtc_demo.peer_requests import REPORTS, REQUESTS, BadRequest, parse_request
 
 
 def parse(**message):
@@ -34,6 +34,16 @@ def test_a_candidate_of_null_ends_the_candidates():
 
 def test_fields_of_later_versions_are_ignored():
     assert parse(type="offer", sdp="v=0", version=2).fields == {"sdp": "v=0"}
+
+
+@pytest.mark.parametrize("kind", sorted(REPORTS))
+def test_what_another_peer_says_of_itself_is_left_out(kind):
+    assert parse(type=kind, message="whatever") is None
+
+
+def test_an_explanation_is_not_taken_for_the_request_of_one():
+    assert parse(type="explain", text="all is well", likely_cause="") is None
+    assert parse(type="explain").kind == "explain"
 
 
 @pytest.mark.parametrize("payload", ["", "hé", "x" * 1000])
@@ -104,4 +114,5 @@ def test_any_values_are_taken_with_the_types_of_the_table_or_refused(kind, data)
         request = parse(type=kind, **message)
     except BadRequest:
         return
+    assert request is not None
     assert all(type(request.fields[field]) in types for field, types in REQUESTS[kind].items())
