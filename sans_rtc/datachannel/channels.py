@@ -205,10 +205,16 @@ class DataChannels:
 
     def on_message(self, stream_id: int, ppid: int, data: bytes, now: float) -> None:
         """A whole message has arrived on a stream."""
+        channel = self._table.of_stream(stream_id)
+        if channel is not None and channel.is_incoming_reset:
+            # Of the next channel: the peer has performed our reset, so that the id is free for it, and its answer, which
+            # tells us so, is late or lost.
+            if not self._early.keep(stream_id, ppid, data):
+                self._drop(DiscardReason.NO_CHANNEL, len(data), now)
+            return
         if ppid == _DCEP:
             self._on_dcep(stream_id, data, now)
             return
-        channel = self._table.of_stream(stream_id)
         if channel is not None and channel.state is ChannelState.OPEN:
             channel.is_acknowledged = (
                 True  # RFC 8832 section 6: any message of the peer shows that it knows the channel
@@ -240,6 +246,9 @@ class DataChannels:
             if channel is not None:
                 channel.is_outgoing_reset = True
                 self._finish_where_reset(channel)
+            if self._table.of_stream(stream_id) is None:
+                for ppid, data in self._early.take(stream_id):
+                    self.on_message(stream_id, ppid, data, now)
 
     def on_reset_denied(self, stream_ids: Sequence[int]) -> None:
         """The peer will not reset these streams: their channels end here, and the ids are not used again."""

@@ -305,6 +305,36 @@ def test_id_is_used_again_only_after_both_resets(connected):
     assert channels.info(opened_by_us(channels)).id == 0
 
 
+def test_next_channel_on_a_stream_waits_for_the_answer_to_our_reset(connected, transport):
+    """The answer can be lost, and come only when we ask again; the peer, who has given it, uses the id meanwhile."""
+    channels = connected()
+    first = opened_by_peer(channels)
+    channels.on_incoming_reset([1], 0.0)
+    channels.on_message(1, DCEP, open_message("next"), 0.0)
+    channels.on_message(1, BINARY, b"data", 0.0)
+    assert channels.take_events() == ()
+    channels.on_outgoing_reset([1], 0.0)
+    second = first + 1
+    assert channels.take_events() == [
+        ChannelClosed(first),
+        ChannelOpened(second, "next", "", True),
+        ChannelMessage(second, b"data", 4),
+    ]
+    assert channels.stats.discards == {}
+
+
+def test_next_channel_on_a_stream_that_is_closed_again_before_we_know_of_it_leaves_nothing(connected, transport):
+    channels = connected()
+    first = opened_by_peer(channels)
+    channels.on_incoming_reset([1], 0.0)
+    channels.on_message(1, DCEP, open_message("next"), 0.0)
+    channels.on_incoming_reset([1], 0.0)
+    channels.on_outgoing_reset([1], 0.0)
+    assert channels.take_events() == [ChannelClosed(first)]
+    assert channels.infos() == []
+    assert transport.consumed == len(open_message()) + len(open_message("next"))
+
+
 def test_reading_the_last_of_a_closed_channel_leaves_its_successor_on_the_stream_alone(connected):
     channels = connected()
     first = opened_by_peer(channels)
