@@ -207,8 +207,8 @@ class DataChannels:
         """A whole message has arrived on a stream."""
         channel = self._table.of_stream(stream_id)
         if channel is not None and channel.is_incoming_reset:
-            # Of the next channel: the peer has performed our reset, so that the id is free for it, and its answer, which
-            # tells us so, is late or lost.
+            # Of the next channel: the peer has performed our reset, so that the id is free for it, and its answer,
+            # which tells us so, is late or lost.
             if not self._early.keep(stream_id, ppid, data):
                 self._drop(DiscardReason.NO_CHANNEL, len(data), now)
             return

@@ -1,8 +1,8 @@
 """Messages on streams that nobody has opened yet, kept in order until their DATA_CHANNEL_OPEN arrives.
 
 A well-behaved opener sends everything in order behind its OPEN until the ACK (RFC 8832 section 6), but a message of a
-pre-negotiated channel may arrive before our application has created its end, and those of a stream's next channel before
-we know that the last one is closed. The store is bounded in count and bytes; what does not fit is refused.
+pre-negotiated channel may arrive before our application has created its end, and those of a stream's next channel
+before we know that the last one is closed. The store is bounded in count and bytes; what does not fit is refused.
 """
 
 from __future__ import annotations
