@@ -103,26 +103,26 @@ class PeerConnection:
         """
         self._require_open()
         self._transport.agent.add_local_address(address, network, now)
-        self._rise(now)
+        self._rise_all(now)
 
     def end_of_local_addresses(self, now: float) -> None:
         """All sockets are named; gathering completes when the STUN servers are done too."""
         self._require_open()
         self._transport.agent.end_of_local_addresses(now)
-        self._rise(now)
+        self._rise_all(now)
 
     def remove_local_address(self, address: Address, now: float) -> None:
         """A socket is gone."""
         self._require_open()
         self._transport.agent.remove_local_address(address, now)
-        self._rise(now)
+        self._rise_all(now)
 
     def name_resolved(self, name: str, hosts: Sequence[str], now: float) -> None:
         """Answer `ResolveName`: the IP addresses of a name, none where there are none."""
         if self._end is not None:
             return
         self._transport.agent.name_resolved(name, hosts, now)
-        self._rise(now)
+        self._rise_all(now)
 
     # -- inputs: descriptions (RFC 9429 section 4.1, W3C WebRTC section 4.4.2) ----------------------------------------
 
@@ -192,7 +192,7 @@ class PeerConnection:
         self._require_open()
         handle = self._transport.channels.create(label, options, now)
         self._signalling.request_data()
-        self._rise(now)
+        self._rise_all(now)
         return handle
 
     def send(self, channel: int, data: bytes | str, now: float) -> None:
@@ -236,8 +236,7 @@ class PeerConnection:
             return
         self._close_deadline = now + self._config.close_timeout_s
         association.close(now)
-        self._transport.rise(now)
-        self._rise(now)
+        self._rise_all(now)
 
     def abort(self, now: float) -> None:
         """End at once; the peer is told by one packet where it can be."""

@@ -388,3 +388,22 @@ def test_candidate_before_a_remote_description_is_refused():
     peer = PeerConnection(entropy=SeededEntropy(1))
     with pytest.raises(InvalidState):
         peer.add_remote_candidate("candidate:1 1 udp 1 10.0.0.1 1 typ host", "0", 0.0)
+
+
+# -- inputs do the work ----------------------------------------------------------------------------------------------
+
+
+def test_candidates_are_in_the_description_as_soon_as_the_address_is_named(pair):
+    peer = pair.peers[0]
+    peer.create_channel("x", ChannelOptions(), pair.now)
+    peer.set_local_description(None, pair.now)
+    peer.add_local_address(Address("10.0.0.1", 5000), "eth0", pair.now)
+    assert "a=candidate:1 1 udp" in peer.local_description.sdp
+    peer.end_of_local_addresses(pair.now)
+    assert "a=end-of-candidates" in peer.local_description.sdp
+
+
+def test_channel_made_on_a_connection_is_open_with_the_next_events(pair):
+    pair.connect()
+    handle = pair.peers[0].create_channel("more", ChannelOptions(), pair.now)
+    assert pair.peers[0].take_events() == [ChannelOpened(handle, "more", "", False)]
