@@ -161,9 +161,11 @@ class Reconfiguration:
         tcb.timers.arm(Timer.RECONFIG, now + interval_s)
 
     def on_timer(self, now: float) -> None:
-        """No answer: send the request again (5.1.1)."""
+        """No answer: send the request again (5.1.1). While DATA is outstanding, its timer alone counts the silence, for
+        one outage that counts twice would end the association in half the time."""
         request = self._in_flight
-        if request is None or (not request.is_excused and self._tcb.count_error("RE-CONFIG", now)):
+        is_counted = request is not None and not (request.is_excused or self._outbound.flow.outstanding.chunks)
+        if request is None or (is_counted and self._tcb.count_error("RE-CONFIG", now)):
             return
         request.backoff = min(request.backoff + 1, 16)
         self._send_request(now)
@@ -187,8 +189,7 @@ class Reconfiguration:
             for stream_id in stream_ids:
                 self._outbound.flow.scheduler.stream(stream_id).next_ssn = 0
             self._tcb.events.append(OutgoingStreamsReset(stream_ids))
-            if self._last_result == ResetResult.IN_PROGRESS and self.deferred is None:
-                self._last_result = ResetResult.PERFORMED  # the peer's own wish, for which our request was made
+            self._note_performed(request.item.response_number)  # where it was the peer's own wish
         else:
             self._tcb.events.append(OutgoingResetDenied(stream_ids, response.result))
         self._release(stream_ids)
@@ -265,9 +266,15 @@ class Reconfiguration:
         if tsns.unwrap(item.last_tsn) > tsns.cumulative:
             return
         self._finish_deferred(item)
-        self._last_result = ResetResult.PERFORMED
+        self._note_performed(item.request_number)
         answer = ReconfigResponse(item.request_number, ResetResult.PERFORMED)
         self._tcb.queue_chunk(ReConfig([serialize_reconfig(answer)]))
+
+    def _note_performed(self, request_number: int) -> None:
+        """What was answered "in progress" is done: that is the answer now, should the request come again."""
+        is_last = request_number == (self._expected_number - 1) & _MASK
+        if is_last and self._last_result == ResetResult.IN_PROGRESS:
+            self._last_result = ResetResult.PERFORMED
 
     def _finish_deferred(self, item: OutgoingReset) -> None:
         self.deferred = None

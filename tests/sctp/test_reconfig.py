@@ -13,7 +13,7 @@ from sans_rtc.sctp import (
     ResetResult,
     TerminationReason,
 )
-from sans_rtc.sctp.chunks import Data, Error, ReConfig, Sack
+from sans_rtc.sctp.chunks import Data, Error, ForwardTsn, ReConfig, Sack
 from sans_rtc.sctp.params import (
     AddStreams,
     CauseCode,
@@ -289,8 +289,6 @@ def test_held_back_data_counts_against_the_window(sctp):
 
 
 def test_deferred_reset_is_performed_by_forward_tsn(peer):
-    from sans_rtc.sctp.chunks import ForwardTsn
-
     peer.data(b"abandoned", stream_id=3)
     peer.send(reconfig(request(peer, 3)))
     peer.send(ForwardTsn(peer.tsn - 1, [(3, 0)]))
@@ -397,3 +395,52 @@ def test_both_ends_close_a_channel(pair, send):
     send(pair.a, b"again", stream_id=3)
     pair.exchange()
     assert pair.messages(1)[-1].data == b"again"
+
+
+@pytest.mark.parametrize("resets", [(), (3, 5)])
+def test_silence_is_counted_once_though_a_reset_goes_unanswered_beside_data(sctp, send, resets):
+    """T3-rtx and the RE-CONFIG timer see the same outage; together they would end the association in half the time."""
+    raw = sctp.RawPeer(sctp.association(association_retransmissions_max=5, heartbeat_interval_s=math.inf)).establish()
+    send(raw.association, b"x")
+    if resets:
+        raw.association.reset_streams(resets, raw.now)
+    before = raw.now
+    while not raw.association.is_terminated:
+        raw.wait(0.1)
+    assert raw.events[-1].reason == TerminationReason.PEER_UNREACHABLE
+    assert raw.now - before > 0.2 * (1 + 2 + 4 + 8 + 16 + 24)
+
+
+def test_request_put_off_is_not_called_performed_with_the_other(peer):
+    missing = peer.data(b"0", stream_id=3, ssn=0)
+    first = request(peer, 3)
+    peer.send(reconfig(first))
+    second = request(peer, 4, number=101)
+    peer.send(reconfig(second))
+    assert items(peer.take())[-1] == ReconfigResponse(101, ResetResult.REQUEST_IN_PROGRESS)
+    peer.send(missing)
+    assert items(peer.take()) == [ReconfigResponse(100, ResetResult.PERFORMED)]
+    peer.send(reconfig(second))
+    assert items(peer.take()) == [ReconfigResponse(101, ResetResult.REQUEST_IN_PROGRESS)]
+
+
+def test_wish_for_a_stream_number_that_can_not_be_is_refused(peer):
+    peer.send(reconfig(IncomingReset(100, (65535,))))
+    assert items(peer.take()) == [ReconfigResponse(100, ResetResult.WRONG_SSN)]
+
+
+def test_wish_for_all_streams_means_those_that_were_used(peer, send):
+    send(peer.association, b"x", stream_id=3)
+    peer.take()
+    peer.send(reconfig(IncomingReset(100, ())))
+    assert items(peer.take())[-1].stream_ids == (3,)
+
+
+def test_violation_in_what_was_held_back_ends_the_association(sctp):
+    raw = sctp.RawPeer(sctp.association(message_bytes_max=100)).establish()
+    missing = raw.data(b"0", stream_id=3, ssn=0)
+    raw.send(reconfig(request(raw, 3)))
+    raw.send(raw.data(bytes(101), stream_id=3, ssn=0))
+    assert not raw.association.is_terminated
+    raw.send(missing)
+    assert raw.association.is_terminated
