@@ -160,9 +160,11 @@ class Association:
 
     def consume(self, byte_count: int, now: float) -> None:
         """Give credit: the application has taken this many bytes of `Message`s; the window re-opens."""
+        if self._tcb.is_terminated:
+            return
         if not 0 <= byte_count <= self._inbound.reassembly.unconsumed_bytes:
             raise InvalidArgument(f"{byte_count} bytes are not what was delivered and not consumed")
-        if byte_count and not self._tcb.is_terminated:
+        if byte_count:
             self._inbound.consume(byte_count)
 
     def reset_streams(self, stream_ids: Sequence[int], now: float) -> None:
@@ -318,12 +320,13 @@ class Association:
         parts, tcb = self._parts, self._tcb
         if tcb.is_terminated:
             return
+        if tcb.sends_data:
+            parts.reconfig.progress(now)  # this may release what was held back, and show a violation in it
         if self._inbound.violation is not None:
             self._receiver.abort_for_violation(self._inbound.violation, now)
             return
         if not tcb.sends_data:
             return
-        parts.reconfig.progress(now)
         if self._is_close_wanted and tcb.state is State.ESTABLISHED:
             parts.shutdown.begin(now)
         if tcb.state is not State.ESTABLISHED and self._outbound.is_all_acknowledged:

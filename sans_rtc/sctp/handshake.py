@@ -24,7 +24,16 @@ from sans_rtc.sctp.wire import COMMON_HEADER_BYTES
 class Handshake:
     """The side that sends INIT."""
 
-    __slots__ = ("_cookie", "_opening", "_preserved_ms", "_reports", "_retransmissions", "_sent_at", "_tcb")
+    __slots__ = (
+        "_cookie",
+        "_opening",
+        "_preserved_ms",
+        "_reports",
+        "_retransmissions",
+        "_sent_at",
+        "_stale_cookies",
+        "_tcb",
+    )
 
     def __init__(self, tcb: TransmissionControlBlock) -> None:
         self._tcb = tcb
@@ -33,6 +42,7 @@ class Handshake:
         self._cookie = b""
         self._reports: list[bytes] = []
         self._preserved_ms = 0
+        self._stale_cookies = 0
         self._opening: Opening | None = None
 
     def connect(self, now: float) -> None:
@@ -136,7 +146,10 @@ class Handshake:
             tcb.stats.discard(DiscardReason.UNEXPECTED_CHUNK)
             return
         tcb.timers.cancel(Timer.T1_COOKIE)
-        if self._gives_up(now):
+        self._stale_cookies += 1
+        if self._stale_cookies > tcb.config.init_retransmissions_max:
+            detail = f"the peer found {self._stale_cookies} of its own cookies stale"
+            tcb.terminate(TerminationReason.HANDSHAKE_TIMEOUT, detail, now)
             return
         self._preserved_ms = int(min(staleness_us / 1000 + 1000 * tcb.rto.srtt_s, 1000 * PRESERVED_S_MAX))
         tcb.enter(State.COOKIE_WAIT, now)

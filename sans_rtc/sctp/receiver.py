@@ -225,6 +225,7 @@ class PacketReceiver:
         parts, tcb = self._parts, self._tcb
         if opening.is_restart:
             parts.outbound.restart()
+            parts.reconfig.pending.clear()
             tcb.events.append(Restarted())
         parts.inbound.open(opening.peer_initial_tsn, opening.streams_inbound)
         parts.outbound.open(

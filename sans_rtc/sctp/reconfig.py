@@ -161,8 +161,11 @@ class Reconfiguration:
         tcb.timers.arm(Timer.RECONFIG, now + interval_s)
 
     def on_timer(self, now: float) -> None:
-        """No answer: send the request again (5.1.1). While DATA is outstanding, its timer alone counts the silence, for
-        one outage that counts twice would end the association in half the time."""
+        """No answer: send the request again (5.1.1).
+
+        deviation: while DATA is outstanding, its timer alone counts the silence; one outage that counts twice would
+        end the association in half the time.
+        """
         request = self._in_flight
         is_counted = request is not None and not (request.is_excused or self._outbound.flow.outstanding.chunks)
         if request is None or (is_counted and self._tcb.count_error("RE-CONFIG", now)):

@@ -37,6 +37,7 @@ class ShutdownSequence:
         cumulative_tsn  the last TSN received in sequence, for the SHUTDOWN
         """
         tcb = self._tcb
+        self._retransmissions = 0
         if tcb.state is State.SHUTDOWN_PENDING:
             tcb.enter(State.SHUTDOWN_SENT, now)
             self._stop_data_timers()

@@ -15,6 +15,7 @@ from sans_rtc.sctp.chunks import (
     Sack,
     Shutdown,
     ShutdownAck,
+    ShutdownComplete,
     parse_chunk,
 )
 from sans_rtc.sctp.params import CauseCode, Parameter, ParameterType
@@ -506,3 +507,62 @@ def test_close_while_connecting_waits_for_queued_messages(sctp):
     pair.advance(1.0)
     assert pair.messages(1) == [Message(0, 51, b"last words")]
     assert pair.events[0][-1].reason == TerminationReason.CLOSED == pair.events[1][-1].reason
+
+
+def test_cookie_with_a_newer_tag_when_established_takes_the_tag_over(sctp):
+    """Action B in ESTABLISHED: the cookie was made while both were connecting, the peer began anew since."""
+    raw = sctp.RawPeer(sctp.association())
+    raw.association.connect(raw.now)
+    raw.take()
+    newer = raw.init(tag=0x12345678)
+    raw.send(newer, tag=0)
+    (init_ack,) = raw.take()
+    raw.send(raw.init(is_ack=True, cookie=b"theirs"))
+    raw.take()
+    raw.send(CookieAck())
+    raw.take()
+    raw.send(CookieEcho(cookie_of(init_ack)))
+    (datagram,) = raw.take_packets()
+    assert datagram[4:8] == (0x12345678).to_bytes(4, "big")
+    assert raw.association.state is State.ESTABLISHED
+
+
+def test_stale_cookie_errors_for_ever_end_the_attempt(sctp):
+    raw = sctp.RawPeer(sctp.association(init_retransmissions_max=3))
+    raw.association.connect(raw.now)
+    for _ in range(10):
+        raw.take()
+        raw.send(raw.init(is_ack=True, cookie=b"c"))
+        raw.take()
+        raw.send(Error([Parameter(CauseCode.STALE_COOKIE, bytes(4))]))
+        if raw.association.is_terminated:
+            break
+    assert raw.take_events()[-1].reason == TerminationReason.HANDSHAKE_TIMEOUT
+
+
+def test_restart_forgets_resets_that_were_asked_for(peer, send):
+    send(peer.association, bytes(50_000), stream_id=3)
+    peer.association.reset_streams([3], peer.now)
+    peer.take()
+    restart(peer)
+    peer.take_events()
+    assert peer.association._parts.reconfig.pending == {}
+    assert peer.association._outbound.flow.scheduler.streams == {}
+
+
+def test_restart_during_a_close_closes_again(peer):
+    peer.association.close(peer.now)
+    peer.take()
+    assert peer.association.state is State.SHUTDOWN_SENT
+    said = restart(peer)
+    assert any(isinstance(chunk, Shutdown) for chunk in said)
+    peer.send(ShutdownAck())
+    assert peer.take() == [ShutdownComplete()]
+
+
+def test_flood_of_stale_cookies_of_strangers_is_harmless(sctp):
+    raw = sctp.RawPeer(sctp.association())
+    for size in range(0, 400, 7):
+        raw.send(CookieEcho(bytes(size)), tag=1 + size)
+    assert raw.take() == []
+    assert raw.association.stats.discards[DiscardReason.INVALID_COOKIE] == 58

@@ -341,3 +341,36 @@ def test_subtract_ranges_agrees_with_sets():
         (left, left_ranges), (right, right_ranges) = ranges(), ranges()
         difference = subtract_ranges(left_ranges, right_ranges)
         assert {value for first, last in difference for value in range(first, last + 1)} == left - right
+
+
+def test_chunk_repeated_after_a_loss_is_not_measured(sctp, send):
+    """Karn's rule where no timer expires: the timed chunk is the first, which is lost, repeated and acknowledged."""
+    raw = sent(measured(sctp, tail_loss_probe=False), send, packets=5)
+    before = raw.association.statistics.srtt_s
+    raw.now += 0.1
+    raw.send(raw.sack(0, gaps=[(2, 5)]))
+    assert offsets(raw, raw.take()) == [0]
+    raw.now += 0.01
+    raw.send(raw.sack(5))
+    assert raw.association.statistics.srtt_s == before
+
+
+def test_chunk_repeated_as_a_probe_is_not_measured(sctp, send):
+    raw = measured(sctp)
+    before = raw.association.statistics.srtt_s
+    send(raw.association, b"x", now=raw.now)
+    raw.take()
+    assert raw.wait(0.11)
+    raw.now += 0.3
+    raw.send(raw.sack(1))
+    assert raw.association.statistics.srtt_s == before
+
+
+def test_losses_and_timeouts_are_traced(sctp, send):
+    records = []
+    raw = sctp.RawPeer(sctp.association(trace=records.append, tail_loss_probe=False)).establish()
+    send(raw.association, bytes(5 * FULL))
+    raw.take()
+    raw.send(raw.sack(0, gaps=[(2, 5)]))
+    raw.wait(0.5)
+    assert [record.name for record in records if record.name in ("loss", "timeout")][:2] == ["loss", "timeout"]

@@ -6,7 +6,7 @@ import pytest
 
 from sans_rtc.errors import InvalidState
 from sans_rtc.sctp import RELIABLE, DiscardReason, Message, State, TerminationReason
-from sans_rtc.sctp.chunks import Abort, Data, Heartbeat, Sack, Shutdown, ShutdownAck, ShutdownComplete
+from sans_rtc.sctp.chunks import Abort, CookieEcho, Data, Heartbeat, Sack, Shutdown, ShutdownAck, ShutdownComplete
 
 FULL = 1160 - 12 - 16
 
@@ -209,8 +209,6 @@ def test_idle_path_is_asked_after_the_interval_and_an_rto(peer):
 def test_heartbeat_measures_the_round_trip(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.send(raw.init(), tag=0)
-    from sans_rtc.sctp.chunks import CookieEcho
-
     raw.send(CookieEcho(raw.take()[0].parameters[0].value))
     assert raw.association.statistics.srtt_s == 0.0
     said = []
@@ -268,3 +266,9 @@ def test_heartbeat_over_the_mtu_is_not_answered(peer):
     peer.send(Heartbeat(bytes(1200)))
     assert peer.take() == []
     assert peer.association.stats.discards[DiscardReason.CHUNK_TOO_LARGE] == 1
+
+
+def test_shutdown_ack_when_established_is_unexpected(peer):
+    peer.send(ShutdownAck())
+    assert peer.association.state is State.ESTABLISHED
+    assert peer.association.stats.discards[DiscardReason.UNEXPECTED_CHUNK] == 1
