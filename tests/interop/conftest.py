@@ -21,7 +21,7 @@ from interop_peers.local import LocalSession
 from interop_peers.network import LoopbackNetwork
 from interop_peers.pair import Pair
 from interop_peers.pion import Pion
-from interop_peers.session import Missing
+from interop_peers.processes import Missing
 
 PEERS = {"chromium": Chromium, "firefox": Firefox, "aiortc": Aiortc, "pion": Pion}
 ROLES = ("offers", "answers")
@@ -116,7 +116,8 @@ def pytest_pyfunc_call(pyfuncitem):
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    pyfuncitem.funcargs["run"](_bounded(pyfuncitem.obj(**arguments), pyfuncitem.funcargs.get("pair")))
+    pair = next((value for value in arguments.values() if isinstance(value, Pair)), None)
+    pyfuncitem.funcargs["run"](_bounded(pyfuncitem.obj(**arguments), pair))
     return True
 
 

@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from interop_peers.messages import digests, mixed
+from interop_peers.pair import Pair
 
 # Counted from the last answer to a check, of which there is about one a second: so up to 1.2 s less from the kill.
 DISCONNECTED_AFTER_S = 3.0
@@ -27,3 +29,21 @@ async def test_a_killed_peer_is_disconnected_after_three_seconds_and_failed_late
         failed_after_s = clock() - killed_at
     assert 1.5 <= disconnected_after_s <= 4.5
     assert 3.5 <= failed_after_s <= 8.0
+
+
+@pytest.fixture
+def patient(theirs, open_ours):
+    """The foreign peer and ours with the defaults, ours offering."""
+    ours = open_ours()
+    return Pair(ours, theirs, offerer=ours, answerer=theirs)
+
+
+async def test_a_peer_that_comes_back_finds_everything_as_it_was(patient):
+    ours, theirs = patient.ends
+    messages = mixed(20, patient.largest, seed=11)
+    async with patient.connected("data"):
+        with theirs.frozen():
+            await ours.until_state("disconnected")
+            await ours.send_all("data", messages)
+        await ours.until(lambda: ours.states[-1][0] == "connected", "connected again")
+        assert await theirs.until_received("data", len(messages)) == digests(messages)

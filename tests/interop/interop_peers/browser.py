@@ -8,6 +8,7 @@ import json
 from abc import abstractmethod
 from pathlib import Path
 
+from interop_peers.processes import Process
 from interop_peers.session import REQUEST_TIMEOUT_S, Host, PeerError, Session
 
 PAGE_URL = Path(__file__).with_name("page.html").as_uri()
@@ -33,6 +34,10 @@ class BrowserSession(Session):
         await self._host.evaluate(f"rtc.request({self._number}, {number}, {json.dumps(do)}, {body})")
         async with asyncio.timeout(REQUEST_TIMEOUT_S):
             return await answer
+
+    @property
+    def process(self) -> Process:
+        return self._host.process
 
     async def kill(self) -> None:
         await self._host.crash()
@@ -61,6 +66,11 @@ class BrowserHost(Host):
         self._numbers = itertools.count(1)
         self._sessions: dict[int, BrowserSession] = {}
         self._poller: asyncio.Task[None] | None = None
+
+    @property
+    @abstractmethod
+    def process(self) -> Process:
+        """The running browser."""
 
     @abstractmethod
     async def load_page(self) -> None:

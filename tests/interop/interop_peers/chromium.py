@@ -56,6 +56,11 @@ class Chromium(BrowserHost):
         self._loaded = asyncio.Event()
         self._crashed = asyncio.Event()
 
+    @property
+    def process(self) -> Process:
+        assert self._process is not None
+        return self._process
+
     async def load_page(self) -> None:
         if self._process is None or not self._process.is_running:
             await self._launch()

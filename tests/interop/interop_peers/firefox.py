@@ -53,6 +53,11 @@ class Firefox(BrowserHost):
         self._numbers_of_commands = itertools.count(1)
         self._turn = asyncio.Lock()
 
+    @property
+    def process(self) -> Process:
+        assert self._process is not None
+        return self._process
+
     async def load_page(self) -> None:
         if self._process is None or not self._process.is_running:
             await self._launch()

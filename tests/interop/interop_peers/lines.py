@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from interop_peers.processes import Process
-from interop_peers.session import REQUEST_TIMEOUT_S, Host, Missing, PeerError, Session
+from interop_peers.processes import Missing, Process
+from interop_peers.session import REQUEST_TIMEOUT_S, Host, PeerError, Session
 
 
 class LinesProcess:
@@ -74,6 +74,10 @@ class LinesSession(Session):
 
     async def request(self, do: str, **arguments: object) -> object:
         return await self._program.request(do, **arguments)
+
+    @property
+    def process(self) -> Process:
+        return self._program.process
 
     async def kill(self) -> None:
         await self._program.stop()

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from interop_peers.lines import LinesHost
-from interop_peers.session import Missing, PeerError
+from interop_peers.processes import Missing
+from interop_peers.session import PeerError
 
 SOURCE = Path(__file__).parents[1] / "pion"
 DEBIAN_GOPATH = Path("/usr/share/gocode")

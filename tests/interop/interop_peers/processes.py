@@ -8,9 +8,11 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from interop_peers.session import Missing
-
 LINE_BYTES_MAX = 1 << 24
+
+
+class Missing(Exception):
+    """A peer is not installed on this machine."""
 
 
 def find_executable(paths: Sequence[str]) -> str:
@@ -57,11 +59,15 @@ class Process:
             return False
         return True
 
-    async def kill(self) -> None:
-        """End the child and its descendants at once, and wait until it is gone."""
+    def signal(self, number: int) -> None:
+        """Send a signal to the child and its descendants, where they still are."""
         try:
-            os.killpg(self._child.pid, signal.SIGKILL)
+            os.killpg(self._child.pid, number)
         except ProcessLookupError:
             pass
+
+    async def kill(self) -> None:
+        """End the child and its descendants at once, and wait until it is gone."""
+        self.signal(signal.SIGKILL)
         self.stdin.close()
         await self._child.wait()

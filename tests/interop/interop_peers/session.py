@@ -18,10 +18,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from interop_peers.messages import Digest, Message
+from interop_peers.processes import Process
 
 REQUEST_TIMEOUT_S = 20.0
 WAIT_TIMEOUT_S = 15.0
@@ -29,10 +32,6 @@ WAIT_TIMEOUT_S = 15.0
 
 class PeerError(Exception):
     """A peer refused a request, or is not there any more."""
-
-
-class Missing(Exception):
-    """A peer is not installed on this machine."""
 
 
 class Session(ABC):
@@ -68,6 +67,21 @@ class Session(ABC):
     async def kill(self) -> None:
         """End the peer as a crash would: not a packet more."""
         raise NotImplementedError
+
+    @property
+    def process(self) -> Process:
+        """The program that the session lives in."""
+        raise NotImplementedError
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the peer's program for the length of the block; it does not notice."""
+        process = self.process
+        process.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.signal(signal.SIGCONT)
 
     # -- descriptions ----------------------------------------------------------------------------------------------
 
