@@ -235,9 +235,10 @@ class Association:
         self._write_control()
         if tcb.sends_data:
             self._outbound.transmit(now)
-            if self._parts.reconfig.pending:
-                # The last message before a reset may have gone just now; DATA comes after control chunks (6.10).
-                self._parts.reconfig.progress(now)
+            if self._parts.reconfig.pending or tcb.state is not State.ESTABLISHED:
+                # The last message before a reset has gone just now, or the last before a shutdown has expired; control
+                # chunks come before DATA in a packet (6.10), so theirs is another.
+                self._settle(now)
                 writer.flush()
                 self._write_control()
         packets = writer.take()

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from sans_rtc.errors import InvalidState
-from sans_rtc.sctp import RELIABLE, DiscardReason, Message, State, TerminationReason
+from sans_rtc.sctp import RELIABLE, DiscardReason, Message, Reliability, State, TerminationReason
 from sans_rtc.sctp.chunks import Abort, CookieEcho, Data, Heartbeat, Sack, Shutdown, ShutdownAck, ShutdownComplete
 
 FULL = 1160 - 12 - 16
@@ -36,6 +36,20 @@ def test_close_waits_for_queued_messages_of_both_ends(pair, send):
     assert pair.messages(0) == [Message(0, 51, b"\1" * 200_000)]
     assert pair.messages(1) == [Message(0, 51, b"\0" * 200_000)]
     assert [pair.events[end][-1].reason for end in (0, 1)] == [TerminationReason.CLOSED] * 2
+
+
+def test_close_goes_on_where_the_last_message_expires_in_the_queue(sctp, send):
+    raw = sctp.RawPeer(sctp.association()).establish()
+    send(raw.association, bytes(20 * FULL))
+    send(raw.association, b"late", reliability=Reliability(lifetime_s=0.01))
+    raw.association.close(raw.now)
+    said = raw.take()
+    while not any(isinstance(chunk, Shutdown) for chunk in said):
+        assert not raw.association.is_terminated and raw.now < 1010.0
+        raw.wait(0.02)
+        raw.send(raw.sack(raw.association.stats.chunks_sent))
+        said = raw.take()
+    assert raw.association.unacknowledged_bytes == 0
 
 
 def test_close_is_idempotent(peer):
