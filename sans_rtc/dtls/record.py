@@ -182,7 +182,7 @@ class RecordLayer:
             or version != _VERSION
             or length > _BODY_BYTES_MAX
             or window is None
-            or not window.is_fresh(number)
+            or (number <= window.highest and not window.is_fresh(number))
         ):
             return None
         data = epoch.protection.open(content_type, numbers, datagram, HEADER_BYTES)

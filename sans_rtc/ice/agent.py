@@ -95,6 +95,18 @@ class Agent:
         elif not self._is_terminated and self._inbound.receive_stun(datagram, now):
             self._settle(now)
 
+    def receive_many(self, datagrams: Sequence[Datagram], now: float) -> None:
+        """Take a burst, as `receive` would one by one; a run of payload on one proven path costs one look-up."""
+        known: Path | None = None
+        for datagram in datagrams:
+            data, path = datagram.data, datagram.path
+            if data and data[0] > STUN_BYTE_MAX and (path is known or path in self._proven):
+                known = path
+                self._events.append(datagram)
+            else:
+                known = None
+                self.receive(datagram, now)
+
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
         if self._is_terminated:

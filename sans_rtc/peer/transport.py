@@ -94,9 +94,7 @@ class PeerTransport:
 
     def receive_many(self, datagrams: Sequence[Datagram], now: float) -> None:
         """Take a burst from the network: each layer takes all of it before the next one does."""
-        receive = self.agent.receive
-        for datagram in datagrams:
-            receive(datagram, now)
+        self.agent.receive_many(datagrams, now)
         self.rise(now)
 
     def handle_timer(self, now: float) -> None:
