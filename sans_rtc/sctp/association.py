@@ -241,6 +241,7 @@ class Association:
                 self._settle(now)
                 writer.flush()
                 self._write_control()
+            self._parts.reconfig.has_answered = False
         packets = writer.take()
         tcb.stats.packets_sent += len(packets)
         return packets

@@ -22,6 +22,10 @@ ACKED = 1
 LOST = 2
 ABANDONED = 3
 
+# A peer may take back gap reports under memory pressure (6.2), which it hardly ever does. One that does it again and
+# again only makes us work: after this many times its gap reports are not believed.
+RENEGES_MAX = 16
+
 Range: TypeAlias = tuple[int, int]
 """First and last TSN, both included."""
 
@@ -79,6 +83,7 @@ class Outstanding:
         "_min_rtt_s",
         "_now",
         "_released_bytes",
+        "_renege_count",
         "chunks",
         "first_tsn",
         "flight_bytes",
@@ -102,6 +107,7 @@ class Outstanding:
         self.reneged_tsn: int | None = None
         self._released_bytes = 0
         self._irregular_count = 0
+        self._renege_count = 0
         self._lost_heap: list[int] = []
         self._now = 0.0
         self._min_rtt_s = 0.0
@@ -157,7 +163,7 @@ class Outstanding:
             self._released_bytes = last.end_bytes
             del self.chunks[:count]
             self.first_tsn += count
-        if gaps is not None and (gaps or self.gaps):
+        if gaps is not None and (gaps or self.gaps) and self._renege_count < RENEGES_MAX:
             acked_bytes += self._take_gaps(gaps)
         return acked_bytes
 
@@ -181,7 +187,9 @@ class Outstanding:
         for first, last in subtract_ranges(gaps[same:], old[same:]):
             for chunk in self.chunks[first - self.first_tsn : last - self.first_tsn + 1]:
                 acked_bytes += self._acknowledge_chunk(chunk)
-        for first, last in subtract_ranges(old[same:], gaps[same:]):
+        revoked = subtract_ranges(old[same:], gaps[same:])
+        self._renege_count += bool(revoked)
+        for first, last in revoked:
             self._renege(first, last)
         self.gaps = gaps
         return acked_bytes

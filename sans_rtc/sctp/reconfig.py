@@ -71,6 +71,8 @@ class Reconfiguration:
     """RE-CONFIG, both directions.
 
     pending   our streams to be reset, in the order of asking
+    has_answered  a request of the peer has been answered since the last drain: it can not know that yet, so a further
+              one breaks the rule of one request in flight (5.1.1), and waits until it comes again
     deferred  the peer's reset that waits for TSNs
     """
 
@@ -84,6 +86,7 @@ class Reconfiguration:
         "_outbound",
         "_tcb",
         "deferred",
+        "has_answered",
         "is_supported",
         "pending",
     )
@@ -103,6 +106,7 @@ class Reconfiguration:
         self._in_flight: _Request | None = None
         self.deferred: OutgoingReset | None = None
         self._answer_to: int | None = None
+        self.has_answered = False
         self.is_supported = is_supported
 
     # our resets
@@ -218,9 +222,12 @@ class Reconfiguration:
             self._tcb.queue_error(text_cause(CauseCode.PROTOCOL_VIOLATION, "RE-CONFIG parameters do not go together"))
             return
         answers: list[ReconfigParameter] = []
+        puts_off = self.has_answered
         for item in known:
             if isinstance(item, ReconfigResponse):
                 self._on_response(item, now)
+            elif puts_off and item.request_number == self._expected_number:
+                self._tcb.stats.discard(DiscardReason.EARLY_REQUEST)
             else:
                 answers.append(ReconfigResponse(item.request_number, self._answer(item)))
         if answers:
@@ -235,6 +242,7 @@ class Reconfiguration:
         if number != self._expected_number:
             return ResetResult.BAD_SEQUENCE_NUMBER
         self._expected_number = (number + 1) & _MASK
+        self.has_answered = True
         match item:
             case OutgoingReset():
                 result = self._on_outgoing_reset(item)

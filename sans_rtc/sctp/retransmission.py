@@ -10,10 +10,10 @@ from sans_rtc.sctp.chunks import FLAG_IMMEDIATE
 from sans_rtc.sctp.flow import NONE_TSN, Flow
 from sans_rtc.sctp.outstanding import IN_FLIGHT, OutstandingChunk
 from sans_rtc.sctp.tcb import Timer
+from sans_rtc.serial import distance_32
 
 # Chunks found lost by SACKs that are remembered, to notice that one was not lost at all.
 REMEMBERED_MAX = 64
-_TSN_MASK = 0xFFFFFFFF
 
 
 class Retransmission:
@@ -200,8 +200,7 @@ class Retransmission:
         first_tsn = self._flow.outstanding.first_tsn
         for wire_tsn in duplicates[:REMEMBERED_MAX]:
             # Duplicates lie below or near the first outstanding TSN; the nearest TSN of these 32 bits is meant.
-            distance = ((wire_tsn - first_tsn + (1 << 31)) & _TSN_MASK) - (1 << 31)
-            self._on_duplicate(first_tsn + distance)
+            self._on_duplicate(first_tsn + distance_32(first_tsn, wire_tsn))
         if 0 <= self._probe_tsn <= cumulative_tsn and not self._is_probe_answered:
             self._on_probe_answered(now)
         if 0 <= self._timeout_tsn <= cumulative_tsn and not self._timeout_acked_at:

@@ -38,6 +38,7 @@ class DiscardReason(StrEnum):
     CHUNK_TOO_LARGE = "chunk-too-large"
     HEARTBEAT_MISMATCH = "heartbeat-mismatch"
     UNMATCHED_RESPONSE = "unmatched-response"
+    EARLY_REQUEST = "early-request"
 
 
 def _no_discards() -> dict[str, int]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
-_TSN_MASK = 0xFFFFFFFF
-_HALF = 1 << 31
+from sans_rtc.serial import distance_32
 
 
 class TsnMap:
@@ -39,8 +38,7 @@ class TsnMap:
 
     def unwrap(self, tsn: int) -> int:
         """The TSN that 32 bits on the wire mean: the nearest to the cumulative TSN."""
-        cumulative = self.cumulative
-        return cumulative + (((tsn - cumulative + _HALF) & _TSN_MASK) - _HALF)
+        return self.cumulative + distance_32(self.cumulative, tsn)
 
     def contains(self, tsn: int) -> bool:
         """True where the TSN has arrived or was skipped."""

@@ -6,6 +6,7 @@ import pytest
 
 from sans_rtc.errors import InvalidArgument, InvalidState
 from sans_rtc.sctp import (
+    DiscardReason,
     IncomingStreamsReset,
     Message,
     OutgoingResetDenied,
@@ -339,6 +340,7 @@ def test_second_wish_before_the_first_is_done_is_put_off(peer, send):
     peer.association.reset_streams([1], peer.now)
     peer.take()
     peer.send(reconfig(IncomingReset(100, (3,))))
+    peer.take()
     peer.send(reconfig(IncomingReset(101, (4,))))
     assert items(peer.take())[-1] == ReconfigResponse(101, ResetResult.REQUEST_IN_PROGRESS)
 
@@ -350,10 +352,11 @@ def test_renumbering_of_everything_is_denied(peer):
 
 def test_more_streams_are_granted_within_the_bound(sctp):
     raw = sctp.RawPeer(sctp.association(streams_inbound_max=20), streams=10).establish()
-    raw.send(reconfig(AddStreams(100, 10, is_incoming=False)))
-    raw.send(reconfig(AddStreams(101, 1, is_incoming=False)))
-    raw.send(reconfig(AddStreams(102, 1, is_incoming=True)))
-    assert [(item.response_number, item.result) for item in items(raw.take())] == [
+    said = []
+    for item in (AddStreams(100, 10, False), AddStreams(101, 1, False), AddStreams(102, 1, True)):
+        raw.send(reconfig(item))
+        said += items(raw.take())
+    assert [(item.response_number, item.result) for item in said] == [
         (100, ResetResult.PERFORMED),
         (101, ResetResult.DENIED),
         (102, ResetResult.DENIED),
@@ -415,6 +418,7 @@ def test_request_put_off_is_not_called_performed_with_the_other(peer):
     missing = peer.data(b"0", stream_id=3, ssn=0)
     first = request(peer, 3)
     peer.send(reconfig(first))
+    peer.take()
     second = request(peer, 4, number=101)
     peer.send(reconfig(second))
     assert items(peer.take())[-1] == ReconfigResponse(101, ResetResult.REQUEST_IN_PROGRESS)
@@ -444,3 +448,15 @@ def test_violation_in_what_was_held_back_ends_the_association(sctp):
     assert not raw.association.is_terminated
     raw.send(missing)
     assert raw.association.is_terminated
+
+
+def test_second_request_before_the_answer_to_the_first_has_gone_waits(peer):
+    """One request may be in flight (5.1.1); each may list all 65535 streams, so they are not performed in a flood."""
+    peer.send(reconfig(request(peer, number=100)))
+    for _ in range(49):
+        peer.send(reconfig(request(peer, number=101)))
+    assert items(peer.take()) == [ReconfigResponse(100, ResetResult.PERFORMED)]
+    assert len([event for event in peer.take_events() if isinstance(event, IncomingStreamsReset)]) == 1
+    assert peer.association.stats.discards[DiscardReason.EARLY_REQUEST] == 49
+    peer.send(reconfig(request(peer, 3, number=101)))
+    assert items(peer.take()) == [ReconfigResponse(101, ResetResult.PERFORMED)]
