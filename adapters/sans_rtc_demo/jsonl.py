@@ -132,13 +132,9 @@ class LineWriter:
         self._lines.put(line)
         await self._until_pending_at_most(PENDING_BYTES_MAX)
 
-    async def flush(self, timeout_s: float) -> None:
-        """Wait until everything has been written, or for so long."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._until_pending_at_most(0)
-        except TimeoutError:
-            pass
+    async def flush(self) -> None:
+        """Wait until everything has been written."""
+        await self._until_pending_at_most(0)
 
     async def _until_pending_at_most(self, byte_count: int) -> None:
         while self._pending_bytes > byte_count:

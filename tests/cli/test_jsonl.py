@@ -151,7 +151,7 @@ def test_objects_become_lines_of_json_in_order(pipe):
         writer = LineWriter(pipe[1])
         await writer.write({"type": "message", "text": "hé\n"})
         await writer.write({"type": "closed"})
-        await writer.flush(TIMEOUT_S)
+        await writer.flush()
 
     run(write())
     written = os.read(pipe[0], 1000).split(b"\n")
@@ -162,7 +162,7 @@ def test_half_a_surrogate_pair_does_not_stop_the_writer(pipe):
     async def write():
         writer = LineWriter(pipe[1])
         await writer.write({"text": "\ud800"})
-        await writer.flush(TIMEOUT_S)
+        await writer.flush()
 
     run(write())
     assert json.loads(os.read(pipe[0], 1000)) == {"text": "\ud800"}
@@ -194,6 +194,6 @@ def test_a_reader_that_has_gone_is_noticed_and_nothing_raises(pipe):
         await writer.write({"type": "state"})
         await writer.broken.wait()
         await writer.write({"type": "state"})
-        await writer.flush(TIMEOUT_S)
+        await writer.flush()
 
     run(write())

@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +16,12 @@ OFFER_WITHOUT_DATA = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 
 
 def test_two_peers_connect_and_exchange_text_and_bytes(connect):
-    offerer, answerer = connect(["--channel", "chat", "--channel", "files"])
+    offerer, answerer = connect(["--channel", "chat", "--channel", "files"], ["--channel", "theirs"])
     for peer in (offerer, answerer):
         peer.hear("state", connection="connected")
-        opened = [peer.hear("channel") for _ in range(2)]
-        assert {line["label"] for line in opened} == {"chat", "files"}
-        assert len({line["id"] for line in opened}) == 2
+        opened = [peer.hear("channel") for _ in range(3)]
+        assert {line["label"] for line in opened} == {"chat", "files", "theirs"}
+        assert len({line["id"] for line in opened}) == 3
     offerer.say("send", label="chat", text="hé\n")
     offerer.say("send", label="chat", text="")
     answerer.say("send", label="chat", base64="AAH/")
@@ -242,6 +244,32 @@ def test_a_reader_that_goes_away_ends_it(start):
         process.stdout.close()
         process.stdin.write(b'{"type": "explain"}\n' * 10)
         process.stdin.flush()
+        assert process.wait(15) == 0
+        assert process.stderr.read() == b""
+
+
+def until_waiting(pid):
+    """Wait until a process uses no time any more: it has all it wants to do before it, and waits for somebody."""
+    stat, used, unchanged = Path(f"/proc/{pid}/stat"), None, 0
+    if not stat.exists():
+        pytest.skip("needs /proc")
+    while unchanged < 5:
+        time.sleep(0.05)
+        now = stat.read_text().rpartition(")")[2].split()[11:13]  # user and system time
+        used, unchanged = now, unchanged + 1 if now == used else 0
+
+
+def test_a_reader_that_never_reads_does_not_keep_it_from_ending(tmp_path):
+    path = tmp_path / "requests.jsonl"
+    path.write_text('{"type": "explain"}\n' * 10_000)  # several times what is kept for a slow reader
+    command = [sys.executable, "-m", "sans_rtc_demo.main", "peer", "--offer", "--bind", "127.0.0.1"]
+    with (
+        path.open("rb") as file,
+        subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+    ):
+        process.stdout.readline()  # it is up
+        until_waiting(process.pid)
+        process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
         assert process.stderr.read() == b""
 
