@@ -194,7 +194,9 @@ class Association:
         self._outbound.flow.scheduler.stream(stream_id).low_threshold_bytes = threshold_bytes
 
     def path_changed(self, now: float) -> None:
-        """The layer below uses another path: nothing is known of its rate and delay (RFC 8261 6.1)."""
+        """The layer below uses another path: nothing is known of its rate and delay (RFC 8261 6.1), and what the one
+        before has lost is not counted against it."""
+        self._tcb.error_count = 0
         self._tcb.rto.reset()
         self._outbound.flow.congestion.reset()
 

@@ -115,8 +115,8 @@ class Reconfiguration:
         """Reset these outgoing streams once what is queued on them has been sent."""
         scheduler = self._outbound.flow.scheduler
         for stream_id in stream_ids:
-            scheduler.hold(scheduler.stream(stream_id))
-            self.pending[stream_id] = None
+            if scheduler.hold(scheduler.stream(stream_id)):
+                self.pending[stream_id] = None
 
     def _deny_pending(self) -> None:
         """The peer cannot reset streams: say so for all that was asked."""
@@ -204,8 +204,11 @@ class Reconfiguration:
     def _release(self, stream_ids: Sequence[int]) -> None:
         scheduler = self._outbound.flow.scheduler
         for stream_id in stream_ids:
-            if stream_id not in self.pending:
-                scheduler.release(scheduler.stream(stream_id))
+            if stream_id in self.pending:
+                continue  # asked for again, with no message between
+            if scheduler.release(scheduler.stream(stream_id)):
+                self.pending[stream_id] = None
+            else:
                 scheduler.forget_where_new(stream_id)
 
     # the peer's requests

@@ -64,7 +64,8 @@ class OutboundMessage:
 class OutboundStream:
     """One outgoing stream: its queue, its numbering, its share.
 
-    held      messages queued behind a reset that is not performed yet (RFC 6525 5.1.2 A1); None: no reset
+    held      messages queued behind a reset that is not performed yet (RFC 6525 5.1.2 A1), in one list for each reset
+              that was asked for since; empty: no reset
     is_ready  True where the scheduler has it on its heap
     """
 
@@ -83,7 +84,7 @@ class OutboundStream:
     def __init__(self, stream_id: int) -> None:
         self.id = stream_id
         self.queue: deque[OutboundMessage] = deque()
-        self.held: deque[OutboundMessage] | None = None
+        self.held: list[deque[OutboundMessage]] = []
         self.buffered_bytes = 0
         self.low_threshold_bytes = 0
         self.next_ssn = 0
@@ -122,8 +123,8 @@ class Scheduler:
         stream.buffered_bytes += size
         self.queued_bytes += size
         self.queued_messages += 1
-        if stream.held is not None:
-            stream.held.append(message)
+        if stream.held:
+            stream.held[-1].append(message)
             return
         stream.queue.append(message)
         if not stream.is_ready:
@@ -150,18 +151,23 @@ class Scheduler:
         """True where `next` has a message."""
         return bool(self._heap)
 
-    def hold(self, stream: OutboundStream) -> None:
-        """From now on, queue this stream's messages behind its reset."""
-        if stream.held is None:
-            stream.held = deque()
+    def hold(self, stream: OutboundStream) -> bool:
+        """From now on, queue this stream's messages behind a reset; False where it is behind another one's messages,
+        and must wait until those have gone."""
+        if stream.held and stream.held[-1]:
+            stream.held.append(deque())
+            return False
+        if not stream.held:
+            stream.held.append(deque())
+        return len(stream.held) == 1
 
-    def release(self, stream: OutboundStream) -> None:
-        """The reset is decided: what was held may go."""
-        held, stream.held = stream.held, None
-        if held:
-            stream.queue.extend(held)
-            if not stream.is_ready:
+    def release(self, stream: OutboundStream) -> bool:
+        """The reset is decided: what was held behind it may go; True where a further reset waits behind that."""
+        if stream.held:
+            stream.queue.extend(stream.held.pop(0))
+            if stream.queue and not stream.is_ready:
                 self._make_ready(stream)
+        return bool(stream.held)
 
     def forget_where_new(self, stream_id: int) -> None:
         """Keep nothing of a stream that has been reset and is as it was before its first use."""
@@ -174,7 +180,7 @@ class Scheduler:
         """Take every message out whose lifetime ended before it was begun; the caller accounts for their bytes."""
         expired: list[OutboundMessage] = []
         for stream in self.streams.values():
-            for queue in (stream.queue, stream.held):
+            for queue in (stream.queue, *stream.held):
                 expired += _remove_expired(queue, now) if queue else ()
         self._unlist(expired)
         return expired
@@ -184,7 +190,7 @@ class Scheduler:
         removed: list[OutboundMessage] = []
         for stream_id in [stream_id for stream_id in self.streams if stream_id >= stream_count]:
             stream = self.streams.pop(stream_id)
-            removed += [*stream.queue, *(stream.held or ())]
+            removed += [message for queue in (stream.queue, *stream.held) for message in queue]
             stream.queue.clear()
         self._unlist(removed)
         return removed

@@ -107,6 +107,34 @@ def test_messages_after_a_reset_wait_for_it(peer, send):
     assert (chunk.payload, chunk.ssn) == (b"after", 0)
 
 
+def test_second_reset_waits_for_the_messages_between(peer, send):
+    peer.association.reset_streams([3], peer.now)
+    send(peer.association, b"between", stream_id=3)
+    peer.association.reset_streams([3], peer.now)
+    send(peer.association, b"after", stream_id=3)
+    (first,) = items(peer.take())
+    peer.send(reconfig(ReconfigResponse(first.request_number, ResetResult.PERFORMED)))
+    said = peer.take()
+    assert [chunk.payload for chunk in said if isinstance(chunk, Data)] == [b"between"]
+    (second,) = items(said)
+    assert second.last_tsn == peer.their_tsn
+    peer.send(reconfig(ReconfigResponse(second.request_number, ResetResult.PERFORMED)))
+    (chunk,) = [chunk for chunk in peer.take() if isinstance(chunk, Data)]
+    assert (chunk.payload, chunk.ssn) == (b"after", 0)
+    assert peer.take_events().count(OutgoingStreamsReset((3,))) == 2
+
+
+def test_second_reset_without_a_message_between_is_requested_again(peer):
+    peer.association.reset_streams([3], peer.now)
+    (first,) = items(peer.take())
+    peer.association.reset_streams([3], peer.now)
+    peer.send(reconfig(ReconfigResponse(first.request_number, ResetResult.PERFORMED)))
+    (second,) = items(peer.take())
+    peer.send(reconfig(ReconfigResponse(second.request_number, ResetResult.PERFORMED)))
+    assert peer.take_events().count(OutgoingStreamsReset((3,))) == 2
+    assert peer.association._outbound.flow.scheduler.streams == {}
+
+
 @pytest.mark.parametrize("result", [ResetResult.DENIED, ResetResult.WRONG_SSN, ResetResult.BAD_SEQUENCE_NUMBER, 77])
 def test_denied_reset_is_told_and_the_stream_goes_on(peer, send, result):
     send(peer.association, b"0", stream_id=3)
