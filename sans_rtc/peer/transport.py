@@ -19,7 +19,7 @@ from sans_rtc import dtls, ice, sctp
 from sans_rtc.datachannel import ChannelEvent, DataChannels
 from sans_rtc.dtls import ApplicationData
 from sans_rtc.entropy import Entropy
-from sans_rtc.machine import Datagram, Terminated, Trace
+from sans_rtc.machine import Datagram, Path, Terminated, Trace
 from sans_rtc.peer.config import PeerConfig
 from sans_rtc.peer.states import DtlsState, SctpState
 
@@ -82,6 +82,8 @@ class PeerTransport:
         self._trace = trace
         self._parameters: SecureParameters | None = None
         self._is_dtls_started = False
+        self._has_stood_still = False
+        self._selected_path: Path | None = None
         self._early: list[bytes] = []
         self._events: list[TransportEvent] = []
 
@@ -105,12 +107,21 @@ class PeerTransport:
         """
         if self.agent.deadline <= now:
             self.agent.handle_timer(now)
-        if self.agent.can_send:
+        if not self.agent.can_send:
+            self._has_stood_still = True
+        else:
+            self._go_on(now)
             if self.connection is not None and self.connection.deadline <= now:
                 self.connection.handle_timer(now)
             if self.association is not None and self.association.deadline <= now:
                 self.association.handle_timer(now)
         self.rise(now)
+
+    def _go_on(self, now: float) -> None:
+        """There is a path again: what was not answered on the one before is no evidence against this one."""
+        if self._has_stood_still and self.association is not None:
+            self.association.path_changed(now)
+        self._has_stood_still = False
 
     def secure(self, parameters: SecureParameters, certificate: dtls.Certificate, now: float) -> None:
         """The descriptions are complete: DTLS may begin, and takes what has arrived for it already.
@@ -237,9 +248,18 @@ class PeerTransport:
                     self._on_early_payload(data)
             else:
                 self._events.append(ice_event)
+                if type(ice_event) is ice.SelectedPathChanged:
+                    self._on_path_selected(ice_event.path, now)
         if connection is not None:
             self._rise_from_dtls(connection, now)
         self._events += self.channels.take_events()
+
+    def _on_path_selected(self, path: Path, now: float) -> None:
+        """RFC 8261 section 6.1: "SCTP SHOULD retest the path MTU and reset the congestion state" on another path. A
+        restart may select the same one again."""
+        if self.association is not None and path != self._selected_path:
+            self.association.path_changed(now)
+        self._selected_path = path
 
     def _rise_from_dtls(self, connection: dtls.Connection, now: float) -> None:
         if not self._is_dtls_started and self.agent.can_send:

@@ -1,0 +1,77 @@
+"""Corners that the simulation has found, each as a test of its own."""
+
+import pytest
+
+from sans_rtc.datachannel import ChannelClosed, ChannelOptions
+from sans_rtc.machine import Address, Terminated
+from sans_rtc.peer import ConnectionState, PeerConfig, TerminationReason
+from sans_rtc.sctp import SctpConfig
+from sans_rtc.testing import LinkConditions
+from tests.peer.conftest import Pair
+
+
+def test_what_the_lost_path_left_unanswered_is_not_counted_against_the_new_one():
+    """The last retransmission that SCTP may make is on its way when ICE loses the path."""
+    config = PeerConfig(sctp=SctpConfig(association_retransmissions_max=8))
+    pair = Pair(configs=(config, config))
+    handle, _ = pair.connect()
+    pair.link.run_for(1.0)
+    pair.link.filter = lambda end, datagram: None
+    pair.peers[0].send(handle, "during the outage", pair.now)
+    pair.link.run_for(60.0)
+    assert [peer.connection_state for peer in pair.peers] == [ConnectionState.FAILED] * 2
+    pair.link.filter = lambda end, datagram: datagram
+    pair.peers[0].restart_ice(pair.now)
+    pair.offer_and_answer()
+    pair.link.run_until(lambda: pair.messages[1] == ["during the outage"], within_s=5.0)
+
+
+def test_congestion_window_begins_anew_on_another_path_and_only_there():
+    """RFC 8261 section 6.1."""
+    pair = Pair(conditions=LinkConditions(delay_s=0.02))
+    handle, _ = pair.connect()
+    initial = pair.peers[0].explain().sctp.congestion_window_bytes
+    for _ in range(20):
+        pair.peers[0].send(handle, bytes(10_000), pair.now)
+    pair.link.run_until(lambda: len(pair.messages[1]) == 20)
+    assert pair.peers[0].explain().sctp.congestion_window_bytes > 2 * initial
+    pair.peers[0].restart_ice(pair.now)
+    pair.offer_and_answer()
+    pair.link.run_for(0.5)
+    assert pair.peers[0].explain().ice.selected.generation == 1
+    assert pair.peers[0].explain().sctp.congestion_window_bytes > 2 * initial
+    other = Address("10.0.0.9", 5009)
+    pair.peers[0].add_local_address(other, "wlan0", pair.now)
+    pair.link.run_for(0.5)
+    pair.peers[0].remove_local_address(Address("10.0.0.1", 5000), pair.now)
+    pair.link.run_for(1.0)
+    assert pair.peers[0].explain().ice.selected.path.local == other
+    assert pair.peers[0].explain().sctp.congestion_window_bytes <= initial
+
+
+@pytest.mark.parametrize("options", [{"lifetime_s": 0.01}, {"lifetime_s": 0.01, "ordered": False}])
+def test_close_does_not_wait_for_a_message_that_expires_in_the_queue(options):
+    pair = Pair(conditions=LinkConditions(delay_s=0.05))
+    bulk, _ = pair.connect()
+    brief = pair.peers[0].create_channel("brief", ChannelOptions(**options, priority=1), pair.now)
+    pair.link.run_for(0.5)
+    for _ in range(10):
+        pair.peers[0].send(bulk, bytes(20_000), pair.now)
+        pair.peers[0].send(brief, bytes(1000), pair.now)
+    pair.peers[0].close(pair.now)
+    took_s = pair.link.run_until(lambda: all(peer.is_terminated for peer in pair.peers), within_s=5.0)
+    assert took_s < 1.5
+    assert pair.events(0, Terminated)[0].reason == TerminationReason.CLOSED
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_channel_opened_right_after_another_was_closed_opens_at_both_ends(seed):
+    """It takes the same stream; what confirms the reset of the first may be lost."""
+    pair = Pair(seed=seed, conditions=LinkConditions(delay_s=0.01, loss=0.2))
+    pair.connect("first")
+    for label in ("second", "third", "fourth"):
+        closed = len(pair.events(0, ChannelClosed))
+        pair.peers[0].close_channel(pair.peers[0].channels()[0].channel, pair.now)
+        pair.link.run_until(lambda closed=closed: len(pair.events(0, ChannelClosed)) > closed, within_s=30.0)
+        pair.peers[0].create_channel(label, ChannelOptions(), pair.now)
+        pair.link.run_until(lambda label=label: pair.handle_at(1, label) is not None, within_s=30.0)
