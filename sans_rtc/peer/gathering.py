@@ -18,21 +18,29 @@ class LocalCandidates:
 
     def __init__(self, negotiation: Negotiation) -> None:
         self._negotiation = negotiation
+        self._gathered: list[str] = []
+        self._is_gathered = False
         self._waiting: list[str] = []
         self._is_end_waiting = False
 
     def begin(self) -> None:
         """A new generation has begun; what was gathered for the old one is of no use."""
-        self._waiting.clear()
-        self._is_end_waiting = False
+        self._gathered, self._is_gathered = [], False
+        self.rewind()
+
+    def rewind(self) -> None:
+        """The description that was announced with is undone; the next one needs everything again."""
+        self._waiting, self._is_end_waiting = list(self._gathered), self._is_gathered
 
     def add(self, candidate: Candidate) -> None:
         """ICE has gathered a candidate."""
-        self._waiting.append(serialize_candidate(candidate))
+        line = serialize_candidate(candidate)
+        self._gathered.append(line)
+        self._waiting.append(line)
 
     def end(self) -> None:
         """ICE has gathered all there is."""
-        self._is_end_waiting = True
+        self._is_gathered = self._is_end_waiting = True
 
     def announce(self, ufrag: str) -> Sequence[LocalCandidate]:
         """Put what waits into the local description and return it as events; nothing where there is no section yet."""
@@ -46,7 +54,7 @@ class LocalCandidates:
         if self._is_end_waiting:
             self._negotiation.end_of_local_candidates(ufrag)
             events.append(LocalCandidate("", mid or "", mline_index))
-        self.begin()
+        self._waiting, self._is_end_waiting = [], False
         return events
 
     def _is_described(self, ufrag: str) -> bool:

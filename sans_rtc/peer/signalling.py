@@ -25,6 +25,7 @@ from sans_rtc.peer.negotiation import (
     LocalTransport,
     Negotiation,
     NegotiationConfig,
+    Side,
     SignalingState,
     TransportAction,
     TransportParameters,
@@ -141,6 +142,8 @@ class Signalling:
             self._events.append(SignalingStateChanged(changes.state))
         if changes.rolled_back is not None or changes.state is SignalingState.HAVE_REMOTE_OFFER:
             self._undo_restart(now)  # also that of an offer which was made and never put in force
+        if changes.rolled_back is Side.LOCAL and self.negotiation.local_credentials is None:
+            self._candidates.rewind()  # the peer has never taken what they were announced with
         refusal = ""
         if TransportAction.STOP in (changes.dtls, changes.sctp):
             self._transport.stop(now)

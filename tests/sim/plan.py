@@ -30,6 +30,7 @@ class Plan:
     conditions    of the link, while there are faults
     configs       of both ends
     addresses     of both ends
+    end_behind_nat  whose host candidates nobody can reach; None: neither
     signalling_s  the longest that a signalled thing takes
     binding_s     how long the driver takes to bind sockets
     reading_s     how long a message lies before the application takes it
@@ -43,6 +44,7 @@ class Plan:
     conditions: LinkConditions
     configs: tuple
     addresses: tuple
+    end_behind_nat: int | None
     signalling_s: float
     binding_s: float
     reading_s: float
@@ -53,6 +55,7 @@ class Plan:
 
     def __str__(self):
         lines = [f"seed {self.seed}: {self.conditions}", f"  addresses {self.addresses}, ending {self.ending!r}"]
+        lines.append(f"  end behind a NAT: {self.end_behind_nat}")
         lines.append(f"  signalling {self.signalling_s:.3f} s, reading {self.reading_s:.3f} s")
         lines += [f"  {moment:8.3f} {' '.join(map(str, rest))}" for moment, *rest in sorted(self.script)]
         return "\n".join([*lines, f"  {self.faults_end_s:8.3f} faults end"])
@@ -69,6 +72,7 @@ def draw_plan(seed):
         conditions=conditions,
         configs=(_draw_config(chance), _draw_config(chance)),
         addresses=tuple(addresses_of(end, interfaces[end]) for end in (0, 1)),
+        end_behind_nat=chance.choice((None, None, 0, 1)),
         signalling_s=chance.choice((0.0, 0.02, 0.3)),
         binding_s=chance.choice((0.0, 0.01)),
         reading_s=chance.choice((0.0, 0.0, 0.05)),
@@ -173,5 +177,9 @@ def _draw_faults(plan):
     if chance.random() < 0.2:
         end, start = chance.randrange(2), chance.uniform(0.2, 2.0)
         plan.script += [(start, "stop reading", end), (start + chance.uniform(0.5, 3.0), "read", end)]
+    if plan.end_behind_nat is not None and chance.random() < 0.5:
+        plan.script.append((chance.uniform(0.1, 3.0), "rebind"))
+    if chance.random() < 0.15:
+        plan.script.append((chance.uniform(0.5, 3.0), "corrupt", chance.choice((0.02, 0.2))))
     if chance.random() < 0.2:
         plan.script.append((chance.uniform(0.5, 2.5), "weather", _draw_conditions(chance)))

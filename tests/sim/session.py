@@ -10,6 +10,8 @@ from tests.sim.world import World
 # SCTP's T3-rtx has backed off to rto_max_s = 10 s, fires just before the faults stop and once more after; then what
 # waits is sent, or ICE has just failed and is restarted, with checks and signalling, before SCTP goes on.
 PROGRESS_BOUND_S = 22.0
+# A peer whose address is gone is sent to there until its silence shows it, disconnected_after_s = 3.0.
+NOTICE_S = 4.0
 # close_timeout_s, and the way of the last word to the other end.
 CLOSE_BOUND_S = 3.5
 # A peer whose last word is lost: ICE gives up after 30 s of silence.
@@ -75,6 +77,8 @@ class Session:
         world.heal()
         took_s = world.link.run_until(self._is_settled, within_s=PROGRESS_BOUND_S)
         self._assert_promises_of_a_quiet_session()
+        if any(what in ("lose address", "rebind") for _, what, *_ in self.plan.script):
+            world.link.run_for(NOTICE_S)
         if self.plan.ending == "late close":
             world.link.run_for(40.0)
             assert world.is_connected(), "an idle session does not stay connected"
@@ -187,6 +191,12 @@ class Session:
 
     def _play_lose_address(self, end):
         self.world.lose_address(end)
+
+    def _play_rebind(self):
+        self.world.rebind()
+
+    def _play_corrupt(self, corruption):
+        self.world.corrupt(corruption)
 
     def _play_stop_reading(self, end):
         self.world.stop_reading(end)

@@ -4,7 +4,7 @@ import pytest
 
 from sans_rtc.datachannel import ChannelClosed, ChannelOptions
 from sans_rtc.machine import Address, Terminated
-from sans_rtc.peer import ConnectionState, PeerConfig, TerminationReason
+from sans_rtc.peer import ConnectionState, Description, LocalCandidate, PeerConfig, TerminationReason
 from sans_rtc.sctp import SctpConfig
 from sans_rtc.testing import LinkConditions
 from tests.peer.conftest import Pair
@@ -75,3 +75,38 @@ def test_channel_opened_right_after_another_was_closed_opens_at_both_ends(seed):
         pair.link.run_until(lambda closed=closed: len(pair.events(0, ChannelClosed)) > closed, within_s=30.0)
         pair.peers[0].create_channel(label, ChannelOptions(), pair.now)
         pair.link.run_until(lambda label=label: pair.handle_at(1, label) is not None, within_s=30.0)
+
+
+def test_candidates_of_an_offer_that_gave_way_are_announced_again_with_the_answer():
+    """Both offer at once; the impolite end has dropped what was trickled for the offer that it ignored."""
+    pair = Pair()
+    pair.trickles = False
+    impolite, polite = pair.peers
+    for peer in pair.peers:
+        peer.create_channel("glare", ChannelOptions(), pair.now)
+        peer.set_local_description(None, pair.now)
+    pair.link.flush()
+    before = len(pair.events(1, LocalCandidate))
+    polite.set_remote_description(impolite.local_description, pair.now)
+    polite.set_local_description(None, pair.now)
+    pair.link.flush()
+    again = [event.candidate for event in pair.events(1, LocalCandidate)][before:]
+    assert again == [event.candidate for event in pair.events(1, LocalCandidate)][:before]
+    assert "a=candidate:" in polite.local_description.sdp and "a=end-of-candidates" in polite.local_description.sdp
+    impolite.set_remote_description(polite.local_description, pair.now)
+    pair.link.filter = lambda end, datagram: None if end == 1 and datagram.data[:2] == b"\0\1" else datagram
+    pair.link.run_until(lambda: impolite.connection_state is ConnectionState.CONNECTED, within_s=2.0)
+
+
+def test_candidates_of_an_offer_that_was_taken_back_are_announced_again_with_the_next():
+    pair = Pair()
+    pair.trickles = False
+    peer = pair.peers[0]
+    peer.create_channel("again", ChannelOptions(), pair.now)
+    for _ in range(3):
+        peer.set_local_description(None, pair.now)
+        pair.link.flush()
+        assert "a=candidate:" in peer.local_description.sdp
+        peer.set_local_description(Description("rollback"), pair.now)
+    pair.offer_and_answer()
+    pair.link.run_until(lambda: pair.handle_at(1, "again") is not None, within_s=2.0)

@@ -2,10 +2,12 @@
 
 import functools
 
+import attrs
+
 from sans_rtc import dtls
 from sans_rtc.datachannel import ChannelBufferLow, ChannelClosed, ChannelMessage, ChannelOpened
 from sans_rtc.errors import LocalError
-from sans_rtc.machine import Address, Terminated
+from sans_rtc.machine import Address, Datagram, Path, Terminated
 from sans_rtc.peer import (
     ConnectionState,
     ConnectionStateChanged,
@@ -21,6 +23,7 @@ from tests.sim.ledger import Ledger
 from tests.sim.timeline import Scheduled, Timeline
 
 NOT_BEFORE = 0
+NAT_HOST = "203.0.113.1"
 POLITE = 1  # the end that gives way where both offer at once (W3C WebRTC section 10.7, perfect negotiation)
 
 
@@ -59,7 +62,9 @@ class World:
         self.addresses = [list(plan.addresses[end]) for end in (0, 1)]
         self.dead_ways = set()
         self.is_cut = [False, False]
-        self.is_quiet = False
+        self._nat_port = 20_000
+        behind = () if plan.end_behind_nat is None else self.addresses[plan.end_behind_nat]
+        self._outer = {inner: Address(NAT_HOST, self._nat_port + index) for index, inner in enumerate(behind)}
         self._signalled_at = [0.0, 0.0]
         self._is_offer_ignored = [False, False]
         self._is_reading = [True, True]
@@ -90,18 +95,22 @@ class World:
 
     def heal(self):
         """No more faults."""
-        self.is_quiet = True
         self.note_conditions(LinkConditions(delay_s=self.plan.conditions.delay_s))
         self.dead_ways.clear()
         self.is_cut = [False, False]
         for end in (0, 1):
             self.read(end)
 
+    def corrupt(self, corruption):
+        """Bits flip on the way from now on, where a session is connected: the handshake is not protected."""
+        if self.is_connected():
+            self.link.conditions = attrs.evolve(self.link.conditions, corruption=corruption)
+
     def kill_selected_way(self):
         """The way that data travel is blocked for good, where there is another."""
         selected = self.peers[0].explain().ice.selected
         if selected is not None and len(self.addresses[0]) + len(self.addresses[1]) > 2:
-            way = (selected.path.local, selected.path.remote)
+            way = (selected.path.local, self._inner(1, selected.path.remote))
             self.dead_ways |= {way, way[::-1]}
 
     def lose_address(self, end):
@@ -110,13 +119,25 @@ class World:
             address = self.addresses[end].pop(0)
             self._call(end, "remove_local_address", address)
 
+    def rebind(self):
+        """The NAT, where there is one, has forgotten its mappings and makes others."""
+        self._nat_port += 1000
+        self._outer = {inner: Address(NAT_HOST, self._nat_port + index) for index, inner in enumerate(self._outer)}
+
     def _route(self, end, datagram):
-        path = datagram.path
-        if self.is_cut[end] or (path.local, path.remote) in self.dead_ways:
+        local, remote = datagram.path.local, datagram.path.remote
+        destination = self._inner(1 - end, remote)
+        if self.is_cut[end] or local not in self.addresses[end] or destination is None:
             return None
-        if path.local not in self.addresses[end] or path.remote not in self.addresses[1 - end]:
+        if (local, destination) in self.dead_ways:
             return None
-        return datagram
+        return Datagram(datagram.data, Path(self._outer.get(local, local), destination), datagram.ecn)
+
+    def _inner(self, end, address):
+        """Which socket of an end is reached under an address; None where there is none."""
+        if end == self.plan.end_behind_nat:
+            address = next((inner for inner, outer in self._outer.items() if outer == address), None)
+        return address if address in self.addresses[end] else None
 
     # -- signalling: in order, late, and with perfect negotiation ------------------------------------------------------
 
