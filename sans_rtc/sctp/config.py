@@ -104,7 +104,8 @@ class SctpConfig:
                              deviation: not 1, because one SACK may cover `sack_packets_max`
     burst_packets_max        Max.Burst: packets sent at once. deviation: not 4, since a SACK that covers 16 packets
                              must be able to release more than 16; what the window allows beyond a burst follows
-                             in bursts of this size, spread over half of a round trip
+                             in bursts of this size, spread over half of a round trip; more where that takes less than
+                             a tick of 1 ms (`flow.burst_packets`)
 
     Handshake and shutdown
     cookie_lifetime_s        Valid.Cookie.Life

@@ -15,6 +15,8 @@ from sans_rtc.sctp.scheduler import OutboundMessage, Scheduler
 from sans_rtc.sctp.tcb import Timer, TransmissionControlBlock
 from sans_rtc.sctp.wire import DATA_HEADER_BYTES, PacketWriter
 
+PACING_TICK_S = 0.001
+"""What the timers of event loops can tell apart; pacing is never finer."""
 NONE_TSN = -1
 """In place of a TSN: there is none. TSNs count up from the initial one, which is not negative."""
 
@@ -71,7 +73,7 @@ class Flow:
         self.loss = LossDetector(self.tcb.config, self.outstanding, self.tcb.rto)
         self.partial = PartialReliability(self.tcb, self.outstanding)
         self.peer_window_bytes = peer_window_bytes
-        self.burst_left = self.tcb.config.burst_packets_max
+        self.burst_left = self.burst_packets
         self.timed_tsn = NONE_TSN
         self.timed_at = 0.0
         self.is_window_probe = False
@@ -81,6 +83,20 @@ class Flow:
     def has_new(self) -> bool:
         """True where there is something to send for the first time."""
         return self.current is not None or self.scheduler.has_waiting()
+
+    @property
+    def burst_packets(self) -> int:
+        """Packets that may go at once: Max.Burst, or what the window lets go in one tick of the timer that paces it.
+
+        A window that is spread over half a round trip sends cwnd * 2 * tick / srtt bytes in a tick. Where the path is
+        so short that a smaller burst would be followed by another in the same tick, waiting only leaves it idle.
+        """
+        tcb = self.tcb
+        least = tcb.config.burst_packets_max
+        if not tcb.rto.is_measured:
+            return least
+        share = min(1.0, 2.0 * PACING_TICK_S / max(tcb.rto.srtt_s, PACING_TICK_S))
+        return max(least, int(self.congestion.cwnd * share) // self.chunk_bytes_max)
 
     @property
     def may_burst(self) -> bool:

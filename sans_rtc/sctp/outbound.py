@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from sans_rtc.sctp.config import Reliability
 from sans_rtc.sctp.events import SendFailed
-from sans_rtc.sctp.flow import NONE_TSN, Flow
+from sans_rtc.sctp.flow import NONE_TSN, PACING_TICK_S, Flow
 from sans_rtc.sctp.outstanding import ACKED, Range
 from sans_rtc.sctp.packetizer import Packetizer
 from sans_rtc.sctp.retransmission import Retransmission
@@ -23,8 +23,6 @@ from sans_rtc.sctp.wire import DATA_HEADER_BYTES, PacketWriter
 
 _TSN_MASK = 0xFFFFFFFF
 _HALF = 1 << 31
-# Timers of event loops are hardly finer, and within this SACKs come anyway.
-PACING_INTERVAL_MIN_S = 0.0005
 
 
 class Outbound:
@@ -104,7 +102,7 @@ class Outbound:
         outstanding, writer = flow.outstanding, flow.writer
         sent_before, resent = outstanding.sent_bytes, self._tcb.stats.chunks_retransmitted
         if not outstanding.flight_bytes:
-            flow.burst_left = self._tcb.config.burst_packets_max
+            flow.burst_left = flow.burst_packets
         self._send_forward_tsn(now)
         if self._retransmission.tail_probe_is_due:
             self._retransmission.send_tail_probe(now)
@@ -150,9 +148,9 @@ class Outbound:
         flow, timers = self.flow, self._tcb.timers
         if timers.is_armed(Timer.PACING) or not self._tcb.rto.is_measured:
             return
-        burst_bytes = self._tcb.config.burst_packets_max * flow.chunk_bytes_max
+        burst_bytes = flow.burst_packets * flow.chunk_bytes_max
         interval_s = self._tcb.rto.srtt_s * burst_bytes / (2 * flow.congestion.cwnd)
-        timers.arm(Timer.PACING, now + max(interval_s, PACING_INTERVAL_MIN_S))
+        timers.arm(Timer.PACING, now + max(interval_s, PACING_TICK_S))
 
     # timers
 
@@ -174,7 +172,7 @@ class Outbound:
 
     def on_pacing(self, now: float) -> None:
         """The next burst may go."""
-        self.flow.burst_left = self._tcb.config.burst_packets_max
+        self.flow.burst_left = self.flow.burst_packets
 
     # acknowledgements
 
@@ -206,7 +204,7 @@ class Outbound:
         if acked_bytes or advance:
             self._tcb.error_count = 0
             flow.loss.on_progress()
-            flow.burst_left = self._tcb.config.burst_packets_max
+            flow.burst_left = flow.burst_packets
         if flow.timed_tsn >= 0 and (acked_bytes or advance):
             self._measure(now)
         if advance:

@@ -113,7 +113,7 @@ class Retransmission:
         flow.loss.forget()
         flow.partial.on_timeout()
         flow.timed_tsn = NONE_TSN
-        flow.burst_left = tcb.config.burst_packets_max
+        flow.burst_left = flow.burst_packets
         self._recovery_number = flow.writer.number
         self._probe_tsn = NONE_TSN
         self.tail_probe_is_due = False

@@ -331,23 +331,36 @@ def test_new_path_begins_anew(peer, send):
     assert peer.association.statistics.srtt_s == 0.0
 
 
+def with_round_trip(sctp, rtt_s, **config):
+    """A peer whose association has measured this round trip in the handshake."""
+    raw = sctp.RawPeer(sctp.association(**config))
+    raw.association.connect(raw.now)
+    raw.take()
+    raw.now += rtt_s
+    raw.send(raw.init(is_ack=True, cookie=b"c"))
+    raw.take()
+    raw.send(CookieAck())
+    return raw
+
+
 def test_burst_is_limited_and_renewed_by_sacks(sctp, send):
-    raw = sctp.RawPeer(sctp.association(burst_packets_max=4)).establish()
-    send(raw.association, bytes(100_000))
+    raw = with_round_trip(sctp, 0.1, burst_packets_max=4)
+    send(raw.association, bytes(100_000), now=raw.now)
     assert len(raw.take()) == 4
     assert raw.take() == []
     raw.send(raw.sack(2))
     assert len(raw.take()) == 4
 
 
+@pytest.mark.parametrize(("rtt_s", "packets"), [(0.0005, 40), (0.002, 40), (0.0039, 20), (0.0098, 8), (0.1, 4)])
+def test_burst_is_what_the_window_lets_go_in_one_tick_of_the_timer(sctp, send, rtt_s, packets):
+    raw = with_round_trip(sctp, rtt_s, burst_packets_max=4, initial_cwnd_packets=40)
+    send(raw.association, bytes(100_000), now=raw.now)
+    assert len(raw.take()) == packets
+
+
 def test_next_burst_follows_without_a_sack(sctp, send):
-    raw = sctp.RawPeer(sctp.association(burst_packets_max=4))
-    raw.association.connect(raw.now)
-    raw.take()
-    raw.now += 0.1
-    raw.send(raw.init(is_ack=True, cookie=b"c"))
-    raw.take()
-    raw.send(CookieAck())
+    raw = with_round_trip(sctp, 0.1, burst_packets_max=4)
     send(raw.association, bytes(100_000), now=raw.now)
     assert len(raw.take()) == 4
     interval = raw.association.deadline - raw.now
