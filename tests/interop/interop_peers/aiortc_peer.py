@@ -4,7 +4,6 @@ Loopback is the only network it knows: aioice leaves loopback out on its own.
 """
 
 import asyncio
-import base64
 import contextlib
 import json
 import sys
@@ -109,9 +108,6 @@ class Peer:
     async def add_media(self):
         for kind in ("audio", "video"):
             self.pc.addTransceiver(kind)
-
-    async def send(self, label, text=None, **encoded):
-        self.channels[label].send(text if text is not None else base64.b64decode(encoded["base64"]))
 
     async def send_all(self, label, messages):
         channel, low = self.channels[label], asyncio.Event()

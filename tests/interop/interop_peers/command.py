@@ -76,6 +76,9 @@ class CommandSession(Session):
         self._say("close")
 
     async def _on_describe(self) -> str:
+        assert self._process is not None
+        if not self._process.is_running:
+            return f"has ended\n{self._process.last_words}"
         self._say("explain")
         return f"{await self._explanations.get()}\nerrors: {self._errors}"
 

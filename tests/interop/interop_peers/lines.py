@@ -31,7 +31,7 @@ class LinesProcess:
 
     async def request(self, do: str, **arguments: object) -> object:
         if not self.is_running:
-            raise PeerError(f"{self.process.name} has ended")
+            raise PeerError(f"{self.process.name} has ended\n{self.process.last_words}")
         number = next(self._numbers)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         self.process.stdin.write(json.dumps({"id": number, "do": do, **arguments}).encode() + b"\n")
@@ -51,7 +51,7 @@ class LinesProcess:
                 self.session.on_event(message)
         for answer in self._waiting.values():
             if not answer.done():
-                answer.set_exception(PeerError(f"{self.process.name} has ended"))
+                answer.set_exception(PeerError(f"{self.process.name} has ended\n{self.process.last_words}"))
 
     def _answer(self, message: dict) -> None:
         answer = self._waiting.pop(message["id"], None)

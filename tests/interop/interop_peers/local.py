@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Coroutine
 
 import attrs
@@ -88,9 +87,6 @@ class LocalSession(Session):
             negotiated_id=options.get("negotiated"),
         )
         self._start(self._report_channel(channel))
-
-    async def _on_send(self, label: str, text: str | None = None, **encoded: str) -> None:
-        await self._open[label].send(text if text is not None else base64.b64decode(encoded["base64"]))
 
     async def _on_send_all(self, label: str, messages: list[list]) -> None:
         for message in messages:

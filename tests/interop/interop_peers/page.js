@@ -114,8 +114,6 @@ class Session {
       case "add-media":
         for (const kind of ["audio", "video"]) pc.addTransceiver(kind);
         return null;
-      case "send":
-        return channel.send(body.text ?? Uint8Array.from(atob(body.base64), (c) => c.charCodeAt(0)));
       case "send-all":
         return this.sendAll(channel, body.messages);
       case "echo":

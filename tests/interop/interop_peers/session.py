@@ -10,14 +10,13 @@ A `Host` is a program (a browser, a process) that has `Session`s; a session is o
     answer          trickle, sdp -> {"sdp": ...}              open       label, id, ordered, protocol, ...
     accept          sdp                                       closed     label
     candidate       candidate: {...} | None                   received   label, messages: [[kind, size, hash], ...]
-    send, send-all, echo, close-channel   label, ...
+    send-all, echo, close-channel   label, ...
     add-media, describe, close
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -126,13 +125,6 @@ class Session(ABC):
     async def add_media(self) -> None:
         """Want audio and video too, from the next offer on; only foreign peers can."""
         await self.request("add-media")
-
-    async def send(self, label: str, data: str | bytes) -> None:
-        """Send one message."""
-        if isinstance(data, str):
-            await self.request("send", label=label, text=data)
-        else:
-            await self.request("send", label=label, base64=base64.b64encode(data).decode())
 
     async def send_all(self, label: str, messages: Sequence[Message]) -> None:
         """Make the messages at the peer and send them, not faster than they leave."""

@@ -7,7 +7,6 @@ package main
 import (
 	"bufio"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -52,8 +51,6 @@ type request struct {
 	Protocol       *string                  `json:"protocol"`
 	Negotiated     *uint16                  `json:"negotiated"`
 	Messages       [][3]interface{}         `json:"messages"`
-	Text           *string                  `json:"text"`
-	Base64         *string                  `json:"base64"`
 }
 
 // One connection and its channels by label.
@@ -211,15 +208,6 @@ func (s *session) withChannel(r *request) (interface{}, error) {
 	switch r.Do {
 	case "send-all":
 		return nil, s.sendAll(d, r.Messages)
-	case "send":
-		if r.Text != nil {
-			return nil, send(d, "t", []byte(*r.Text))
-		}
-		data, err := base64.StdEncoding.DecodeString(*r.Base64)
-		if err != nil {
-			return nil, err
-		}
-		return nil, send(d, "b", data)
 	case "echo":
 		s.Lock()
 		s.echoed[r.Label] = true
@@ -266,7 +254,7 @@ func (s *session) do(r *request) (interface{}, error) {
 			}
 		}
 		return nil, nil
-	case "send-all", "send", "echo", "close-channel":
+	case "send-all", "echo", "close-channel":
 		return s.withChannel(r)
 	case "describe":
 		return object{"connection": s.pc.ConnectionState().String(), "ice": s.pc.ICEConnectionState().String(),
