@@ -339,6 +339,7 @@ def with_round_trip(sctp, rtt_s, **config):
     raw.now += rtt_s
     raw.send(raw.init(is_ack=True, cookie=b"c"))
     raw.take()
+    raw.now += rtt_s
     raw.send(CookieAck())
     return raw
 
