@@ -45,7 +45,8 @@ class Explanation:
         return "\n".join([*self._head(), *self._pairs(), *self._servers(), *self._upper_layers()])
 
     def _head(self) -> list[str]:
-        lines = [f"{self.connection_state}: {self.likely_cause}"]
+        state, cause = self.connection_state, self.likely_cause
+        lines = [cause if cause.startswith(state) else f"{state}: {cause}"]
         if self.waiting_for:
             lines.append(f"  waiting for: {self.waiting_for}")
         if self.terminated is not None:
