@@ -36,7 +36,8 @@ class OutstandingChunk:
     body            the chunk with header and padding, ready to be sent again
     end_bytes       bytes of chunks sent up to and including this one, over the life of the association
     packet_number   of the packet that carried it last; later packets have higher numbers
-    sent_at         when that was
+    first_number    of the packet that carried it first
+    sent_at         when it was sent last
     status          IN_FLIGHT, ACKED, LOST or ABANDONED
     is_regular      True while it is in flight for the first time
     """
@@ -44,6 +45,7 @@ class OutstandingChunk:
     __slots__ = (
         "body",
         "end_bytes",
+        "first_number",
         "is_regular",
         "message",
         "packet_number",
@@ -59,7 +61,7 @@ class OutstandingChunk:
         self.tsn = tsn
         self.body = body
         self.message = message
-        self.packet_number = packet_number
+        self.packet_number = self.first_number = packet_number
         self.sent_at = sent_at
         self.end_bytes = end_bytes
         self.transmit_count = 1
@@ -73,8 +75,7 @@ class Outstanding:
     flight_bytes      of the chunks IN_FLIGHT
     lost_bytes        of the chunks LOST
     gaps              what the last SACK reported above the cumulative TSN
-    newest_number     the highest number of a packet that is known to have arrived; -1: none
-    newest_sent_at    when that packet was sent
+    newest_number     something sent in this packet or later is known to have arrived; -1: nothing
     """
 
     __slots__ = (
@@ -90,7 +91,6 @@ class Outstanding:
         "gaps",
         "lost_bytes",
         "newest_number",
-        "newest_sent_at",
         "reneged_tsn",
         "sent_bytes",
     )
@@ -103,7 +103,6 @@ class Outstanding:
         self.sent_bytes = 0
         self.gaps: Sequence[Range] = ()
         self.newest_number = -1
-        self.newest_sent_at = 0.0
         self.reneged_tsn: int | None = None
         self._released_bytes = 0
         self._irregular_count = 0
@@ -216,13 +215,13 @@ class Outstanding:
         return size
 
     def _note_arrival(self, chunk: OutstandingChunk) -> None:
-        if chunk.packet_number <= self.newest_number:
+        number = chunk.packet_number
+        if number <= self.newest_number:
             return
         # RFC 8985 6.2 step 2: an answer that came sooner than any round trip is to an earlier sending of the chunk.
         if chunk.transmit_count > 1 and self._now - chunk.sent_at < self._min_rtt_s:
-            return
-        self.newest_number = chunk.packet_number
-        self.newest_sent_at = chunk.sent_at
+            number = max(chunk.first_number, self.newest_number)
+        self.newest_number = number
 
     def _renege(self, first: int, last: int) -> None:
         """The peer no longer reports what it once had (6.2.1 D iii)."""

@@ -218,6 +218,16 @@ def test_probe_shows_what_is_missing_before_it(sctp, send):
     assert raw.association.stats.timeouts == 0
 
 
+def test_probe_answered_sooner_than_any_round_trip_shows_what_is_missing_before_it_too(sctp, send):
+    """Whichever sending of the last chunk has arrived, it was after the others."""
+    raw = sent(measured(sctp), send, packets=5)
+    assert offsets(raw, raw.wait(0.0501)) == [4]
+    raw.now += 0.04
+    raw.send(raw.sack(0, gaps=[(5, 5)]))
+    assert offsets(raw, raw.take()) == [0, 1, 2, 3]
+    assert raw.association.stats.timeouts == 0
+
+
 def test_loss_repaired_by_the_probe_halves_the_window(sctp, send):
     raw = sent(measured(sctp), send, packets=10)
     raw.send(raw.sack(9))
