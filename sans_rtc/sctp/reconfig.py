@@ -196,7 +196,8 @@ class Reconfiguration:
             for stream_id in stream_ids:
                 self._outbound.flow.scheduler.stream(stream_id).next_ssn = 0
             self._tcb.events.append(OutgoingStreamsReset(stream_ids))
-            self._note_performed(request.item.response_number)  # where it was the peer's own wish
+            if self.deferred is None:  # else the number is that of a reset of theirs, which still waits
+                self._note_performed(request.item.response_number)  # where it was the peer's own wish
         else:
             self._tcb.events.append(OutgoingResetDenied(stream_ids, response.result))
         self._release(stream_ids)

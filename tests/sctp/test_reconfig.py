@@ -317,6 +317,20 @@ def test_held_back_data_counts_against_the_window(sctp):
     assert raw.association._inbound.reassembly.held_bytes <= 5000 + 64
 
 
+def test_reset_that_waits_is_not_said_to_be_performed_because_one_of_ours_is(peer):
+    """Ours carries the number of theirs, as every request does; its answer says nothing of theirs."""
+    peer.data(b"lost", stream_id=3)
+    theirs = request(peer, 3)
+    peer.send(reconfig(theirs))
+    assert items(peer.take()) == [ReconfigResponse(100, ResetResult.IN_PROGRESS)]
+    peer.association.reset_streams([7], peer.now)
+    (ours,) = items(peer.take())
+    peer.send(reconfig(ReconfigResponse(ours.request_number, ResetResult.PERFORMED)))
+    assert OutgoingStreamsReset((7,)) in peer.take_events()
+    peer.send(reconfig(theirs))
+    assert items(peer.take()) == [ReconfigResponse(100, ResetResult.IN_PROGRESS)]
+
+
 def test_deferred_reset_is_performed_by_forward_tsn(peer):
     peer.data(b"abandoned", stream_id=3)
     peer.send(reconfig(request(peer, 3)))
