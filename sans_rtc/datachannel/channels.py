@@ -268,7 +268,8 @@ class DataChannels:
     def on_buffer_low(self, stream_id: int) -> None:
         """What waits on the stream has fallen to its threshold."""
         channel = self._table.of_stream(stream_id)
-        if channel is not None and channel.state is ChannelState.OPEN:
+        if channel is not None and channel.state in (ChannelState.OPEN, ChannelState.CLOSING):
+            # Of one that is closing, too: all share the send buffer, and another may wait for the room that this is.
             self._events.append(ChannelBufferLow(channel.handle))
 
     def on_terminated(self) -> None:

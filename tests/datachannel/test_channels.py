@@ -264,6 +264,15 @@ def test_buffer_low_is_passed_on_with_the_channel(connected, transport):
     assert (transport.thresholds, channels.buffered_amount(handle)) == ({0: 1000}, 4321)
 
 
+def test_buffer_low_of_a_channel_that_is_closing_is_passed_on(connected):
+    """Another channel may have been refused for want of the room that this is."""
+    channels = connected()
+    handle = opened_by_us(channels)
+    channels.close(handle, 0.0)
+    channels.on_buffer_low(0)
+    assert channels.take_events() == [ChannelBufferLow(handle)]
+
+
 # -- closing ---------------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sans_rtc.datachannel import ChannelClosed, ChannelOptions
+from sans_rtc.datachannel import ChannelBufferLow, ChannelClosed, ChannelOptions
+from sans_rtc.errors import LimitExceeded
 from sans_rtc.machine import Address, Terminated
 from sans_rtc.peer import ConnectionState, Description, LocalCandidate, PeerConfig, TerminationReason
 from sans_rtc.sctp import SctpConfig
@@ -110,3 +111,20 @@ def test_candidates_of_an_offer_that_was_taken_back_are_announced_again_with_the
         peer.set_local_description(Description("rollback"), pair.now)
     pair.offer_and_answer()
     pair.link.run_until(lambda: pair.handle_at(1, "again") is not None, within_s=2.0)
+
+
+def test_room_is_told_of_though_the_channel_that_took_it_is_being_closed():
+    """Else whoever was refused on another channel would wait for ever."""
+    config = PeerConfig(sctp=SctpConfig(send_buffer_bytes_max=100_000))
+    pair = Pair(configs=(config, config), conditions=LinkConditions(delay_s=0.02))
+    first, _ = pair.connect()
+    second = pair.open_another()
+    for _ in range(9):
+        pair.peers[0].send(first, bytes(10_000), pair.now)
+    with pytest.raises(LimitExceeded):
+        pair.peers[0].send(second, bytes(20_000), pair.now)
+    pair.peers[0].close_channel(first, pair.now)
+    before = len(pair.link.events[0])
+    pair.link.run_for(2.0)
+    assert ChannelBufferLow(first) in pair.link.events[0][before:]
+    pair.peers[0].send(second, bytes(20_000), pair.now)
