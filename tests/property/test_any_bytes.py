@@ -66,12 +66,14 @@ def perform(kind, scene, operation, steps_taken):
     """Do one operation; returns how many steps of the life have been taken."""
     match operation:
         case ("live", count):
-            for _ in range(count):
+            for step in scene.steps[steps_taken : steps_taken + count]:
+                scene.link.run_for(step.pause_s)
                 try:
-                    scene.live(steps_taken, steps_taken + 1)
+                    step.call()
                 except LocalError:
                     pass  # the machine has ended, or is not where its life would have it
-                steps_taken += 1
+                scene.link.flush()
+            steps_taken += count
         case ("wait", duration_s):
             scene.link.run_for(duration_s)
         case ("verb", "handle_timer"):

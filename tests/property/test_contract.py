@@ -9,7 +9,7 @@ from sans_rtc.machine import Terminated
 from sans_rtc.testing import LinkConditions
 from tests.property.fronts import Late, Punctual, Sloppy
 
-SEEDS = range(5)
+SEEDS = range(3)
 PERFECT_LINK = LinkConditions(delay_s=0.01)
 CLOSE_BOUND_S = 60.0
 

@@ -21,7 +21,7 @@ def life(kind, seed):
     return scene.log
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_equal_inputs_give_equal_bytes_events_and_times(kind, seed):
     first, second = life(kind, seed), life(kind, seed)
     assert first == second

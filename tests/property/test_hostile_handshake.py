@@ -141,3 +141,21 @@ def test_spoiled_handshake_tells_no_application_that_a_channel_is_open():
     assert forged.run() == (TerminationReason.DTLS_FAILED, TerminationReason.DTLS_FAILED)
     assert [forged.events(end, ChannelOpened) for end in ENDS] == [[], []]
     forged.check()
+
+
+@pytest.mark.parametrize("source", ["other host", "other port"])
+def test_stranger_who_replays_the_peers_checks_cannot_spoil_the_handshake_from_its_own_address(source):
+    """Its check is answered, as ICE must; but what it then says is not DTLS's to hear."""
+
+    class Replaying(Forging):
+        def _route(self, end, datagram):
+            if datagram.data[:2] == b"\x00\x01":
+                self.strike(1 - end, datagram.data, source)
+            return super()._route(end, datagram)
+
+        def strike(self, end, data, source_of_forgery, **keywords):
+            super().strike(end, data, source, **keywords)
+
+    session = Replaying(lambda real: [flip(real, RECORD_HEADER_BITS + 8 * 13), flip(real, RECORD_HEADER_BITS)])
+    assert session.run() == "works"
+    assert sum(session.injected) > 10

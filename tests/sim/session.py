@@ -7,8 +7,8 @@ from tests.sim.plan import draw_plan
 from tests.sim.world import World
 
 # Once faults have stopped, whatever is open delivers everything within this virtual time. The slowest legitimate cause:
-# SCTP's T3-rtx has backed off to rto_max_s = 10 s, fires just before the faults stop and once more after; then what
-# waits is sent, or ICE has just failed and is restarted, with checks and signalling, before SCTP goes on.
+# an ICE generation that began while nothing got through gives its checks up after 17.5 s, the session fails and is
+# restarted, which takes four signalled things of up to 0.3 s; then SCTP sends again what waits.
 PROGRESS_BOUND_S = 22.0
 # A peer whose address is gone is sent to there until its silence shows it, disconnected_after_s = 3.0.
 NOTICE_S = 4.0

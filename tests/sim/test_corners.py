@@ -9,6 +9,9 @@ from sans_rtc.peer import ConnectionState, Description, LocalCandidate, PeerConf
 from sans_rtc.sctp import SctpConfig
 from sans_rtc.testing import LinkConditions
 from tests.peer.conftest import Pair
+from tests.sim.plan import draw_plan
+from tests.sim.session import simulate
+from tests.sim.world import addresses_of
 
 
 def test_what_the_lost_path_left_unanswered_is_not_counted_against_the_new_one():
@@ -128,3 +131,15 @@ def test_room_is_told_of_though_the_channel_that_took_it_is_being_closed():
     pair.link.run_for(2.0)
     assert ChannelBufferLow(first) in pair.link.events[0][before:]
     pair.peers[0].send(second, bytes(20_000), pair.now)
+
+
+@pytest.mark.xfail(strict=True, reason="its only pair dies before it is nominated, and nothing but 17.5 s tells so")
+@pytest.mark.parametrize("rebinds_after_s", [0.1, 0.2])
+def test_nat_that_rebinds_while_ice_restarts_is_followed(rebinds_after_s):
+    """Without the restart it takes 3 s, the silence that shows it. See `Generations._choose`, `Session._nominate`."""
+    plan = draw_plan(0)
+    plan.conditions, plan.ending, plan.end_behind_nat = LinkConditions(delay_s=0.05), "close", 1
+    plan.signalling_s, plan.addresses = 0.0, (addresses_of(0, 1), addresses_of(1, 1))
+    plan.script = [(0.0, "create", 0, "x", ChannelOptions()), (1.5, "restart", 0), (1.5 + rebinds_after_s, "rebind")]
+    plan.faults_end_s = 2.5
+    assert simulate(0, plan=plan).progress_s < 8.0

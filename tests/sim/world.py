@@ -23,6 +23,8 @@ from tests.sim.ledger import Ledger
 from tests.sim.timeline import Scheduled, Timeline
 
 NOT_BEFORE = 0
+# What comes from an address that nobody has signalled waits until it has answered a check, which may be lost.
+HELD_S = 3.0
 NAT_HOST = "203.0.113.1"
 POLITE = 1  # the end that gives way where both offer at once (W3C WebRTC section 10.7, perfect negotiation)
 
@@ -121,6 +123,7 @@ class World:
 
     def rebind(self):
         """The NAT, where there is one, has forgotten its mappings and makes others."""
+        self._slowest_s += HELD_S
         self._nat_port += 1000
         self._outer = {inner: Address(NAT_HOST, self._nat_port + index) for index, inner in enumerate(self._outer)}
 

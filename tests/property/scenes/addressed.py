@@ -182,8 +182,8 @@ AGENT_MISUSES = {
 
 KINDS = (
     Kind("binding answered", binding_answered, misuses=BINDING_MISUSES, forge=forge_stun),
-    Kind("binding unanswered", binding_unanswered, misuses=BINDING_MISUSES, forge=forge_stun),
+    Kind("binding unanswered", binding_unanswered, forge=forge_stun),
     Kind("querier", querier, misuses=QUERIER_MISUSES, forge=forge_dns),
     Kind("agent controlling", agent_controlling, (lambda agent: agent.explain(),), AGENT_MISUSES, forge_stun, cost=2),
-    Kind("agent controlled", agent_controlled, (lambda agent: agent.explain(),), AGENT_MISUSES, forge_stun, cost=2),
+    Kind("agent controlled", agent_controlled, (lambda agent: agent.explain(),), forge=forge_stun, cost=2),
 )

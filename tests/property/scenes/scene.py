@@ -43,7 +43,7 @@ class Kind:
 
     build     build(wrap, seed, conditions) makes a scene; `wrap` stands between the machine and the link
     reads     everything that can be read and has no property of its own, as functions of the machine
-    misuses   by name
+    misuses   by name; for one of a machine's roles
     forge     forge(real, body): bytes that begin like a real datagram, with other contents
     reseal    reseal(data): damaged bytes with the checksum put right, where the protocol has one
     cost      how many runs may be afforded where a property tries many: 1 few, 3 many

@@ -280,9 +280,9 @@ SCTP_READS = (lambda association: [association.buffered_bytes(stream_id) for str
 
 KINDS = (
     Kind("dtls client", dtls_client, misuses=DTLS_MISUSES, forge=forge_dtls, cost=2),
-    Kind("dtls server", dtls_server, misuses=DTLS_MISUSES, forge=forge_dtls, cost=2),
+    Kind("dtls server", dtls_server, forge=forge_dtls, cost=2),
     Kind("sctp caller", sctp_caller, SCTP_READS, SCTP_MISUSES, forge_sctp, reseal_sctp),
-    Kind("sctp callee", sctp_callee, SCTP_READS, SCTP_MISUSES, forge_sctp, reseal_sctp),
+    Kind("sctp callee", sctp_callee, SCTP_READS, forge=forge_sctp, reseal=reseal_sctp),
     Kind("peer offerer", peer_offerer, PEER_READS, PEER_MISUSES, forge_any, cost=1),
-    Kind("peer answerer", peer_answerer, PEER_READS, PEER_MISUSES, forge_any, cost=1),
+    Kind("peer answerer", peer_answerer, PEER_READS, forge=forge_any, cost=1),
 )
