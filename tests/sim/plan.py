@@ -163,10 +163,11 @@ def _draw_faults(plan):
     if chance.random() < 0.35:
         duration_s = chance.choice((0.3, 1.0, 4.0, 8.0))
         start = chance.choice((0.0, 0.02, 0.1, 1.0, 2.0))
+        cut = "cut"
         if chance.random() < 0.1:  # of a session that is connected: no handshake waits so long
-            start, duration_s = 6.0, CONSENT_S + chance.uniform(3.0, 20.0)
+            cut, start, duration_s = "cut connected", 6.0, CONSENT_S + chance.uniform(3.0, 20.0)
         which = chance.choice(((0, 1), (0,), (1,)))
-        plan.script += [(start, "cut", which), (start + duration_s, "mend", which)]
+        plan.script += [(start, cut, which), (start + duration_s, "mend", which)]
     if chance.random() < 0.3:
         for end in chance.choice(((0,), (1,), (0, 1))):
             plan.script.append((chance.choice((0.01, 0.5, 1.5, 1.5)), "restart", end))

@@ -182,6 +182,10 @@ class Session:
         for end in ends:
             self.world.is_cut[end] = True
 
+    def _play_cut_connected(self, ends):
+        if any(record.opened == {0, 1} for record in self.ledger.records.values()):
+            self._play_cut(ends)
+
     def _play_mend(self, ends):
         for end in ends:
             self.world.is_cut[end] = False
