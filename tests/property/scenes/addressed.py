@@ -115,10 +115,8 @@ def _agent(wrap, seed, conditions, *, end):
         Agent(config, role=role, entropy=SeededEntropy(f"agent {seed} {role}"))
         for role in (Role.CONTROLLING, Role.CONTROLLED)
     ]
-    machine = agents[end]
-    scene = Scene(machine, agents[1 - end], end=end, wrap=wrap, seed=seed, conditions=conditions)
-    here = (HERE, THERE)[end]
-    scene.usual_path = Path(here, (HERE, THERE)[1 - end])
+    scene = Scene(agents[end], agents[1 - end], end=end, wrap=wrap, seed=seed, conditions=conditions)
+    scene.usual_path = Path((HERE, THERE)[end], (HERE, THERE)[1 - end])
 
     def signal(end, event):
         agent, other = agents[end], agents[1 - end]
@@ -129,20 +127,28 @@ def _agent(wrap, seed, conditions, *, end):
         elif isinstance(event, ResolveName):
             agent.name_resolved(event.name, ("192.0.2.8",), scene.now)
 
+    scene.handlers.append(signal)
+    _live_as_an_agent(scene)
+    return scene
+
+
+def _live_as_an_agent(scene):
+    """Connect, send, get another socket, restart, restart again and take it back, lose the socket, close."""
+    machine, other = scene.machine, scene.other
+
     def exchange(now):
-        for agent, other in (agents, reversed(agents)):
-            agent.set_remote_parameters(other.local_parameters, now)
+        for agent, peer in ((machine, other), (other, machine)):
+            agent.set_remote_parameters(peer.local_parameters, now)
 
     def send(data, now):
         if machine.can_send:
             machine.send(data, now)
 
-    scene.handlers.append(signal)
-    scene.then(0.0, machine.add_local_address, here, "eth0")
-    scene.then(0.0, scene.other.add_local_address, (HERE, THERE)[1 - end], "eth0")
+    scene.then(0.0, machine.add_local_address, scene.usual_path.local, "eth0")
+    scene.then(0.0, other.add_local_address, scene.usual_path.remote, "eth0")
     scene.then(0.05, exchange)
     scene.then(0.02, machine.end_of_local_addresses)
-    scene.then(0.0, scene.other.end_of_local_addresses)
+    scene.then(0.0, other.end_of_local_addresses)
     scene.then(0.1, send, b"\x16 some payload")
     scene.then(4.0, send, b"\x17 some more")
     scene.then(0.0, machine.add_local_address, Address("10.0.0.1", 4444), "wlan0")
@@ -153,7 +159,6 @@ def _agent(wrap, seed, conditions, *, end):
     scene.then(0.5, machine.cancel_restart)
     scene.then(1.0, machine.remove_local_address, Address("10.0.0.1", 4444))
     scene.then(20.0, machine.close)
-    return scene
 
 
 def agent_controlling(wrap, seed, conditions):

@@ -11,6 +11,7 @@ from tests.property.scenes.forgeries import forge_any, forge_dtls, forge_sctp, r
 from tests.property.scenes.scene import Kind, Misuse, Scene
 
 NOT_BEFORE = 1_790_000_000
+ADDRESSES = Address("10.0.0.1", 5000), Address("10.0.0.2", 5000)
 
 
 # -- DTLS ------------------------------------------------------------------------------------------------------------
@@ -144,17 +145,21 @@ def _peer(wrap, seed, conditions, *, end):
         ice=IceConfig(stun_servers=(StunServer("stun.example", 3478),)), sctp=SctpConfig(send_buffer_bytes_max=200_000)
     )
     peers = [PeerConnection(config, entropy=SeededEntropy(f"peer {seed} {index}")) for index in (0, 1)]
-    offerer, answerer = peers
-    machine = peers[end]
-    scene = Scene(machine, peers[1 - end], end=end, wrap=wrap, seed=seed, conditions=conditions)
-    addresses = [Address("10.0.0.1", 5000), Address("10.0.0.2", 5000)]
-    scene.usual_path = Path(addresses[end], addresses[1 - end])
+    scene = Scene(peers[end], peers[1 - end], end=end, wrap=wrap, seed=seed, conditions=conditions)
+    scene.usual_path = Path(ADDRESSES[end], ADDRESSES[1 - end])
     handles = {}
+    scene.handlers.append(_signalling_of(scene, peers, handles))
+    _live_as_a_peer(scene, peers, handles)
+    return scene
+
+
+def _signalling_of(scene, peers, handles):
+    """What applications and drivers do at once; `handles` holds the open channels by end and label."""
 
     def signal(end, event):
         peer, other = peers[end], peers[1 - end]
         if isinstance(event, GatheringNeeded):
-            peer.add_local_address(addresses[end], "eth0", scene.now)
+            peer.add_local_address(ADDRESSES[end], "eth0", scene.now)
             peer.end_of_local_addresses(scene.now)
         elif isinstance(event, ResolveName):
             peer.name_resolved(event.name, (), scene.now)
@@ -167,44 +172,47 @@ def _peer(wrap, seed, conditions, *, end):
         elif isinstance(event, ChannelClosed):
             handles.pop((end, "chat"), None)
 
-    def send(data, now):
+    return signal
+
+
+def _tell(teller, told, now):
+    if teller.local_description is not None:
+        told.set_remote_description(teller.local_description, now)
+
+
+def _describe_itself(peer, now):
+    peer.set_local_description(None, now)
+
+
+def _live_as_a_peer(scene, peers, handles):
+    """Connect, send, offer a restart and take it back, restart, close a channel, open another, close."""
+    (offerer, answerer), machine, other, end = peers, scene.machine, scene.other, scene.end
+
+    def on_chat(verb, *arguments):
         if (end, "chat") in handles:
-            machine.send(handles[end, "chat"], data, now)
+            getattr(machine, verb)(handles[end, "chat"], *arguments)
 
-    def tell(teller, told, now):
-        if teller.local_description is not None:
-            told.set_remote_description(teller.local_description, now)
-
-    def close(now):
-        if (end, "chat") in handles:
-            machine.close_channel(handles[end, "chat"], now)
-
-    def create(label, options, now):
-        machine.create_channel(label, options, now)
-
-    scene.handlers.append(signal)
     scene.then(0.0, offerer.create_channel, "chat", ChannelOptions())
-    scene.then(0.0, lambda now: offerer.set_local_description(None, now))
-    scene.then(0.01, tell, offerer, answerer)
-    scene.then(0.01, lambda now: answerer.set_local_description(None, now))
-    scene.then(0.01, tell, answerer, offerer)
+    scene.then(0.0, _describe_itself, offerer)
+    scene.then(0.01, _tell, offerer, answerer)
+    scene.then(0.01, _describe_itself, answerer)
+    scene.then(0.01, _tell, answerer, offerer)
     for pause_s in (0.05, 0.05, 3.0):
-        scene.then(pause_s, send, "hello")
-    scene.then(0.0, send, bytes(50_000))
-    scene.then(0.01, create, "loose", ChannelOptions(ordered=False, max_retransmits=0))
+        scene.then(pause_s, on_chat, "send", "hello")
+    scene.then(0.0, on_chat, "send", bytes(50_000))
+    scene.then(0.01, machine.create_channel, "loose", ChannelOptions(ordered=False, max_retransmits=0))
     scene.then(0.1, machine.restart_ice)
-    scene.then(0.0, lambda now: machine.set_local_description(None, now))
-    scene.then(0.05, lambda now: machine.set_local_description(Description("rollback"), now))
-    scene.then(0.05, lambda now: machine.set_local_description(None, now))
-    scene.then(0.05, tell, machine, scene.other)
-    scene.then(0.0, lambda now: scene.other.set_local_description(None, now))
-    scene.then(0.05, tell, scene.other, machine)
-    scene.then(1.0, send, "after the restart")
-    scene.then(5.0, close)
-    scene.then(5.0, create, "last", ChannelOptions())
+    scene.then(0.0, _describe_itself, machine)
+    scene.then(0.05, machine.set_local_description, Description("rollback"))
+    scene.then(0.05, _describe_itself, machine)
+    scene.then(0.05, _tell, machine, other)
+    scene.then(0.0, _describe_itself, other)
+    scene.then(0.05, _tell, other, machine)
+    scene.then(1.0, on_chat, "send", "after the restart")
+    scene.then(5.0, on_chat, "close_channel")
+    scene.then(5.0, machine.create_channel, "last", ChannelOptions())
     scene.then(3.0, machine.close)
     scene.then(10.0, lambda now: None)
-    return scene
 
 
 def peer_offerer(wrap, seed, conditions):
