@@ -53,7 +53,7 @@ class Machine(Protocol[In, Out, Event]):
         """True once `Terminated` has been queued or taken."""
 
 
-TransportProtocol: TypeAlias = Literal["udp", "tcp"]
+TransportProtocol: TypeAlias = Literal["udp", "tcp", "tls"]
 
 
 class Address(NamedTuple):
@@ -76,15 +76,21 @@ class Path:
     """Where a datagram travels: the local socket's address, the remote address, and the transport.
 
     Made once per address pair and shared by all its datagrams, so that comparing two is mostly comparing identity.
+
+    protocol  "udp", or "tcp" and "tls" for a stream: then `Datagram.data` is a piece of it, cut anywhere on the way in,
+              and a whole frame on the way out
+    stream    tells apart several streams between the same two addresses; chosen by the machine that asks for one, so
+              that it has a name before its local port is known (`local.port` is 0 then)
     """
 
     local: Address
     remote: Address
     protocol: TransportProtocol = "udp"
+    stream: int = 0
 
     def reversed(self) -> Path:
         """The same path as the other end sees it."""
-        return Path(self.remote, self.local, self.protocol)
+        return Path(self.remote, self.local, self.protocol, self.stream)
 
 
 @attrs.define(slots=True, unsafe_hash=False)
