@@ -6,6 +6,7 @@ const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const PREFIX = "é€😀";
 const PREFIX_BYTES = 9;
 const BUFFERED_BYTES_MAX = 1 << 20;
+const SILENCE_MS = 500;
 
 const noise = new Uint8Array(NOISE_SIZE);
 let text = "";
@@ -84,11 +85,19 @@ class Session {
   async sendAll(channel, messages) {
     channel.bufferedAmountLowThreshold = BUFFERED_BYTES_MAX / 2;
     for (const message of messages) {
-      if (channel.bufferedAmount > BUFFERED_BYTES_MAX) {
-        await new Promise((resolve) => channel.addEventListener("bufferedamountlow", resolve, { once: true }));
-      }
+      if (channel.bufferedAmount > BUFFERED_BYTES_MAX) await this.room(channel);
       channel.send(content(message));
     }
+  }
+
+  // Where a message's life ends just as all that is in flight has been acknowledged, Chromium falls silent, whatever is
+  // buffered, until something is sent again; reliable messages have no such moment.
+  room(channel) {
+    const isReliable = channel.maxPacketLifeTime === null && channel.maxRetransmits === null;
+    return new Promise((resolve) => {
+      channel.addEventListener("bufferedamountlow", resolve, { once: true });
+      if (!isReliable) setTimeout(resolve, SILENCE_MS);
+    });
   }
 
   createChannel({ label, negotiated, ...options }) {
