@@ -13,7 +13,7 @@ The agent itself routes inputs to these parts and, after each, draws the consequ
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidArgument, InvalidState
@@ -77,6 +77,8 @@ class Agent:
         self._state = ConnectionState.NEW
         self._deadline = math.inf
         self._is_terminated = False
+        self.revision = 0
+        """Grows whenever `local_ufrags`, `proven_paths`, `knows` or `is_answered` may have changed."""
 
     # -- inputs: the network -----------------------------------------------------------------------------------------
 
@@ -300,6 +302,25 @@ class Agent:
         return self._generations.selected_path
 
     @property
+    def local_ufrags(self) -> tuple[str, ...]:
+        """Our user name fragments that checks of the peer may be for: of this generation and the one before."""
+        return tuple(session.local.ufrag for session in self._generations.sessions)
+
+    @property
+    def proven_paths(self) -> Collection[Path]:
+        """The paths from which payload is taken; none after the end."""
+        return self._proven.keys()
+
+    def knows(self, path: Path) -> bool:
+        """True where a pair has this path: by what the peer has signalled, or by an authenticated check of it."""
+        return self._generations.know(path)
+
+    def is_answered(self, path: Path) -> bool:
+        """True where the peer has answered a check of ours on this path: it is there, and not only says so."""
+        pairs = (session.checklist.find(path) for session in self._generations.sessions)
+        return any(pair is not None and pair.is_valid and pair.last_response_at > -math.inf for pair in pairs)
+
+    @property
     def stats(self) -> IceStatistics:
         """Counters."""
         return self._context.stats
@@ -319,6 +340,7 @@ class Agent:
 
     def _settle(self, now: float) -> None:
         """Draw the consequences of an input: each part once, in the order in which one leads to the next."""
+        self.revision += 1
         for early in self._inbound.take_released():
             self._events.append(early)
         self._follow_role()
@@ -371,6 +393,7 @@ class Agent:
         if self._is_terminated:
             return
         self._is_terminated = True
+        self.revision += 1
         self._deadline = math.inf
         self._send_path = None
         self._inbound.gate.clear()

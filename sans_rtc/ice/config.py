@@ -12,6 +12,7 @@ import attrs
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.ice.addresses import is_ip
 from sans_rtc.ice.candidate import CandidateType, is_host
+from sans_rtc.ice.parameters import Parameters
 from sans_rtc.ice.priority import CANDIDATES_PER_ADDRESS_MAX
 from sans_rtc.machine import Address
 from sans_rtc.stun.transaction import RetransmissionSchedule
@@ -129,6 +130,9 @@ class IceConfig:
       binding_keepalive_s           server-reflexive addresses are kept alive until a pair is selected
       address_filter, rewrites      which local addresses, and what peers are told of them
       candidate_types               the types that are told to the peer
+    Credentials
+      local_ufrag, local_pwd        of the first generation, where both ends derive them from something else than
+                                    signalling; None: drawn. After a restart they are drawn in any case
     Checks
       is_lite                       answer checks, send none: only for hosts with a public address
       check_pace_s                  Ta, between two checks; the first goes at once
@@ -163,6 +167,8 @@ class IceConfig:
     address_filter: AddressFilter = attrs.Factory(AddressFilter)
     rewrites: tuple[AddressRewrite, ...] = ()
     candidate_types: frozenset[CandidateType] = frozenset(CandidateType)
+    local_ufrag: str | None = None
+    local_pwd: str | None = attrs.field(default=None, repr=False)
     is_lite: bool = False
     check_pace_s: float = attrs.field(default=DEFAULT_CHECK_PACE_S, validator=_within(CHECK_PACE_S_MIN, 60.0))
     triggered_burst_max: int = attrs.field(default=5, validator=_within(0, 100))
@@ -189,6 +195,10 @@ class IceConfig:
     def __attrs_post_init__(self) -> None:
         if len(self.stun_servers) >= CANDIDATES_PER_ADDRESS_MAX - len(self.rewrites):
             raise InvalidArgument(f"STUN servers and rewritings: fewer than {CANDIDATES_PER_ADDRESS_MAX} in all")
+        if (self.local_ufrag is None) is not (self.local_pwd is None):
+            raise InvalidArgument("local_ufrag and local_pwd go together")
+        if self.local_ufrag is not None and self.local_pwd is not None:
+            Parameters(self.local_ufrag, self.local_pwd)  # raises InvalidArgument for what cannot be
         if self.disconnected_after_s >= self.failed_after_s:
             raise InvalidArgument("disconnected_after_s comes before failed_after_s")
         if self.patience_s is not None and not 0.0 <= self.patience_s <= 600.0:

@@ -13,7 +13,7 @@ from sans_rtc.ice.consent import Consent, Freshness
 from sans_rtc.ice.context import AgentContext
 from sans_rtc.ice.events import ConnectionState
 from sans_rtc.ice.pair import CandidatePair
-from sans_rtc.ice.parameters import draw_parameters
+from sans_rtc.ice.parameters import Parameters, draw_parameters
 from sans_rtc.ice.priority import Foundations
 from sans_rtc.ice.server_side import SessionKey
 from sans_rtc.ice.session import Session
@@ -79,7 +79,10 @@ class Generations:
         config = self._context.config
         self._number += 1
         pace_s = None if config.check_pace_s == DEFAULT_CHECK_PACE_S or config.is_lite else config.check_pace_s
-        local = draw_parameters(self._context.entropy, is_lite=config.is_lite, check_pace_s=pace_s)
+        if self._number == 0 and config.local_ufrag is not None and config.local_pwd is not None:
+            local = Parameters(config.local_ufrag, config.local_pwd, config.is_lite, pace_s)
+        else:
+            local = draw_parameters(self._context.entropy, is_lite=config.is_lite, check_pace_s=pace_s)
         return Session(self._context, self._number, local, self._foundations)
 
     # -- consequences ------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from sans_rtc.peer.config import PeerConfig
 from sans_rtc.peer.ending import end_of
 from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.explain import Explanation, explain
+from sans_rtc.peer.mux_routable import Routable
 from sans_rtc.peer.negotiation import Description, SignalingState
 from sans_rtc.peer.signalling import Signalling
 from sans_rtc.peer.states import ConnectionState, SctpState, TerminationReason, combine
@@ -290,6 +291,11 @@ class PeerConnection:
     def signaling_state(self) -> SignalingState:
         """RTCSignalingState."""
         return self._signalling.negotiation.state
+
+    @property
+    def routing(self) -> Routable:
+        """What somebody must know who has many peers on one socket: whose is which datagram (`sans_rtc.peer.mux`)."""
+        return self._transport.agent
 
     @property
     def unacknowledged_bytes(self) -> int:
