@@ -12,7 +12,16 @@ credentials), pairing and checklist, client_side and server_side (checks), nomin
 
 from sans_rtc.ice.agent import Agent
 from sans_rtc.ice.candidate import Candidate, CandidateType, parse_candidate, serialize_candidate
-from sans_rtc.ice.config import AddressFilter, AddressRewrite, IceConfig, RewriteMode, StunServer
+from sans_rtc.ice.config import (
+    AddressFilter,
+    AddressRewrite,
+    IceConfig,
+    RewriteMode,
+    StunServer,
+    TcpPolicy,
+    TransportPolicy,
+    TurnServer,
+)
 from sans_rtc.ice.events import (
     CandidateError,
     ConnectionState,
@@ -61,7 +70,10 @@ __all__ = [
     "SelectedPathChanged",
     "ServerExplanation",
     "StunServer",
+    "TcpPolicy",
     "TerminationReason",
+    "TransportPolicy",
+    "TurnServer",
     "parse_candidate",
     "serialize_candidate",
 ]

@@ -14,7 +14,7 @@ from sans_rtc.ice.addresses import is_ip
 from sans_rtc.ice.candidate import CandidateType, is_host
 from sans_rtc.ice.parameters import Parameters
 from sans_rtc.ice.priority import CANDIDATES_PER_ADDRESS_MAX
-from sans_rtc.machine import Address
+from sans_rtc.machine import Address, TransportProtocol
 from sans_rtc.stun.transaction import RetransmissionSchedule
 
 DEFAULT_CHECK_PACE_S = 0.05  # RFC 8445 section 14.2
@@ -57,6 +57,68 @@ class StunServer:
 
     def __str__(self) -> str:
         return str(Address(self.host, self.port))
+
+
+@attrs.frozen(slots=True)
+class TurnServer:
+    """A TURN server: where it is, how it is reached, and who we are to it.
+
+    host         an IP address or a name
+    username,
+    password     long-term credentials (RFC 8489 section 9.2); the password is kept out of the repr
+    transport    between us and the server: "udp", "tcp", or "tls" over TCP
+    server_name  with "tls": the name that the certificate must prove; empty: `host`
+    families     the versions of IP of which a relayed address is asked for: (4,), (6,) or (4, 6)
+    """
+
+    host: str
+    port: int = attrs.field(default=3478, validator=_within(1, 0xFFFF))
+    username: str = ""
+    password: str = attrs.field(default="", repr=False)
+    transport: TransportProtocol = "udp"
+    server_name: str = ""
+    families: tuple[int, ...] = (4,)
+
+    def __attrs_post_init__(self) -> None:
+        if not is_host(self.host):
+            raise InvalidArgument(f"neither an IP address nor a name: {self.host!r}")
+        if self.transport not in ("udp", "tcp", "tls"):
+            raise InvalidArgument(f"the transport to a TURN server is udp, tcp or tls, not {self.transport!r}")
+        if self.families not in ((4,), (6,), (4, 6)):
+            raise InvalidArgument(f"families is (4,), (6,) or (4, 6), not {self.families}")
+
+    def __str__(self) -> str:
+        scheme = "turns" if self.transport == "tls" else "turn"
+        return f"{scheme}:{Address(self.host, self.port)}?transport={'udp' if self.transport == 'udp' else 'tcp'}"
+
+
+class TransportPolicy(StrEnum):
+    """Which candidates are told and used (RTCIceTransportPolicy, W3C WebRTC section 4.2.4)."""
+
+    ALL = "all"
+    RELAY = "relay"
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class TcpPolicy:
+    """What is done over TCP (RFC 6544); simultaneous-open candidates are neither made nor used.
+
+    active                 connect to the passive candidates of the peer
+    passive                tell the peer of the listeners named by add_tcp_listener, and take its connections
+    stream_count_max       connections of ours at a time; a check that would need another one is left out and counted
+    accepted_count_max     connections of others at a time; one more is closed at once
+    open_timeout_s         a connection that is not open by then has failed
+    validation_timeout_s   a connection of somebody else that has brought no check of the peer by then is closed
+    frame_bytes_max        a longer frame breaks its connection
+    """
+
+    active: bool = False
+    passive: bool = False
+    stream_count_max: int = attrs.field(default=16, validator=_within(1, 1000))
+    accepted_count_max: int = attrs.field(default=16, validator=_within(1, 1000))
+    open_timeout_s: float = attrs.field(default=10.0, validator=_within(0.1, 600.0))
+    validation_timeout_s: float = attrs.field(default=5.0, validator=_within(0.1, 600.0))
+    frame_bytes_max: int = attrs.field(default=16_384, validator=_within(1500, 0xFFFF))
 
 
 class RewriteMode(StrEnum):
@@ -125,11 +187,17 @@ class IceConfig:
 
     Gathering
       stun_servers                  asked all at once; each answers or fails for itself
+      turn_servers                  raced alike; each gives relayed candidates, and over UDP a reflexive one
+      transport_policy              RELAY: only relayed candidates are told, used and answered on
+      tcp                           candidates over TCP; none by default
       gathering_schedule            requests to one server from one address
       name_timeout_s                a name that is not resolved by then does not exist
       binding_keepalive_s           server-reflexive addresses are kept alive until a pair is selected
       address_filter, rewrites      which local addresses, and what peers are told of them
       candidate_types               the types that are told to the peer
+      relay_timeout_s               a TURN server that has not given an address by then has failed
+      relay_release_after_s         so long after another pair was selected, with gathering complete, an allocation that
+                                    nothing needs is given back; None: never
     Credentials
       local_ufrag, local_pwd        of the first generation, where both ends derive them from something else than
                                     signalling; None: drawn. After a restart they are drawn in any case
@@ -149,6 +217,7 @@ class IceConfig:
       previous_generation_s         how long after a restart has succeeded the old credentials are still answered
     Bounds (what comes beyond is left out and counted, except where it says that the call raises)
       local_address_count_max       add_local_address raises LimitExceeded
+      relay_count_max               allocations at a time, over all servers and local addresses
       pair_count_max                RFC 8445 section 6.1.2.5
       remote_candidate_count_max    signalled candidates of one generation
       peer_reflexive_count_max      candidates learned from checks of one generation
@@ -161,12 +230,17 @@ class IceConfig:
     """
 
     stun_servers: tuple[StunServer, ...] = ()
+    turn_servers: tuple[TurnServer, ...] = ()
+    transport_policy: TransportPolicy = TransportPolicy.ALL
+    tcp: TcpPolicy = attrs.Factory(TcpPolicy)
     gathering_schedule: RetransmissionSchedule = GATHERING_SCHEDULE
     name_timeout_s: float = attrs.field(default=5.0, validator=_within(0.0, 600.0))
     binding_keepalive_s: float = attrs.field(default=15.0, validator=_within(1.0, 3600.0))
     address_filter: AddressFilter = attrs.Factory(AddressFilter)
     rewrites: tuple[AddressRewrite, ...] = ()
     candidate_types: frozenset[CandidateType] = frozenset(CandidateType)
+    relay_timeout_s: float = attrs.field(default=10.0, validator=_within(0.1, 600.0))
+    relay_release_after_s: float | None = 30.0
     local_ufrag: str | None = None
     local_pwd: str | None = attrs.field(default=None, repr=False)
     is_lite: bool = False
@@ -182,6 +256,7 @@ class IceConfig:
     failed_after_s: float = attrs.field(default=CONSENT_S_MAX, validator=_within(0.1, CONSENT_S_MAX))
     previous_generation_s: float = attrs.field(default=15.0, validator=_within(0.0, 600.0))
     local_address_count_max: int = attrs.field(default=32, validator=_within(1, 1000))
+    relay_count_max: int = attrs.field(default=16, validator=_within(1, 1000))
     pair_count_max: int = attrs.field(default=100, validator=_within(1, 10_000))
     remote_candidate_count_max: int = attrs.field(default=64, validator=_within(1, 10_000))
     peer_reflexive_count_max: int = attrs.field(default=16, validator=_within(0, 10_000))
@@ -193,8 +268,10 @@ class IceConfig:
     role_switch_count_max: int = attrs.field(default=8, validator=_within(1, 1000))
 
     def __attrs_post_init__(self) -> None:
-        if len(self.stun_servers) >= CANDIDATES_PER_ADDRESS_MAX - len(self.rewrites):
-            raise InvalidArgument(f"STUN servers and rewritings: fewer than {CANDIDATES_PER_ADDRESS_MAX} in all")
+        if len(self.stun_servers) + len(self.turn_servers) + len(self.rewrites) >= CANDIDATES_PER_ADDRESS_MAX:
+            raise InvalidArgument(f"servers and rewritings: fewer than {CANDIDATES_PER_ADDRESS_MAX} in all")
+        if self.relay_release_after_s is not None and not 0.0 <= self.relay_release_after_s <= 86_400.0:
+            raise InvalidArgument(f"relay_release_after_s is 0 to 86400, not {self.relay_release_after_s}")
         if (self.local_ufrag is None) is not (self.local_pwd is None):
             raise InvalidArgument("local_ufrag and local_pwd go together")
         if self.local_ufrag is not None and self.local_pwd is not None:
@@ -208,6 +285,11 @@ class IceConfig:
         # Two checks must fit: one that is lost and one that is answered (1.2 is the largest random factor).
         if 1.2 * (self.confirmation_interval_s + self.liveness_retry_s) >= self.disconnected_after_s:
             raise InvalidArgument("disconnected_after_s leaves no time for a second check")
+
+    @property
+    def is_relay_only(self) -> bool:
+        """True where only relayed candidates count."""
+        return self.transport_policy == TransportPolicy.RELAY
 
     @property
     def confirmation_interval_s(self) -> float:
