@@ -99,7 +99,7 @@ def test_requests_to_a_server_are_repeated_by_the_schedule(make_hand):
     hand = gather(make_hand(stun_servers=SERVERS[:1]))
     (request,) = hand.sent
     hand.wait(6.0)
-    assert [datagram.data for datagram in hand.sent] == [request.data] * 4
+    assert [datagram.data for datagram in hand.sent] == [request.data] * 7
 
 
 @pytest.mark.parametrize("code", [300, 401, 420, 500])
