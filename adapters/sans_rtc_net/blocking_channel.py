@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from sans_rtc.datachannel.events import ChannelState
+from sans_rtc_net.channel_reads import ChannelReads
 from sans_rtc_net.clock import monotonic
 from sans_rtc_net.errors import ChannelClosed, ConnectionLost
-from sans_rtc_net.inbox import HIGH_WATER_BYTES, LOW_WATER_BYTES, ChannelInbox
+from sans_rtc_net.inbox import ChannelInbox
 
 
 class ThreadSignal:
@@ -63,43 +63,13 @@ def deadline_of(timeout_s: float | None) -> float:
     return math.inf if timeout_s is None else monotonic() + timeout_s
 
 
-class BlockingDataChannel:
+class BlockingDataChannel(ChannelReads[ThreadSignal]):
     """One data channel; iterate over it for messages. Made by the connection."""
 
     def __init__(self, owner: Owner, inbox: ChannelInbox[ThreadSignal]) -> None:
-        self.high_water_bytes = HIGH_WATER_BYTES
-        self.low_water_bytes = LOW_WATER_BYTES
+        super().__init__(inbox, owner.lock)
         self._owner = owner
-        self._inbox = inbox
         self._sending = threading.Lock()
-
-    @property
-    def label(self) -> str:
-        """The name the creator gave it."""
-        return self._inbox.label
-
-    @property
-    def protocol(self) -> str:
-        """The name of its subprotocol, empty where it has none."""
-        return self._inbox.protocol
-
-    @property
-    def id(self) -> int | None:
-        """The SCTP stream, 0 to 65534; None before it is known."""
-        with self._owner.lock:
-            return self._inbox.id
-
-    @property
-    def state(self) -> ChannelState:
-        """connecting, open, closing or closed."""
-        with self._owner.lock:
-            return self._inbox.state
-
-    @property
-    def buffered_amount(self) -> int:
-        """Bytes accepted for sending that have not left yet."""
-        with self._owner.lock:
-            return self._inbox.buffered_amount
 
     def receive(self, timeout_s: float | None = None) -> str | bytes:
         """Return the next message. Errors: ChannelClosed, ConnectionLost, TimeoutError."""

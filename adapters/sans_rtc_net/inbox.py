@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from sans_rtc.datachannel.channel import ChannelInfo
 from sans_rtc.datachannel.events import ChannelMessage, ChannelState
 from sans_rtc.errors import InvalidState, LimitExceeded, LocalError
 from sans_rtc.peer.connection import PeerConnection
@@ -41,6 +42,7 @@ class ChannelInbox(Generic[SignalT]):
     __slots__ = (
         "_clock",
         "_id",
+        "_info",
         "_loss",
         "_low_threshold",
         "_machine",
@@ -81,6 +83,7 @@ class ChannelInbox(Generic[SignalT]):
         self._clock = clock
         self._loss = loss
         self._id: int | None = None
+        self._info: ChannelInfo | None = self._ask_for_info()
         self._low_threshold = 0
 
     def take(self) -> str | bytes:
@@ -146,11 +149,24 @@ class ChannelInbox(Generic[SignalT]):
     def id(self) -> int | None:
         """The SCTP stream, 0 to 65534; None before it is known."""
         if self._id is None and not self.is_closed:
-            try:
-                self._id = self._machine.channel(self.handle).id
-            except LocalError:  # done with, and the event is still on its way
-                return None
+            info = self._ask_for_info()
+            self._id = info.id if info is not None else None
         return self._id
+
+    @property
+    def ordered(self) -> bool:
+        """True where messages arrive in the order they were sent."""
+        return self._info is None or self._info.ordered
+
+    @property
+    def max_retransmits(self) -> int | None:
+        """After how many repetitions a lost message is given up; None where that is not limited."""
+        return self._info.max_retransmits if self._info is not None else None
+
+    @property
+    def lifetime_s(self) -> float | None:
+        """After how many seconds a message is given up; None where that is not limited."""
+        return self._info.lifetime_s if self._info is not None else None
 
     @property
     def state(self) -> ChannelState:
@@ -171,3 +187,9 @@ class ChannelInbox(Generic[SignalT]):
             return self._machine.buffered_amount(self.handle)
         except LocalError:  # done with, and the event is still on its way
             return 0
+
+    def _ask_for_info(self) -> ChannelInfo | None:
+        try:
+            return self._machine.channel(self.handle)
+        except LocalError:  # done with, and the event is still on its way
+            return None

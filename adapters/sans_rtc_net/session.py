@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic
+from weakref import ref
 
 import attrs
 
@@ -121,7 +122,7 @@ class Session(Generic[SignalT]):
         self._on_gather = on_gather
         self._on_resolve = on_resolve
         self._on_verb = on_verb
-        self._watchers: list[deque[ConnectionState]] = []
+        self._watchers: list[ref[deque[ConnectionState]]] = []
 
     # -- from the machine ----------------------------------------------------------------------------------------------
 
@@ -225,7 +226,7 @@ class Session(Generic[SignalT]):
 
     def _on_state(self, state: ConnectionState) -> None:
         self.has_connected = self.has_connected or state is ConnectionState.CONNECTED
-        for watcher in self._watchers:
+        for watcher in self._live_watchers():
             watcher.append(state)
         self._notify_all()
 
@@ -293,11 +294,10 @@ class Session(Generic[SignalT]):
         return CloseReport(ended.reason, ended.detail, self.machine.unacknowledged_bytes)
 
     def watch_states(self) -> deque[ConnectionState]:
-        """A queue of the connection's states from now on, the present one first; end it with `unwatch_states`."""
+        """A queue of the connection's states from now on, the present one first; forgotten when the caller drops it."""
         watcher: deque[ConnectionState] = deque([self.machine.connection_state], maxlen=STATES_KEPT_MAX)
-        self._watchers.append(watcher)
+        self._watchers = [ref(other) for other in (*self._live_watchers(), watcher)]
         return watcher
 
-    def unwatch_states(self, watcher: deque[ConnectionState]) -> None:
-        """Forget a queue that `watch_states` returned."""
-        self._watchers = [other for other in self._watchers if other is not watcher]
+    def _live_watchers(self) -> list[deque[ConnectionState]]:
+        return [watcher for watching in self._watchers if (watcher := watching()) is not None]

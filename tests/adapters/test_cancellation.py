@@ -168,7 +168,7 @@ async def test_trace_goes_to_the_log_only_where_asked_for(peers, caplog):
 
 @pytest.mark.anyio
 async def test_loop_without_readers_connects_through_its_own_transports(peers, monkeypatch):
-    monkeypatch.setattr("sans_rtc_asyncio.gathering.has_readers", lambda loop: False)
+    monkeypatch.setattr("sans_rtc_asyncio.loop.has_readers", lambda loop: False)
     first, second, channel, other = await peers.channel_pair()
     await channel.send("through the fallback")
     assert await asyncio.wait_for(other.receive(), 2.0) == "through the fallback"

@@ -7,11 +7,12 @@ import threading
 import pytest
 
 from sans_rtc.mdns.wire import DnsMessage, Record, RecordType, parse_message, serialize_message
-from sans_rtc_asyncio.mdns import MdnsResolver
-from sans_rtc_asyncio.resolver import Resolver
+from sans_rtc_asyncio.loop import AsyncioLoop
 from sans_rtc_net import multicast
 from sans_rtc_net.interfaces import LocalAddress
+from sans_rtc_net.mdns_resolver import MdnsResolver
 from sans_rtc_net.multicast import GROUP_IPV4, MDNS_PORT, open_mdns_sockets, resolve_local_blocking
+from sans_rtc_net.resolver import Resolver
 
 LOOPBACK = [LocalAddress("127.0.0.1", "lo")]
 NAME = "0f1e2d3c-1111-4222-8333-444455556666.local"
@@ -69,7 +70,9 @@ def test_blocking_look_up_finds_the_address(responder):
 @pytest.mark.anyio
 async def test_look_up_on_the_loop_finds_the_address_and_frees_its_sockets(responder):
     answers = asyncio.Queue()
-    resolver = MdnsResolver(lambda name, hosts: answers.put_nowait((name, list(hosts))), lambda: LOOPBACK)
+    resolver = MdnsResolver(
+        AsyncioLoop(), lambda name, hosts: answers.put_nowait((name, list(hosts))), lambda: LOOPBACK
+    )
     resolver.resolve(NAME)
     assert await asyncio.wait_for(answers.get(), 2.0) == (NAME, ["192.0.2.77"])
     assert resolver._driver is None
@@ -82,7 +85,7 @@ async def test_look_up_on_the_loop_finds_the_address_and_frees_its_sockets(respo
 @pytest.mark.parametrize("addresses", [[], [LocalAddress("203.0.113.9", "nowhere0")]])
 async def test_machine_without_multicast_answers_at_once(addresses):
     answers = []
-    resolver = Resolver(lambda name, hosts: answers.append((name, list(hosts))), lambda: addresses)
+    resolver = Resolver(AsyncioLoop(), lambda name, hosts: answers.append((name, list(hosts))), lambda: addresses)
     resolver.resolve(NAME)
     for _ in range(5):
         await asyncio.sleep(0)
@@ -94,9 +97,9 @@ async def test_machine_without_multicast_answers_at_once(addresses):
 async def test_interface_that_cannot_send_answers_at_once(monkeypatch, faulty):
     sockets = open_mdns_sockets(LOOPBACK)
     faulty(sockets[0]).faults["sendto"] = [OSError(101, "unreachable")] * 9
-    monkeypatch.setattr("sans_rtc_asyncio.mdns.open_mdns_sockets", lambda addresses: sockets)
+    monkeypatch.setattr("sans_rtc_net.mdns_resolver.open_mdns_sockets", lambda addresses: sockets)
     answers = []
-    resolver = MdnsResolver(lambda name, hosts: answers.append((name, list(hosts))), lambda: LOOPBACK)
+    resolver = MdnsResolver(AsyncioLoop(), lambda name, hosts: answers.append((name, list(hosts))), lambda: LOOPBACK)
     resolver.resolve(NAME)
     for _ in range(5):
         await asyncio.sleep(0)
@@ -107,7 +110,7 @@ async def test_interface_that_cannot_send_answers_at_once(monkeypatch, faulty):
 @pytest.mark.anyio
 async def test_name_that_is_none_is_answered_with_nothing():
     answers = []
-    resolver = MdnsResolver(lambda name, hosts: answers.append((name, list(hosts))), lambda: LOOPBACK)
+    resolver = MdnsResolver(AsyncioLoop(), lambda name, hosts: answers.append((name, list(hosts))), lambda: LOOPBACK)
     resolver.resolve("x" * 300 + ".local")
     for _ in range(5):
         await asyncio.sleep(0)
@@ -117,7 +120,7 @@ async def test_name_that_is_none_is_answered_with_nothing():
 
 @pytest.mark.anyio
 async def test_closing_while_asking_leaves_nothing_open():
-    resolver = Resolver(lambda name, hosts: pytest.fail("answered after close"), lambda: LOOPBACK)
+    resolver = Resolver(AsyncioLoop(), lambda name, hosts: pytest.fail("answered after close"), lambda: LOOPBACK)
     resolver.resolve(NAME)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -145,7 +148,7 @@ async def test_dns_names_are_looked_up_without_blocking_the_loop(monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     answers = asyncio.Queue()
-    resolver = Resolver(lambda name, hosts: answers.put_nowait((name, list(hosts))), lambda: LOOPBACK)
+    resolver = Resolver(AsyncioLoop(), lambda name, hosts: answers.put_nowait((name, list(hosts))), lambda: LOOPBACK)
     resolver.resolve("stun.example.org")
     resolver.resolve("stun.example.org")
     await asyncio.sleep(0.01)
@@ -160,7 +163,7 @@ async def test_dns_names_are_looked_up_without_blocking_the_loop(monkeypatch):
 @pytest.mark.parametrize("name", ["", "x" * 64 + ".example", "a..b", "\udc80.example", "no\0null"])
 async def test_name_that_cannot_be_is_answered_with_nothing(name, monkeypatch):
     answers = asyncio.Queue()
-    resolver = Resolver(lambda name, hosts: answers.put_nowait((name, list(hosts))), lambda: LOOPBACK)
+    resolver = Resolver(AsyncioLoop(), lambda name, hosts: answers.put_nowait((name, list(hosts))), lambda: LOOPBACK)
     monkeypatch.setattr(socket, "getaddrinfo", refuse_network)
     resolver.resolve(name)
     assert await asyncio.wait_for(answers.get(), 2.0) == (name, [])
@@ -185,7 +188,7 @@ async def test_names_beyond_the_bound_are_answered_with_nothing(monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     answers = []
-    resolver = Resolver(lambda name, hosts: answers.append(name), lambda: LOOPBACK)
+    resolver = Resolver(AsyncioLoop(), lambda name, hosts: answers.append(name), lambda: LOOPBACK)
     for index in range(20):
         resolver.resolve(f"host{index}.example")
     await asyncio.sleep(0)

@@ -138,10 +138,15 @@ def test_states_nobody_looks_at_are_bounded(session):
     for _ in range(1000):
         session.on_events([ConnectionStateChanged(ConnectionState.DISCONNECTED)])
     assert len(watcher) <= session_module.STATES_KEPT_MAX
-    session.unwatch_states(watcher)
-    watcher.clear()
+
+
+def test_states_are_kept_for_nobody_who_has_gone(session):
+    dropped, kept = session.watch_states(), session.watch_states()
+    del dropped
     session.on_events([ConnectionStateChanged(ConnectionState.CONNECTED)])
-    assert not watcher
+    assert len(kept) == 2
+    session.watch_states()
+    assert len(session._watchers) == 2
 
 
 @pytest.mark.parametrize("reason", TerminationReason)

@@ -1,16 +1,14 @@
-"""Drives the multicast DNS querier on the running loop; sockets are open only while a name is being asked for."""
+"""Drives the multicast DNS querier on a loop; sockets are open only while a name is being asked for."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from sans_rtc.errors import InvalidArgument, LimitExceeded
 from sans_rtc.mdns import MdnsConfig, MdnsEvent, Querier
-from sans_rtc_asyncio.driver import Driver
-from sans_rtc_asyncio.endpoint import has_readers
 from sans_rtc_net.entropy import system_entropy
 from sans_rtc_net.interfaces import LocalAddress
+from sans_rtc_net.loop import Loop, LoopDriver
 from sans_rtc_net.multicast import can_send, hosts_of, name_of, open_mdns_sockets
 from sans_rtc_net.udp import UdpSocket
 
@@ -19,18 +17,21 @@ class MdnsResolver:
     """Looks `.local` names up on the link."""
 
     def __init__(
-        self, on_resolved: Callable[[str, Sequence[str]], None], addresses: Callable[[], Sequence[LocalAddress]]
+        self,
+        loop: Loop,
+        on_resolved: Callable[[str, Sequence[str]], None],
+        addresses: Callable[[], Sequence[LocalAddress]],
     ) -> None:
         """Answer by `on_resolved(name, hosts)`, once for each name until `close`.
 
         addresses  tells which interfaces to ask on, each time sockets are opened
         """
+        self._loop = loop
         self._on_resolved = on_resolved
         self._addresses = addresses
-        self._loop = asyncio.get_running_loop()
         self._pending: set[str] = set()
         self._querier: Querier | None = None
-        self._driver: Driver[MdnsEvent] | None = None
+        self._driver: LoopDriver | None = None
         self._sockets: list[UdpSocket] = []
         self._is_closed = False
 
@@ -57,7 +58,7 @@ class MdnsResolver:
             self._answer(name, ())
             return
         try:
-            querier.resolve(name, driver.clock())
+            querier.resolve(name, self._loop.clock())
         except (InvalidArgument, LimitExceeded):
             self._answer(name, ())
             return
@@ -67,14 +68,16 @@ class MdnsResolver:
 
     def _start(self) -> None:
         """Open sockets where there is multicast; else nothing is started."""
-        self._sockets = open_mdns_sockets(self._addresses()) if has_readers(self._loop) else []
+        self._sockets = open_mdns_sockets(self._addresses()) if self._loop.can_read else []
         if not self._sockets:
             return
         querier = self._querier = Querier(MdnsConfig(), entropy=system_entropy)
-        driver = self._driver = Driver(querier, on_events=self._on_events, on_failure=lambda error: self._give_up())
+        driver = self._driver = self._loop.make_driver(
+            querier, on_events=self._on_events, on_failure=lambda error: self._give_up()
+        )
         for sock in self._sockets:
             driver.add_socket(sock)
-            querier.add_local_address(sock.local, driver.clock())
+            querier.add_local_address(sock.local, self._loop.clock())
 
     def _stop(self) -> None:
         if self._driver is not None:
