@@ -16,8 +16,8 @@ from sans_rtc.errors import InvalidArgument
 from sans_rtc_net.interfaces import LocalAddress, interface_of, usable_addresses
 from sans_rtc_net.options import UdpConfig
 from sans_rtc_net.udp import UdpSocket
+from sans_rtc_net.validators import is_port_range
 
-PORT_MAX = 65_535
 # Addresses bound at most: a host with hundreds of container bridges would else offer hundreds of candidates.
 ADDRESS_COUNT_MAX = 32
 
@@ -39,12 +39,6 @@ def _are_addresses(_: object, attribute: attrs.Attribute[tuple[str, ...]], hosts
             raise InvalidArgument(f"{attribute.name} takes particular addresses, not {host}: leave it empty for all")
 
 
-def _is_port_range(_: object, attribute: attrs.Attribute[tuple[int, int]], ports: tuple[int, int]) -> None:
-    first, last = ports
-    if not (ports == (0, 0) or 1 <= first <= last <= PORT_MAX):
-        raise InvalidArgument(f"{attribute.name} must be (first, last) within 1 to {PORT_MAX}, is {ports}")
-
-
 @attrs.frozen(slots=True, kw_only=True)
 class BindConfig:
     """Where a peer's sockets are.
@@ -57,7 +51,7 @@ class BindConfig:
     """
 
     hosts: tuple[str, ...] = attrs.field(default=(), validator=_are_addresses)
-    ports: tuple[int, int] = attrs.field(default=(0, 0), validator=_is_port_range)
+    ports: tuple[int, int] = attrs.field(default=(0, 0), validator=is_port_range)
     families: tuple[int, ...] = (4, 6)
     include_loopback: bool | None = None
     interface_filter: Callable[[str], bool] | None = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
 from typing import Literal
 
 import attrs
 
-from sans_rtc_net.validators import at_least, one_of
+from sans_rtc_net.proxy import Proxy
+from sans_rtc_net.validators import at_least, is_port_range, one_of
 
 IS_LINUX = sys.platform == "linux"
 
@@ -52,6 +54,51 @@ class UdpConfig:
     mtu_discovery: Literal["system", "do", "probe"] = attrs.field(
         default="system", validator=one_of("system", "do", "probe")
     )
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class StreamConfig:
+    """How TCP and TLS streams are opened, accepted and bounded.
+
+    ports                   local ports of connections we open, (first, last), both included; (0, 0): the system chooses
+    proxy                   an HTTP proxy to connect through
+    tls_context             what to trust, and our own certificate where the server wants one; None: the system's
+                            certificates, TLS 1.2 and later
+    connect_timeout_s       for all of connecting, the proxy and the TLS handshake
+    close_timeout_s         how long a stream that is no longer needed may take to write what waits
+    backlog_bytes_max       bytes kept while the other end reads too slowly; whole frames beyond are dropped and
+                            counted, which the protocols above take as the loss of a datagram
+    accepted_count_max      connections accepted at once; more are closed as soon as they come
+    keepalive_s             TCP asks after so many seconds of silence whether the other end is still there; 0: never
+    """
+
+    ports: tuple[int, int] = attrs.field(default=(0, 0), validator=is_port_range)
+    proxy: Proxy | None = None
+    tls_context: ssl.SSLContext | None = None
+    connect_timeout_s: float = attrs.field(default=10.0, validator=at_least(0.1))
+    close_timeout_s: float = attrs.field(default=2.0, validator=at_least(0.0))
+    backlog_bytes_max: int = attrs.field(default=256 << 10, validator=at_least(1 << 16))
+    accepted_count_max: int = attrs.field(default=64, validator=at_least(1))
+    keepalive_s: int = attrs.field(default=45, validator=at_least(0))
+
+
+# The option names of keep-alive: seconds of silence, seconds between probes, probes. Not every system has each.
+_KEEPALIVE_NAMES = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
+KEEPALIVE_INTERVAL_S = 10
+KEEPALIVE_COUNT = 4
+
+
+def set_stream_options(sock: socket.socket, config: StreamConfig) -> None:
+    """Apply the configuration to a TCP socket. What the kernel refuses is left out."""
+    # A frame is small and somebody waits for it.
+    try_option(sock, socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if config.keepalive_s:
+        try_option(sock, socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in zip(
+            _KEEPALIVE_NAMES, (config.keepalive_s, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT), strict=True
+        ):
+            if hasattr(socket, name):
+                try_option(sock, socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def set_udp_options(sock: socket.socket, config: UdpConfig) -> None:

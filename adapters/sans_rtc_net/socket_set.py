@@ -1,4 +1,7 @@
-"""Between one machine and its sockets: bursts in, and each datagram out by the socket of its path's local address."""
+"""Between one machine and its sockets: bursts in, and each datagram out by the socket of its path's local address.
+
+What goes by TCP or TLS goes to the `StreamSet`, where the driver has one.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from sans_rtc.errors import InvalidArgument
-from sans_rtc.machine import Address, Datagram, Machine
+from sans_rtc.machine import Address, Datagram, Machine, Path
 
 
 def burst_receiver(machine: Machine[Datagram, Datagram, Any]) -> Callable[[Sequence[Datagram], float], None]:
@@ -35,10 +38,19 @@ class DatagramSocket(Protocol):
         """Close it; idempotent."""
 
 
+class StreamSender(Protocol):
+    """What a set needs of the streams."""
+
+    def send(self, path: Path, frames: Sequence[Datagram]) -> None:
+        """Send frames of one path, in order."""
+
+
 class SocketSet:
     """Sockets by local address."""
 
     def __init__(self) -> None:
+        self.streams: StreamSender | None = None
+        """Takes what goes by TCP or TLS."""
         self._sockets: dict[Address, DatagramSocket] = {}
         self.discards = 0
         """Datagrams whose local address no socket has (any more)."""
@@ -59,13 +71,12 @@ class SocketSet:
         blocked: list[DatagramSocket] = []
         start, count = 0, len(datagrams)
         while start < count:
-            local = datagrams[start].path.local
-            end = start + 1
-            while end < count and ((other := datagrams[end].path.local) is local or other == local):
-                end += 1
+            end = _run_end(datagrams, start)
             run = datagrams if end - start == count else datagrams[start:end]
-            sock = self._sockets.get(local)
-            if sock is None:
+            path = run[0].path
+            if path.protocol != "udp":
+                self._send_by_stream(path, run)
+            elif (sock := self._sockets.get(path.local)) is None:
                 self.discards += len(run)
             elif not sock.send_batch(run) and sock not in blocked:
                 blocked.append(sock)
@@ -78,8 +89,29 @@ class SocketSet:
             sock.close()
         self._sockets.clear()
 
+    def _send_by_stream(self, path: Path, run: Sequence[Datagram]) -> None:
+        if self.streams is None:
+            self.discards += len(run)
+        else:
+            self.streams.send(path, run)
+
     def __iter__(self) -> Iterator[DatagramSocket]:
         return iter(tuple(self._sockets.values()))
 
     def __len__(self) -> int:
         return len(self._sockets)
+
+
+def _run_end(datagrams: Sequence[Datagram], start: int) -> int:
+    """Where those end that leave by the same socket, or the same stream, as the one at `start`."""
+    path = datagrams[start].path
+    local, is_datagram = path.local, path.protocol == "udp"
+    end, count = start + 1, len(datagrams)
+    while end < count:
+        other = datagrams[end].path
+        if other is not path and (
+            other != path if not is_datagram else other.protocol != "udp" or other.local != local
+        ):
+            break
+        end += 1
+    return end

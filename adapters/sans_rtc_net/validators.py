@@ -9,6 +9,8 @@ import attrs
 
 from sans_rtc.errors import InvalidArgument
 
+PORT_MAX = 65_535
+
 Validator: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
 
@@ -30,3 +32,10 @@ def one_of(*values: object) -> Validator:
             raise InvalidArgument(f"{attribute.name} must be one of {values}, is {value!r}")
 
     return validate
+
+
+def is_port_range(_: object, attribute: attrs.Attribute[tuple[int, int]], ports: tuple[int, int]) -> None:
+    """The value must be (first, last) of a range of ports, or (0, 0) for "any"."""
+    first, last = ports
+    if not (ports == (0, 0) or 1 <= first <= last <= PORT_MAX):
+        raise InvalidArgument(f"{attribute.name} must be (first, last) within 1 to {PORT_MAX}, is {ports}")

@@ -1,5 +1,7 @@
 """Toy machines that speak the contract, and sockets with scripted faults: what the adapters' loops are tested with."""
 
+import datetime
+import ipaddress
 import math
 import os
 import socket
@@ -7,6 +9,10 @@ import socket
 import anyio
 import attrs
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from sans_rtc.machine import Address, Datagram, Path, Terminated
 from sans_rtc_net.udp import UdpSocket
@@ -228,3 +234,46 @@ async def peers(peer_type):
     made = Peers(peer_type)
     yield made
     made.abort()
+
+
+class TlsFiles:
+    """An authority, a certificate of its for turn.test and 127.0.0.1, and the same expired, as PEM files."""
+
+    def __init__(self, folder):
+        authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+        authority = self._certificate("authority", authority_key, None, authority_key, days=30)
+        certificate = self._certificate("turn.test", key, authority, authority_key, days=30)
+        expired = self._certificate("turn.test", key, authority, authority_key, days=-1)
+        self.authority = self._write(folder / "authority.pem", authority.public_bytes(Encoding.PEM))
+        self.certificate = self._write(folder / "certificate.pem", certificate.public_bytes(Encoding.PEM))
+        self.expired_certificate = self._write(folder / "expired.pem", expired.public_bytes(Encoding.PEM))
+        self.key = self._write(folder / "key.pem", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+    @staticmethod
+    def _write(path, data):
+        path.write_bytes(data)
+        return str(path)
+
+    @staticmethod
+    def _certificate(name, key, issuer, issuer_key, *, days):
+        now = datetime.datetime.now(datetime.UTC)
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer.subject if issuer else subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=60))
+            .not_valid_after(now + datetime.timedelta(days=days))
+            .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        )
+        if issuer is not None:
+            names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        return builder.sign(issuer_key, hashes.SHA256())
+
+
+@pytest.fixture(scope="session")
+def tls_files(tmp_path_factory):
+    return TlsFiles(tmp_path_factory.mktemp("tls"))
