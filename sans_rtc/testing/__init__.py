@@ -1,11 +1,46 @@
-"""Tools to test programs built on the machines: seeded entropy, a virtual clock, links in virtual time.
+"""Tools to test programs built on the machines: seeded entropy, a virtual clock, links and networks in virtual time.
 
 Nothing here is random or slow: the same seed gives the same run, and no test ever sleeps.
 """
 
+from sans_rtc.testing.cable import Cable, LinkConditions
 from sans_rtc.testing.clock import VirtualClock
 from sans_rtc.testing.contract import ContractMonitor, drain
 from sans_rtc.testing.entropy import SeededEntropy
-from sans_rtc.testing.link import Link, LinkConditions
+from sans_rtc.testing.host import Host, Program
+from sans_rtc.testing.link import Link
+from sans_rtc.testing.nat import (
+    ADDRESS_RESTRICTED_CONE,
+    FULL_CONE,
+    PORT_RESTRICTED_CONE,
+    SYMMETRIC,
+    Dependence,
+    Firewall,
+    Gateway,
+    NatBehaviour,
+)
+from sans_rtc.testing.network import Network
+from sans_rtc.testing.realm import DropReason, Realm
 
-__all__ = ["ContractMonitor", "Link", "LinkConditions", "SeededEntropy", "VirtualClock", "drain"]
+__all__ = [
+    "ADDRESS_RESTRICTED_CONE",
+    "FULL_CONE",
+    "PORT_RESTRICTED_CONE",
+    "SYMMETRIC",
+    "Cable",
+    "ContractMonitor",
+    "Dependence",
+    "DropReason",
+    "Firewall",
+    "Gateway",
+    "Host",
+    "Link",
+    "LinkConditions",
+    "NatBehaviour",
+    "Network",
+    "Program",
+    "Realm",
+    "SeededEntropy",
+    "VirtualClock",
+    "drain",
+]

@@ -17,45 +17,12 @@ import attrs
 
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.machine import Datagram, Machine
+from sans_rtc.testing.cable import Lane, LinkConditions, damaged
 from sans_rtc.testing.clock import VirtualClock
 from sans_rtc.testing.entropy import SeededEntropy
 
 # One instant of virtual time may not take more steps than this: two machines answering each other for ever.
 STEPS_PER_INSTANT_MAX = 100_000
-
-
-def _is_fraction(_: object, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise InvalidArgument(f"{attribute.name} is a probability, 0 to 1, not {value}")
-
-
-def _is_not_negative(_: object, attribute: attrs.Attribute[float], value: float) -> None:
-    if value < 0.0:
-        raise InvalidArgument(f"{attribute.name} must not be negative, is {value}")
-
-
-@attrs.frozen(slots=True)
-class LinkConditions:
-    """How a link treats datagrams; probabilities are 0 to 1 and independent for each datagram.
-
-    delay_s      every datagram's time on the way
-    jitter_s     up to this much more, uniform; a datagram does not overtake another by jitter alone
-    reordering   probability that a datagram is held back for `reordering_s` more, so that others overtake it
-    duplication  probability that it arrives twice
-    corruption   probability that one of its bits is flipped
-    rate_bytes_s bytes per second the link carries; math.inf: no queue
-    queue_bytes  bytes that may wait for the link; what comes beyond is dropped
-    """
-
-    delay_s: float = attrs.field(default=0.01, validator=_is_not_negative)
-    jitter_s: float = attrs.field(default=0.0, validator=_is_not_negative)
-    loss: float = attrs.field(default=0.0, validator=_is_fraction)
-    duplication: float = attrs.field(default=0.0, validator=_is_fraction)
-    reordering: float = attrs.field(default=0.0, validator=_is_fraction)
-    reordering_s: float = attrs.field(default=0.02, validator=_is_not_negative)
-    corruption: float = attrs.field(default=0.0, validator=_is_fraction)
-    rate_bytes_s: float = math.inf
-    queue_bytes: int = 1 << 30
 
 
 @attrs.define(slots=True, order=True)
@@ -97,8 +64,7 @@ class Link:
         self._chance = SeededEntropy(f"link {seed}")
         self._arrivals: list[_Arrival] = []
         self._order = 0
-        self._last_arrival = [0.0, 0.0]
-        self._link_free_at = [0.0, 0.0]
+        self._lanes = (Lane(), Lane())
 
     @property
     def now(self) -> float:
@@ -181,34 +147,15 @@ class Link:
         return bool(events)
 
     def _transmit(self, end: int, datagram: Any) -> None:
-        conditions, chance = self.conditions, self._chance
-        if conditions.loss and chance.fraction() < conditions.loss:
-            return
         size = len(datagram.data if isinstance(datagram, Datagram) else datagram)
-        start = max(self.now, self._link_free_at[end])
-        if (start - self.now) * conditions.rate_bytes_s > conditions.queue_bytes:
-            return
-        self._link_free_at[end] = start + size / conditions.rate_bytes_s
-        copies = 2 if conditions.duplication and chance.fraction() < conditions.duplication else 1
-        for _ in range(copies):
-            arrival = self._link_free_at[end] + conditions.delay_s
-            if conditions.jitter_s:
-                arrival += conditions.jitter_s * chance.fraction()
-            if conditions.reordering and chance.fraction() < conditions.reordering:
-                arrival += conditions.reordering_s
-            else:
-                arrival = self._last_arrival[end] = max(arrival, self._last_arrival[end])
+        for arrival in self._lanes[end].arrivals(size, self.conditions, self._chance, self.now):
             self._order += 1
             item = self._as_received(datagram)
             heapq.heappush(self._arrivals, _Arrival(arrival, self._order, 1 - end, item))
 
     def _as_received(self, datagram: Any) -> Any:
-        conditions, chance = self.conditions, self._chance
         data = datagram.data if isinstance(datagram, Datagram) else datagram
-        if conditions.corruption and data and chance.fraction() < conditions.corruption:
-            damaged = bytearray(data)
-            damaged[chance.below(len(data))] ^= 1 << chance.below(8)
-            data = bytes(damaged)
+        data = damaged(data, self.conditions, self._chance)
         if isinstance(datagram, Datagram):
             return Datagram(data, datagram.path.reversed(), datagram.ecn)
         return data

@@ -1,0 +1,104 @@
+"""One direction of a link in virtual time: when what is sent now arrives, if it does.
+
+`Link` has two of these, and so has each cable of a `Network`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import attrs
+
+from sans_rtc.errors import InvalidArgument
+from sans_rtc.testing.entropy import SeededEntropy
+
+
+def _is_fraction(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise InvalidArgument(f"{attribute.name} is a probability, 0 to 1, not {value}")
+
+
+def _is_not_negative(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+    if value < 0.0:
+        raise InvalidArgument(f"{attribute.name} must not be negative, is {value}")
+
+
+@attrs.frozen(slots=True)
+class LinkConditions:
+    """How a link treats datagrams; probabilities are 0 to 1 and independent for each datagram.
+
+    delay_s      every datagram's time on the way
+    jitter_s     up to this much more, uniform; a datagram does not overtake another by jitter alone
+    reordering   probability that a datagram is held back for `reordering_s` more, so that others overtake it
+    duplication  probability that it arrives twice
+    corruption   probability that one of its bits is flipped
+    rate_bytes_s bytes per second the link carries; math.inf: no queue
+    queue_bytes  bytes that may wait for the link; what comes beyond is dropped
+    """
+
+    delay_s: float = attrs.field(default=0.01, validator=_is_not_negative)
+    jitter_s: float = attrs.field(default=0.0, validator=_is_not_negative)
+    loss: float = attrs.field(default=0.0, validator=_is_fraction)
+    duplication: float = attrs.field(default=0.0, validator=_is_fraction)
+    reordering: float = attrs.field(default=0.0, validator=_is_fraction)
+    reordering_s: float = attrs.field(default=0.02, validator=_is_not_negative)
+    corruption: float = attrs.field(default=0.0, validator=_is_fraction)
+    rate_bytes_s: float = math.inf
+    queue_bytes: int = 1 << 30
+
+
+class Lane:
+    """One direction of a link: what is on the way, and how long the link is busy with it."""
+
+    __slots__ = ("_free_at", "_last_arrival")
+
+    def __init__(self) -> None:
+        self._free_at = 0.0
+        self._last_arrival = 0.0
+
+    def arrivals(
+        self, size_bytes: int, conditions: LinkConditions, chance: SeededEntropy, now: float
+    ) -> Iterator[float]:
+        """Yield when each copy of a datagram that is sent now arrives: none where it is lost, two where doubled."""
+        if conditions.loss and chance.fraction() < conditions.loss:
+            return
+        start = max(now, self._free_at)
+        if (start - now) * conditions.rate_bytes_s > conditions.queue_bytes:
+            return
+        self._free_at = start + size_bytes / conditions.rate_bytes_s
+        copies = 2 if conditions.duplication and chance.fraction() < conditions.duplication else 1
+        for _ in range(copies):
+            arrival = self._free_at + conditions.delay_s
+            if conditions.jitter_s:
+                arrival += conditions.jitter_s * chance.fraction()
+            if conditions.reordering and chance.fraction() < conditions.reordering:
+                arrival += conditions.reordering_s
+            else:
+                arrival = self._last_arrival = max(arrival, self._last_arrival)
+            yield arrival
+
+
+def damaged(data: bytes, conditions: LinkConditions, chance: SeededEntropy) -> bytes:
+    """What a datagram is on arrival: itself, or with a bit flipped where the conditions say so."""
+    if not conditions.corruption or not data or chance.fraction() >= conditions.corruption:
+        return data
+    flipped = bytearray(data)
+    flipped[chance.below(len(data))] ^= 1 << chance.below(8)
+    return bytes(flipped)
+
+
+@attrs.define(slots=True, eq=False)
+class Cable:
+    """What joins a host or a gateway to a realm of a `Network`; may be changed at any time.
+
+    conditions  hold each way
+    mtu_bytes   a larger IP packet vanishes (a black hole)
+    is_up       nothing passes a cable that is down
+    """
+
+    conditions: LinkConditions = attrs.Factory(lambda: LinkConditions(delay_s=0.0))
+    mtu_bytes: int = 1500
+    is_up: bool = True
+    up: Lane = attrs.Factory(Lane)
+    down: Lane = attrs.Factory(Lane)
