@@ -78,7 +78,7 @@ class Agent:
         self._deadline = math.inf
         self._is_terminated = False
         self.revision = 0
-        """Grows whenever `local_ufrags`, `proven_paths`, `knows` or `is_answered` may have changed."""
+        """Grows whenever `local_ufrags`, `proven_paths`, `knows` or `answered_at` may have changed."""
 
     # -- inputs: the network -----------------------------------------------------------------------------------------
 
@@ -315,10 +315,20 @@ class Agent:
         """True where a pair has this path: by what the peer has signalled, or by an authenticated check of it."""
         return self._generations.know(path)
 
-    def is_answered(self, path: Path) -> bool:
-        """True where the peer has answered a check of ours on this path: it is there, and not only says so."""
+    def answered_at(self, path: Path) -> float:
+        """When the peer last answered a check of ours on this path; -inf where it never did, or no checks are sent.
+
+        That tells more than a request of the peer, whose source may be forged: the answer has come from there.
+        """
+        if self._context.config.is_lite:
+            return -math.inf
         pairs = (session.checklist.find(path) for session in self._generations.sessions)
-        return any(pair is not None and pair.is_valid and pair.last_response_at > -math.inf for pair in pairs)
+        return max((pair.last_response_at for pair in pairs if pair is not None), default=-math.inf)
+
+    @property
+    def is_silent(self) -> bool:
+        """True where the peer was there and is not heard of any more."""
+        return self._state in (ConnectionState.DISCONNECTED, ConnectionState.FAILED, ConnectionState.CLOSED)
 
     @property
     def stats(self) -> IceStatistics:

@@ -15,6 +15,10 @@ from sans_rtc.peer.events import (
     SignalingStateChanged,
 )
 from sans_rtc.peer.explain import Explanation
+from sans_rtc.peer.mux import Mux
+from sans_rtc.peer.mux_accept import stranger_config, stranger_offer
+from sans_rtc.peer.mux_config import MuxConfig
+from sans_rtc.peer.mux_events import MuxEvent, PeerEvents, UnknownUfrag
 from sans_rtc.peer.negotiation import Description, DescriptionType, SignalingState
 from sans_rtc.peer.states import ConnectionState, DtlsState, SctpState, TerminationReason
 
@@ -30,13 +34,20 @@ __all__ = [
     "IceConnectionStateChanged",
     "IceGatheringStateChanged",
     "LocalCandidate",
+    "Mux",
+    "MuxConfig",
+    "MuxEvent",
     "NegotiationNeeded",
     "PeerConfig",
     "PeerConnection",
     "PeerEvent",
+    "PeerEvents",
     "ResolveName",
     "SctpState",
     "SignalingState",
     "SignalingStateChanged",
     "TerminationReason",
+    "UnknownUfrag",
+    "stranger_config",
+    "stranger_offer",
 ]

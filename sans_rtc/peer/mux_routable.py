@@ -26,5 +26,9 @@ class Routable(Protocol):
     def knows(self, path: Path) -> bool:
         """True where the other end has been signalled to be there, or has sent an authenticated check from there."""
 
-    def is_answered(self, path: Path) -> bool:
-        """True where the other end has answered a check there: the source of a request could be forged, this not."""
+    def answered_at(self, path: Path) -> float:
+        """When the other end last answered a check there, -inf for never: the source of a request can be forged."""
+
+    @property
+    def is_silent(self) -> bool:
+        """True where the other end was there and is not heard of any more."""

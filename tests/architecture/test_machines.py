@@ -10,10 +10,10 @@ import pytest
 from sans_rtc import dtls, ice, sctp
 from sans_rtc.machine import Machine
 from sans_rtc.mdns import Querier
-from sans_rtc.peer import PeerConnection
+from sans_rtc.peer import Mux, PeerConnection
 from sans_rtc.stun import BindingClient
 
-MACHINES = [BindingClient, ice.Agent, dtls.Connection, sctp.Association, Querier, PeerConnection]
+MACHINES = [BindingClient, ice.Agent, dtls.Connection, sctp.Association, Querier, PeerConnection, Mux]
 INTERFACE = {
     "receive": ["self", "datagram", "now"],
     "handle_timer": ["self", "now"],
