@@ -32,6 +32,7 @@ CUT_OFF_BOUND_S = 90.0
 # A pair whose firewall has had enough of UDP carries messages again within this.
 RETURN_BOUND_S = 30.0
 MESSAGE = "through"
+ENDED = (ConnectionState.FAILED, ConnectionState.CLOSED)
 
 
 @functools.cache
@@ -45,7 +46,7 @@ class Outcome:
     """What has come of a topology.
 
     outcome    one of OUTCOMES
-    took_s     virtual time until the channel had carried a message there and back; None without a way
+    took_s     virtual time until both ends were connected and a message had gone there and back; None without a way
     """
 
     seed: int
@@ -107,10 +108,9 @@ class NatPair:
             assert at_first != NONE or not self.echoed, "a message got through where there is no way"
             self._assert_reasons()
             return Outcome(topology.seed, NONE, None, network.carried)
-        took_s = network.run_until(lambda: bool(self.echoed), within_s=CONNECT_BOUND_S)
+        took_s = network.run_until(self._is_through, within_s=CONNECT_BOUND_S)
         if at_first != in_the_end:
             self._outlive_udp()
-        network.run_until(self._has_settled, within_s=5.0)
         for program in self.programs:
             program.machine.check(network.now)
         outcome = self.outcome()
@@ -124,10 +124,10 @@ class NatPair:
         network.run_for(max(access.udp_for_s for access in self.topology.accesses if access.udp_for_s < math.inf))
         count = len(self.echoed)
         self.peers[0].send(self.channel, MESSAGE, network.now)
-        network.run_until(lambda: len(self.echoed) > count, within_s=RETURN_BOUND_S)
+        network.run_until(lambda: len(self.echoed) > count and self._is_through(), within_s=RETURN_BOUND_S)
 
-    def _has_settled(self):
-        return all(peer.explain().ice.selected is not None for peer in self.peers)
+    def _is_through(self):
+        return bool(self.echoed) and all(peer.connection_state is ConnectionState.CONNECTED for peer in self.peers)
 
     def outcome(self):
         """How data travel now."""
@@ -140,13 +140,16 @@ class NatPair:
         return max(kinds, key=OUTCOMES.index)
 
     def _has_failed(self):
-        return all(peer.connection_state is ConnectionState.FAILED for peer in self.peers)
+        return all(peer.connection_state in ENDED for peer in self.peers)
 
     def _assert_reasons(self):
         for peer, program in zip(self.peers, self.programs, strict=True):
-            assert not any(isinstance(event, Terminated) for event in program.events)
-            cause = peer.explain().likely_cause
-            assert "the connection is" not in cause, f"no reason is given: {cause}"
+            explanation = peer.explain()
+            assert "the connection is" not in explanation.likely_cause, (
+                f"no reason is given: {explanation.likely_cause}"
+            )
+            for event in program.events:
+                assert not isinstance(event, Terminated) or event.detail, "ended without a reason"
 
     # -- signalling and applications -----------------------------------------------------------------------------------
 
