@@ -16,6 +16,7 @@ from sans_rtc.ice.config import (
     AddressFilter,
     AddressRewrite,
     IceConfig,
+    RenominationPolicy,
     RewriteMode,
     StunServer,
     TcpPolicy,
@@ -23,6 +24,7 @@ from sans_rtc.ice.config import (
     TurnServer,
 )
 from sans_rtc.ice.events import (
+    AddressesNeeded,
     CandidateError,
     ConnectionState,
     ConnectionStateChanged,
@@ -31,10 +33,13 @@ from sans_rtc.ice.events import (
     IceEvent,
     LocalCandidate,
     Payload,
+    PublishName,
     ResolveName,
+    RestartNeeded,
     RoleChanged,
     SelectedPathChanged,
     TerminationReason,
+    WithdrawName,
 )
 from sans_rtc.ice.explain import IceExplanation, PairExplanation, ServerExplanation
 from sans_rtc.ice.pair import PairState
@@ -45,6 +50,7 @@ from sans_rtc.ice.stats import DiscardReason, IceStatistics
 __all__ = [
     "AddressFilter",
     "AddressRewrite",
+    "AddressesNeeded",
     "Agent",
     "Candidate",
     "CandidateError",
@@ -63,7 +69,10 @@ __all__ = [
     "PairState",
     "Parameters",
     "Payload",
+    "PublishName",
+    "RenominationPolicy",
     "ResolveName",
+    "RestartNeeded",
     "RewriteMode",
     "Role",
     "RoleChanged",
@@ -74,6 +83,7 @@ __all__ = [
     "TerminationReason",
     "TransportPolicy",
     "TurnServer",
+    "WithdrawName",
     "parse_candidate",
     "serialize_candidate",
 ]

@@ -68,13 +68,15 @@ class Agent:
         self._gatherer = Gatherer(config, entropy, context.stats)
         self._generations = Generations(context, self._gatherer.foundations)
         self._names = Names(config.name_timeout_s, config.remote_candidate_count_max + len(config.stun_servers))
-        self._trickle = Trickle(config, self._gatherer, self._names, self._generations, self._events)
+        self._trickle = Trickle(config, self._gatherer, self._names, self._generations, self._events, entropy)
         self._inbound = Inbound(context, self._gatherer, self._generations)
         self._proven = self._inbound.gate.proven
         self._send_path: Path | None = None
         self._told_path: tuple[int, Path] | None = None
         self._told_role = role
         self._state = ConnectionState.NEW
+        self._awaits_addresses = False
+        self._restart_asked_in = -1
         self._deadline = math.inf
         self._is_terminated = False
         self.revision = 0
@@ -152,6 +154,7 @@ class Agent:
         if self._is_terminated:
             return
         self._gatherer.end()
+        self._awaits_addresses = False
         self._settle(now)
 
     def remove_local_address(self, address: Address, now: float) -> None:
@@ -162,8 +165,25 @@ class Agent:
         if base is None:
             return
         for session in self._generations.sessions:
-            session.remove_base(base)
+            session.remove_base(base, now)
+        self._trickle.on_addresses_changed()
         self._inbound.gate.retain(lambda path: path.local != base.address)
+        self._settle(now)
+
+    def network_changed(self, now: float) -> None:
+        """The network may have changed: find out where this host is now, and whether the pair in use is still alive.
+
+        Effects  AddressesNeeded: name the sockets that are new, remove those that are gone, then say
+                 end_of_local_addresses. STUN servers are asked again; candidates that are new are told in the present generation, and checked.
+                 Where the socket in use is gone, data move to another pair at once; where no pair is left that could
+                 work, RestartNeeded
+        """
+        if self._is_terminated:
+            return
+        self._awaits_addresses = True
+        self._gatherer.refresh(now)
+        self._generations.roam(now)
+        self._events.append(events.AddressesNeeded())
         self._settle(now)
 
     def name_resolved(self, name: str, hosts: Sequence[str], now: float) -> None:
@@ -362,7 +382,8 @@ class Agent:
             self._inbound.gate.retain(self._generations.know)
         self._follow_path(now)
         is_gathered = self._trickle.state is GatheringState.COMPLETE
-        self._enter(self._generations.state(is_gathered=is_gathered), now)
+        self._enter(self._generations.state(now, is_gathered=is_gathered), now)
+        self._ask_for_restart()
         # Kept, for it is read after every packet; payload and `send`, which do not come here, change no deadline.
         self._deadline = min(self._generations.deadline, self._gatherer.deadline, self._names.deadline)
 
@@ -386,6 +407,14 @@ class Agent:
         self._context.record("selected", now, path=selected.path)
         self._events.append(events.SelectedPathChanged(selected.path, selected.valid_local, selected.remote.candidate))
 
+    def _ask_for_restart(self) -> None:
+        """Once in a generation, as soon as there is a socket again that a restart could use."""
+        number = self._generations.current.number
+        is_ready = not self._awaits_addresses and bool(self._gatherer.bases)
+        if is_ready and self._restart_asked_in < number and self._generations.is_stranded:
+            self._restart_asked_in = number
+            self._events.append(events.RestartNeeded())
+
     def _begin_generation(self, now: float) -> None:
         self._generations.begin()
         self._inbound.gate.retain(self._generations.know)
@@ -407,5 +436,6 @@ class Agent:
         self._deadline = math.inf
         self._send_path = None
         self._inbound.gate.clear()
+        self._trickle.close()
         self._enter(ConnectionState.CLOSED, now)
         self._events.append(Terminated(reason, detail))

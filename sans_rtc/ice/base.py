@@ -28,6 +28,8 @@ class Base:
     network           name of the interface, empty where unknown
     local_preference  of its best candidate (RFC 8421)
     candidate         its host candidate, whether peers are told of it or not
+    network_id,
+    network_cost      of its network, as the peer is told of them; 0 and 0 where it is not
     """
 
     address: Address
@@ -35,6 +37,13 @@ class Base:
     local_preference: int
     candidate: Candidate
     protocol: TransportProtocol = "udp"
+    network_id: int = 0
+    network_cost: int = 0
+
+    @property
+    def network_info(self) -> int:
+        """The value of GOOG_NETWORK_INFO in checks from here; 0: none is sent."""
+        return self.network_id << 16 | self.network_cost
 
     def path_to(self, remote: Address) -> Path:
         """The path of datagrams to this address. A link-local address there lives in the zone of the base here."""

@@ -93,22 +93,32 @@ class ClientSide:
         self._username = f"{remote.ufrag}:{self._local.ufrag}"
         self._key = short_term_key(remote.pwd)
 
-    def start(self, pair: CandidatePair, kind: CheckKind, now: float, *, undecided_count: int = 0) -> bool:
+    def start(
+        self,
+        pair: CandidatePair,
+        kind: CheckKind,
+        now: float,
+        *,
+        undecided_count: int = 0,
+        nomination: int | None = None,
+    ) -> bool:
         """Send a check on a pair; False where too many are unanswered already.
 
         undecided_count  pairs Waiting or In-Progress, for the RTO
+        nomination       the value of NOMINATION, where the check is one and both ends take renominations
         """
         if len(self._checks) >= self._context.config.transaction_count_max and not self._make_room():
             self._context.stats.discard(DiscardReason.TRANSACTION_LIMIT)
             return False
         role = self._context.roles.role
         priority = _peer_reflexive_priority(pair.local.candidate.priority)
-        request = self._request(kind, role, priority)
+        request = self._request(pair, kind, role, priority, nomination)
         schedule = self._once if kind is CheckKind.CONSENT else self._schedule(undecided_count)
         transaction = Transaction(request, schedule, now)
         self._checks[transaction.transaction_id] = Check(pair, kind, role, priority, transaction)
         pair.statistics.checks_sent += 1
         pair.first_sent_at = min(pair.first_sent_at, now)
+        pair.last_sent_at = now
         self._send(pair, request)
         if self._context.trace is not None:
             self._context.record("check_sent", now, kind=kind, path=pair.path, role=role)
@@ -206,7 +216,9 @@ class ClientSide:
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
-    def _request(self, kind: CheckKind, role: Role, priority: int) -> bytes:
+    def _request(
+        self, pair: CandidatePair, kind: CheckKind, role: Role, priority: int, nomination: int | None
+    ) -> bytes:
         is_controlling = role is Role.CONTROLLING
         claim = AttributeType.ICE_CONTROLLING if is_controlling else AttributeType.ICE_CONTROLLED
         attributes = [
@@ -217,6 +229,11 @@ class ClientSide:
         # 7.1.2: "The controlled agent MUST NOT include the USE-CANDIDATE attribute in a Binding request."
         if kind is CheckKind.NOMINATION and is_controlling:
             attributes.append(Attribute(AttributeType.USE_CANDIDATE, True))
+            if nomination is not None:
+                attributes.append(Attribute(AttributeType.NOMINATION, nomination))
+        info = pair.local.base.network_info
+        if info:
+            attributes.append(Attribute(AttributeType.GOOG_NETWORK_INFO, info))
         request = new_request(Method.BINDING, self._context.entropy, attributes)
         return serialize_message(request, key=self._key, fingerprint=True)
 

@@ -12,6 +12,7 @@ import attrs
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.ice.addresses import is_ip
 from sans_rtc.ice.candidate import CandidateType, is_host
+from sans_rtc.ice.network_cost import NETWORK_COST_MAX
 from sans_rtc.ice.parameters import Parameters
 from sans_rtc.ice.priority import CANDIDATES_PER_ADDRESS_MAX
 from sans_rtc.machine import Address, TransportProtocol
@@ -122,6 +123,27 @@ class TcpPolicy:
     frame_bytes_max: int = attrs.field(default=16_384, validator=_within(1500, 0xFFFF))
 
 
+@attrs.frozen(slots=True, kw_only=True)
+class RenominationPolicy:
+    """When the controlling agent moves to a better pair (draft-thatcher-ice-renomination); durations in seconds.
+
+    Better is a pair of cheaper networks; of equal cost, one that is not relayed; of equal kind, one whose round trip
+    is shorter by both margins.
+
+    hold_s            a pair must have been better for so long
+    move_interval_s   between two moves
+    rtt_margin_s,
+    rtt_margin        shorter by so many seconds, and by this share of the round trip of the pair in use
+    check_interval_s  between two checks of a pair that is not in use
+    """
+
+    hold_s: float = attrs.field(default=3.0, validator=_within(0.0, 600.0))
+    move_interval_s: float = attrs.field(default=10.0, validator=_within(0.0, 3600.0))
+    rtt_margin_s: float = attrs.field(default=0.02, validator=_within(0.0, 60.0))
+    rtt_margin: float = attrs.field(default=0.3, validator=_within(0.0, 1.0))
+    check_interval_s: float = attrs.field(default=2.0, validator=_within(0.1, 600.0))
+
+
 class RewriteMode(StrEnum):
     """What an address rewriting does with the candidate of the address itself."""
 
@@ -196,6 +218,10 @@ class IceConfig:
       binding_keepalive_s           server-reflexive addresses are kept alive until a pair is selected
       address_filter, rewrites      which local addresses, and what peers are told of them
       candidate_types               the types that are told to the peer
+      hide_host_addresses           host candidates are told as `.local` names: draft-ietf-rtcweb-mdns-ice-candidates
+      network_costs                 (pattern of interface names, cost 0 to 999), the first that fits counts. As
+                                    libwebrtc has it: 0 a cable, 10 Wi-Fi, 50 unknown (what fits none), 900 a mobile network.
+                                    Cheaper networks are preferred, and the peer is told. Empty: no difference is made
       relay_timeout_s               a TURN server that has not given an address by then has failed
       relay_release_after_s         so long after another pair was selected, with gathering complete, an allocation that
                                     nothing needs is given back; None: never
@@ -210,6 +236,8 @@ class IceConfig:
       patience_s                    RFC 8863: no failure is declared earlier; None: the length of check_schedule
       nomination_wait_s             how long a valid pair waits for a better one that is still being checked
     After that
+      renomination                  move to better pairs where the peer takes that, too
+      renomination_policy           which pairs are better, and when to move
       liveness_interval_s           between checks of the pair in use, randomised by 0.8 to 1.2; None: consent only
       liveness_retry_s              between them while no response comes
       consent_interval_s            RFC 7675, used where liveness_interval_s is None
@@ -244,7 +272,11 @@ class IceConfig:
     relay_release_after_s: float | None = 30.0
     local_ufrag: str | None = None
     local_pwd: str | None = attrs.field(default=None, repr=False)
+    hide_host_addresses: bool = False
+    network_costs: tuple[tuple[str, int], ...] = ()
     is_lite: bool = False
+    renomination: bool = False
+    renomination_policy: RenominationPolicy = attrs.Factory(RenominationPolicy)
     check_pace_s: float = attrs.field(default=DEFAULT_CHECK_PACE_S, validator=_within(CHECK_PACE_S_MIN, 60.0))
     triggered_burst_max: int = attrs.field(default=5, validator=_within(0, 100))
     check_schedule: RetransmissionSchedule = CHECK_SCHEDULE
@@ -277,6 +309,9 @@ class IceConfig:
             raise InvalidArgument("local_ufrag and local_pwd go together")
         if self.local_ufrag is not None and self.local_pwd is not None:
             Parameters(self.local_ufrag, self.local_pwd)  # raises InvalidArgument for what cannot be
+        for _, cost in self.network_costs:
+            if not 0 <= cost <= NETWORK_COST_MAX:
+                raise InvalidArgument(f"the cost of a network is 0 to {NETWORK_COST_MAX}, not {cost}")
         if self.disconnected_after_s >= self.failed_after_s:
             raise InvalidArgument("disconnected_after_s comes before failed_after_s")
         if self.patience_s is not None and not 0.0 <= self.patience_s <= 600.0:

@@ -8,6 +8,8 @@ whether what we send arrives where it is wanted.
           ^                                            |
           +----------------- a response ---------------+
 
+A suspicion (the network has changed, or the peer checks another pair) makes that 1 s instead of 3 s by default.
+
 deviation: RFC 7675 section 5.1 checks every 4 to 6 s and not more often. That finds a peer gone after 9 s at best; here
 it takes 3 s, as users expect of a connection state, for one small datagram a second. With liveness_interval_s None the
 RFC's interval applies.
@@ -33,6 +35,9 @@ class Freshness(StrEnum):
 
 # RFC 7675 section 5.1: "each interval MUST be randomized from between 0.8 and 1.2 times the basic period".
 FACTOR_MIN, FACTOR_MAX = 0.8, 1.2
+# A pair under suspicion is asked in so much shorter intervals, and has this share of the time to answer: by default
+# four checks within a second. With 10 % loss each way all of them get lost once in 800 times.
+SUSPICION_RETRY, SUSPICION_PATIENCE = 0.5, 1 / 3
 
 
 class Consent:
@@ -55,6 +60,7 @@ class Consent:
         self._check_at = math.inf
         self._seen_at = -math.inf
         self._unanswered_since = math.inf
+        self._suspected_at = math.inf
 
     def watch(self, pair: CandidatePair | None, now: float) -> None:
         """Watch another pair from now on."""
@@ -63,8 +69,21 @@ class Consent:
         self.pair = pair
         self.is_silent = False
         self._check_at = math.inf
+        self._suspected_at = math.inf
         if pair is not None:
             self._on_response(pair, max(pair.last_response_at, now - self._interval_s))
+
+    def suspect(self, now: float) -> None:
+        """Something says that the pair may have died: the network has changed, or the peer asks elsewhere.
+
+        It is checked at once, twice as often as one that is silent, and counts as silent after a third of the time.
+        Nothing but silence makes it so: whoever only wants us to leave it can cause a few checks.
+        """
+        pair = self.pair
+        if pair is None or not self._is_checking:
+            return
+        self._suspected_at = min(self._suspected_at, now)
+        self._check_at = min(self._check_at, max(now, pair.last_sent_at + SUSPICION_RETRY * self._retry_s))
 
     def update(self, now: float) -> Freshness:
         """Judge the pair, after anything that may have changed it or when time has passed."""
@@ -85,11 +104,11 @@ class Consent:
     def note_sent(self, now: float) -> None:
         """A check has been sent; the next follows soon, unless a response puts it off."""
         self._unanswered_since = min(self._unanswered_since, now)
-        self._arm(now, self._retry_s)
+        self._arm(now, self._retry_s if self._suspected_at == math.inf else SUSPICION_RETRY * self._retry_s)
 
     def _on_response(self, pair: CandidatePair, at: float) -> None:
         self._seen_at = pair.last_response_at
-        self._unanswered_since = math.inf
+        self._unanswered_since = self._suspected_at = math.inf
         if self._is_checking:
             self._arm(at, self._interval_s)
 
@@ -106,7 +125,11 @@ class Consent:
         silent_at = pair.last_response_at + self._silent_after_s
         if not self._is_checking:
             return silent_at
-        return max(silent_at, self._unanswered_since + (self._silent_after_s - FACTOR_MAX * self._interval_s))
+        silent_at = max(silent_at, self._unanswered_since + (self._silent_after_s - FACTOR_MAX * self._interval_s))
+        if self._suspected_at == math.inf:
+            return silent_at
+        wait_s = max(SUSPICION_PATIENCE * self._silent_after_s, 2.0 * (pair.rtt_s or 0.0))
+        return min(silent_at, max(self._unanswered_since, self._suspected_at) + wait_s)
 
     @property
     def deadline(self) -> float:

@@ -112,6 +112,31 @@ class RoleChanged:
     role: Role
 
 
+@attrs.define(slots=True)
+class AddressesNeeded:
+    """The network has changed: name sockets that are new, remove those that are gone, then end_of_local_addresses."""
+
+
+@attrs.define(slots=True)
+class RestartNeeded:
+    """The network has changed, and no pair is left that could work: only a restart brings the peer back."""
+
+
+@attrs.define(slots=True)
+class PublishName:
+    """Answer multicast DNS queries for this `.local` name with these IP addresses, until it is withdrawn."""
+
+    name: str
+    hosts: tuple[str, ...]
+
+
+@attrs.define(slots=True)
+class WithdrawName:
+    """Answer for this name no more."""
+
+    name: str
+
+
 IceEvent: TypeAlias = (
     LocalCandidate
     | GatheringStateChanged
@@ -121,5 +146,9 @@ IceEvent: TypeAlias = (
     | ResolveName
     | CandidateError
     | RoleChanged
+    | AddressesNeeded
+    | RestartNeeded
+    | PublishName
+    | WithdrawName
     | Terminated
 )

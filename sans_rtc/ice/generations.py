@@ -13,7 +13,7 @@ from sans_rtc.ice.consent import Consent, Freshness
 from sans_rtc.ice.context import AgentContext
 from sans_rtc.ice.events import ConnectionState
 from sans_rtc.ice.pair import CandidatePair
-from sans_rtc.ice.parameters import Parameters, draw_parameters
+from sans_rtc.ice.parameters import OPTION_ICE2, OPTION_RENOMINATION, Parameters, draw_parameters
 from sans_rtc.ice.priority import Foundations
 from sans_rtc.ice.server_side import SessionKey
 from sans_rtc.ice.session import Session
@@ -49,7 +49,7 @@ class Generations:
         old = self.current
         if self.previous is None or self.previous.selected is None or old.selected is not None:
             self.previous = old
-        old.is_retired = True
+        old.search.is_retired = True
         self.current = self._new_session()
         self._context.roles.switch_count = 0
         self._context.stats.restarts += 1
@@ -59,7 +59,7 @@ class Generations:
         if self.previous is None or self.current.remote is not None:
             raise InvalidState("no restart that could be cancelled")
         self.current, self.previous = self.previous, None
-        self.current.is_retired = False
+        self.current.search.is_retired = False
 
     def retire(self, now: float) -> bool:
         """Drop the previous generation once it is of no more use. True where it was dropped.
@@ -79,11 +79,29 @@ class Generations:
         config = self._context.config
         self._number += 1
         pace_s = None if config.check_pace_s == DEFAULT_CHECK_PACE_S or config.is_lite else config.check_pace_s
+        options = (OPTION_ICE2, OPTION_RENOMINATION) if config.renomination else (OPTION_ICE2,)
         if self._number == 0 and config.local_ufrag is not None and config.local_pwd is not None:
-            local = Parameters(config.local_ufrag, config.local_pwd, config.is_lite, pace_s)
+            local = Parameters(config.local_ufrag, config.local_pwd, config.is_lite, pace_s, options)
         else:
-            local = draw_parameters(self._context.entropy, is_lite=config.is_lite, check_pace_s=pace_s)
+            local = draw_parameters(
+                self._context.entropy, is_lite=config.is_lite, check_pace_s=pace_s, options=options
+            )
         return Session(self._context, self._number, local, self._foundations)
+
+    # -- the network changes -----------------------------------------------------------------------------------------
+
+    def roam(self, now: float) -> None:
+        """The network may have changed: is the pair in use still alive, and what else would work?"""
+        self.current.search.roam()
+        self._consent.suspect(now)
+
+    @property
+    def is_stranded(self) -> bool:
+        """True where the network has changed, and the present generation has nothing left that could become a path."""
+        session, search = self.current, self.current.search
+        if session.remote is None or not search.is_roaming or self.carrier is not None:
+            return False
+        return session.is_failed or not (search.has_prospects or session.remotes.names)
 
     # -- consequences ------------------------------------------------------------------------------------------------
 
@@ -96,6 +114,8 @@ class Generations:
         """Draw the consequences of whatever has happened."""
         for session in self.sessions:
             session.proceed(now)
+            if session.take_hint() and session is self._owner:
+                self._consent.suspect(now)
         current = self.current
         self._has_begun |= current.is_failed or (current.remote is not None and len(current.remotes) > 0)
         self._follow_carrier(now)
@@ -111,7 +131,7 @@ class Generations:
         if self._consent.is_silent:
             self._look_elsewhere(now)
         else:
-            self._owner.close_reopened()
+            self._owner.search.close_reopened()
         if self._consent.is_check_due(now):
             self._owner.check_consent(self.carrier, now)
             self._consent.note_sent(now)
@@ -129,19 +149,19 @@ class Generations:
         current, previous = self.current, self.previous
         if current.selected is not None:
             return current.selected, current
-        pair = current.carrier(self.carrier, now)
+        pair = current.search.carrier(self.carrier, now)
         if previous is None:
             return pair, current
         old = previous.selected
         is_silent = self._consent.is_silent and self._consent.pair is old
         if old is not None and (pair is None or not is_silent):
             return old, previous
-        return (pair, current) if pair is not None else (previous.carrier(self.carrier, now), previous)
+        return (pair, current) if pair is not None else (previous.search.carrier(self.carrier, now), previous)
 
     def _look_elsewhere(self, now: float) -> None:
         """The selected pair is silent: all others are tried."""
         if self.carrier is self._owner.selected:
-            self._owner.reopen()
+            self._owner.search.reopen()
             self._owner.proceed(now)
             if self._owner.selected is not self.carrier:
                 self._follow_carrier(now)
@@ -181,7 +201,7 @@ class Generations:
                 return session.selected.path
         return None
 
-    def state(self, *, is_gathered: bool) -> ConnectionState:
+    def state(self, now: float, *, is_gathered: bool) -> ConnectionState:
         """The state of the whole (W3C WebRTC section 4.3.4, of one transport section 5.6.4)."""
         current = self.current
         if current.selected is not None:
@@ -195,6 +215,9 @@ class Generations:
             return ConnectionState.CONNECTED
         if current.is_failed:
             return ConnectionState.FAILED
+        if current.search.has_lost_pair:
+            is_alive = self.carrier is not None and self.carrier.is_alive(now, self._context.config.disconnected_after_s)
+            return ConnectionState.CONNECTED if is_alive else ConnectionState.DISCONNECTED
         return ConnectionState.CHECKING if self._has_begun else ConnectionState.NEW
 
     @property
@@ -205,7 +228,7 @@ class Generations:
 
     @property
     def _retire_at(self) -> float:
-        return self.current.selected_at + self._context.config.previous_generation_s
+        return self.current.search.selected_at + self._context.config.previous_generation_s
 
     @property
     def carrier_path(self) -> Path | None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from sans_rtc.ice.checklist import Checklist
+from sans_rtc.ice.nominations import Nominations
 from sans_rtc.ice.pair import CandidatePair, PairState
 from sans_rtc.ice.server_side import CheckRequest
 
 
-def accept_as_lite(pair: CandidatePair, request: CheckRequest, now: float) -> None:
+def accept_as_lite(pair: CandidatePair, request: CheckRequest, nominations: Nominations, now: float) -> None:
     """The peer has checked a pair. One that it nominates is valid; its requests stand for responses to ours."""
     pair.note_response(now, None)
     if request.use_candidate:
-        pair.nomination = max(pair.nomination, request.nomination)
+        pair.nomination = max(pair.nomination, nominations.note(request))
         _make_valid(pair)
 
 

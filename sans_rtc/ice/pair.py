@@ -9,6 +9,8 @@ import attrs
 
 from sans_rtc.ice.base import GatheredCandidate
 from sans_rtc.ice.candidate import Candidate
+from sans_rtc.ice.network_cost import network_cost_of
+from sans_rtc.ice.nominations import NEVER, Nomination
 from sans_rtc.ice.priority import pair_priority
 from sans_rtc.ice.role import Role
 from sans_rtc.machine import Address, Path
@@ -39,12 +41,17 @@ PAIR_TRANSITIONS: dict[PairState, frozenset[PairState]] = {
 class RemoteCandidate:
     """A candidate of the peer.
 
-    candidate  as signalled; a name in it stays a name
-    address    the IP address and port that it means, without a zone
+    candidate     as signalled; a name in it stays a name
+    address       the IP address and port that it means, without a zone
+    network_cost  of the network that it is on, as the peer has said it; 0 where it has not
     """
 
     candidate: Candidate
     address: Address
+    network_cost: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.network_cost = network_cost_of(self.candidate)
 
 
 @attrs.define(slots=True)
@@ -85,10 +92,11 @@ class CandidatePair:
     valid_local       the local candidate of the valid pair (7.2.5.3.2): None until a check has succeeded
     is_nominated      the nominated flag of the valid pair
     is_to_be_nominated  the peer nominated it before our own check succeeded (7.3.1.5)
-    nomination        the peer's nomination counter (draft-thatcher-ice-renomination), 0 without one
+    nomination        when it was nominated last, as `nominations.Nomination` orders it
     is_revoked        consent was lost here: these credentials are not used on this path again (RFC 7675 section 5.1)
     rtt_s             smoothed round-trip time; None before the first sample
     first_sent_at     of the first check, seconds; inf before
+    last_sent_at      of the last check; -inf before the first
     last_response_at  of the last authenticated success response; -inf before the first
     last_request_at   of the last authenticated request; -inf before the first
     """
@@ -101,10 +109,11 @@ class CandidatePair:
     valid_local: Candidate | None = None
     is_nominated: bool = False
     is_to_be_nominated: bool = False
-    nomination: int = 0
+    nomination: Nomination = NEVER
     is_revoked: bool = False
     rtt_s: float | None = None
     first_sent_at: float = math.inf
+    last_sent_at: float = -math.inf
     last_response_at: float = -math.inf
     last_request_at: float = -math.inf
     statistics: PairStatistics = attrs.field(factory=PairStatistics)
@@ -148,6 +157,11 @@ class CandidatePair:
         return max(self.last_response_at, self.last_request_at)
 
     @property
-    def rank(self) -> tuple[int, int]:
-        """The order among nominated pairs: the later nomination where the peer counts them, then the priority."""
+    def network_cost(self) -> int:
+        """What both ends' networks cost together; the unit is libwebrtc's, 0 to 999 each."""
+        return self.local.base.network_cost + self.remote.network_cost
+
+    @property
+    def rank(self) -> tuple[Nomination, int]:
+        """The order among nominated pairs: the later nomination where that counts, then the priority."""
         return self.nomination, self.priority

@@ -18,6 +18,11 @@ UFRAG_CHARACTERS_MIN, PWD_CHARACTERS_MIN, CHARACTERS_MAX = 4, 22, 256
 # but the colon that parts the two fragments in USERNAME.
 _TEXT = re.compile(r"[!-9;-~]*")
 
+# ICE options (RFC 8839 section 5.6) that change what an agent does.
+OPTION_ICE2 = "ice2"  # RFC 8445 section 10: no aggressive nomination
+OPTION_RENOMINATION = "renomination"  # draft-thatcher-ice-renomination section 3
+OPTION_COUNT_MAX = 32
+
 
 @attrs.frozen(slots=True)
 class Parameters:
@@ -27,12 +32,14 @@ class Parameters:
     pwd           password, 22 to 256 characters; kept out of the repr
     is_lite       the end is a lite implementation: it answers checks and sends none
     check_pace_s  the Ta that the end proposes (a=ice-pacing); None: the default of 50 ms
+    options       ICE options of the end, such as "ice2" (a=ice-options); unknown ones mean nothing
     """
 
     ufrag: str
     pwd: str = attrs.field(repr=False)
     is_lite: bool = False
     check_pace_s: float | None = None
+    options: tuple[str, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         if not UFRAG_CHARACTERS_MIN <= len(self.ufrag) <= CHARACTERS_MAX or not _TEXT.fullmatch(self.ufrag):
@@ -41,9 +48,13 @@ class Parameters:
             raise InvalidArgument("ice-pwd is 22 to 256 characters of ASCII without spaces and colons")
         if self.check_pace_s is not None and not 0.0 < self.check_pace_s <= 60.0:
             raise InvalidArgument(f"check_pace_s is above 0 and at most 60, not {self.check_pace_s}")
+        if len(self.options) > OPTION_COUNT_MAX:
+            raise InvalidArgument(f"more than {OPTION_COUNT_MAX} ICE options")
 
 
-def draw_parameters(entropy: Entropy, *, is_lite: bool, check_pace_s: float | None) -> Parameters:
+def draw_parameters(
+    entropy: Entropy, *, is_lite: bool, check_pace_s: float | None, options: tuple[str, ...] = ()
+) -> Parameters:
     """Draw the credentials of a new generation: 48 bits of ufrag, 144 of pwd."""
     ufrag = draw_text(entropy, UFRAG_CHARACTERS)
-    return Parameters(ufrag, draw_text(entropy, PWD_CHARACTERS), is_lite, check_pace_s)
+    return Parameters(ufrag, draw_text(entropy, PWD_CHARACTERS), is_lite, check_pace_s, options)

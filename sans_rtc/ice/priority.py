@@ -17,7 +17,6 @@ LOCAL_PREFERENCE_MAX = 65535
 # (two bands) / 16 leaves slots for 1024 addresses of each family.
 CANDIDATES_PER_ADDRESS_MAX = 16
 SLOTS_MAX = 1024
-_BAND = 2 * SLOTS_MAX * CANDIDATES_PER_ADDRESS_MAX
 
 
 def candidate_priority(type: CandidateType, local_preference: int, component: int = 1) -> int:
@@ -38,22 +37,26 @@ class LocalPreferences:
 
     The n-th address of each family gets the n-th slot: 6, 4, 6, 4, ... A family that comes late thus still stands
     between the others, and candidates can be told to the peer at once, before the number of addresses is known.
-    Networks known as unreliable come after all others (RFC 8421 section 3).
+    Networks known as unreliable come after all others (RFC 8421 section 3), and dearer ones after cheaper ones.
     deviation: a lone IPv4 address gets 65519, not the 65535 that RFC 8445 section 5.1.2.1 recommends; whether an IPv6
     address is to follow is not known when it is told to the peer.
     """
 
-    __slots__ = ("_counts",)
+    __slots__ = ("_counts", "_level_count", "_slot_count")
 
-    def __init__(self) -> None:
-        self._counts: dict[tuple[int, bool], int] = {}
+    def __init__(self, level_count: int = 1) -> None:
+        """level_count  1 to 8: how many costs of networks are told apart; each has its share of the slots"""
+        self._counts: dict[tuple[int, int], int] = {}
+        self._level_count = level_count
+        self._slot_count = SLOTS_MAX // level_count
 
-    def draw(self, family: int, *, is_unreliable: bool = False) -> int:
+    def draw(self, family: int, *, is_unreliable: bool = False, level: int = 0) -> int:
         """The preference of the next address's first candidate; its others follow below, in steps of 1."""
-        count = self._counts.get((family, is_unreliable), 0)
-        self._counts[(family, is_unreliable)] = min(count + 1, SLOTS_MAX - 1)
-        slot = 2 * count + (family == 4)
-        return LOCAL_PREFERENCE_MAX - _BAND * is_unreliable - CANDIDATES_PER_ADDRESS_MAX * slot
+        band = level + self._level_count * is_unreliable
+        count = self._counts.get((family, band), 0)
+        self._counts[(family, band)] = min(count + 1, self._slot_count - 1)
+        slot = 2 * (band * self._slot_count + count) + (family == 4)
+        return LOCAL_PREFERENCE_MAX - CANDIDATES_PER_ADDRESS_MAX * slot
 
 
 class Foundations:

@@ -8,6 +8,7 @@ from itertools import count
 from sans_rtc.ice.addresses import canonical_host, is_ip, is_loopback, is_unusable
 from sans_rtc.ice.candidate import Candidate, CandidateType
 from sans_rtc.ice.context import AgentContext
+from sans_rtc.ice.network_cost import network_cost_of
 from sans_rtc.ice.pair import RemoteCandidate
 from sans_rtc.ice.stats import DiscardReason
 from sans_rtc.machine import Address
@@ -40,9 +41,15 @@ class RemoteCandidates:
         """The candidate with this address, which has no zone."""
         return self._by_address.get(address)
 
-    def admit(self, candidate: Candidate) -> bool:
-        """True where a signalled candidate may be used; counts it, and why not."""
-        reason = self._refusal(candidate)
+    def admit(self, candidate: Candidate, *, is_late: bool = False) -> bool:
+        """True where a signalled candidate may be used; counts it, and why not.
+
+        is_late  a pair has been selected since the end of candidates
+        deviation: RFC 8838 sections 13 and 14 let no candidate follow that, and want a restart. Who moves to another
+        network while the session goes on has no other way to tell where it is now, and a restart takes two more
+        messages; a candidate that nobody could send before is no danger to a checklist that has done its work.
+        """
+        reason = self._refusal(candidate, is_late=is_late)
         if reason is not None:
             self._context.stats.discard(reason)
             return False
@@ -66,6 +73,7 @@ class RemoteCandidates:
             return self._by_address[address]
         if known.candidate.type is CandidateType.PEER_REFLEXIVE:
             known.candidate = candidate
+            known.network_cost = network_cost_of(candidate) or known.network_cost
             return known
         self._context.stats.discard(DiscardReason.REMOTE_CANDIDATE_REPEATED)
         return None
@@ -114,9 +122,9 @@ class RemoteCandidates:
         """Names that have not been resolved yet."""
         return list(self._named)
 
-    def _refusal(self, candidate: Candidate) -> DiscardReason | None:
+    def _refusal(self, candidate: Candidate, *, is_late: bool) -> DiscardReason | None:
         # RFC 8838 section 14: after end-of-candidates an agent "MUST ignore any newly received candidates".
-        if self.has_ended:
+        if self.has_ended and not is_late:
             return DiscardReason.REMOTE_CANDIDATE_AFTER_END
         if candidate.protocol != "udp" or candidate.component != 1 or candidate.address.port == 0:
             return DiscardReason.REMOTE_CANDIDATE_UNUSABLE

@@ -8,6 +8,7 @@ import attrs
 
 from sans_rtc.ice.addresses import without_zone
 from sans_rtc.ice.context import AgentContext
+from sans_rtc.ice.network_cost import cost_of_info
 from sans_rtc.ice.role import Role, Verdict
 from sans_rtc.ice.stats import DiscardReason
 from sans_rtc.machine import Datagram, Path
@@ -31,6 +32,8 @@ class CheckRequest:
     priority       of the peer-reflexive candidate that it may make known
     use_candidate  the peer nominates this pair
     nomination     the value of NOMINATION, 0 without it
+    transaction_id of the request: the same again where it is repeated, or replayed by somebody
+    network_cost   of the peer's network, as GOOG_NETWORK_INFO says it; 0 without
     """
 
     path: Path
@@ -39,6 +42,8 @@ class CheckRequest:
     priority: int
     use_candidate: bool
     nomination: int
+    transaction_id: bytes = b""
+    network_cost: int = 0
 
 
 @attrs.frozen(slots=True)
@@ -88,7 +93,10 @@ class ServerSide:
             return None
         use_candidate = message.value(AttributeType.USE_CANDIDATE) is True
         nomination = (message.value(AttributeType.NOMINATION) or 0) & 0xFFFFFF
-        return CheckRequest(datagram.path, *ufrags, priority, use_candidate, nomination)
+        cost = cost_of_info(message.value(AttributeType.GOOG_NETWORK_INFO) or 0)
+        return CheckRequest(
+            datagram.path, *ufrags, priority, use_candidate, nomination, message.transaction_id, network_cost=cost
+        )
 
     def _authenticate(
         self, message: Message, datagram: Datagram, keys: Mapping[str, SessionKey], now: float

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import attrs
 
-from sans_rtc.ice.base import GatheredCandidate
+from sans_rtc.entropy import Entropy
+from sans_rtc.ice.base import Base, GatheredCandidate
 from sans_rtc.ice.config import IceConfig
 from sans_rtc.ice.events import GatheringState, GatheringStateChanged, IceEvent, LocalCandidate, ResolveName
 from sans_rtc.ice.gather import Gatherer
 from sans_rtc.ice.generations import Generations
+from sans_rtc.ice.hiding import Hiding
 from sans_rtc.ice.names import Names
 from sans_rtc.outbox import Outbox
 
@@ -26,6 +28,7 @@ class Trickle:
         names: Names,
         generations: Generations,
         events: Outbox[IceEvent],
+        entropy: Entropy,
     ) -> None:
         self.state = GatheringState.NEW
         self._types = config.candidate_types
@@ -33,6 +36,7 @@ class Trickle:
         self._names = names
         self._generations = generations
         self._events = events
+        self._hiding = Hiding(entropy, events, is_on=config.hide_host_addresses)
 
     def proceed(self, now: float) -> None:
         """Pass on names, then candidates and errors, then the state: a candidate never follows `complete`."""
@@ -53,6 +57,14 @@ class Trickle:
         if self.state is not GatheringState.NEW:
             self._enter(GatheringState.GATHERING)
 
+    def on_addresses_changed(self) -> None:
+        """Sockets are gone: so are the names that stood for their addresses alone."""
+        self._hiding.retain(self._gatherer.bases.values())
+
+    def close(self) -> None:
+        """The agent ends: withdraw all names."""
+        self._hiding.retain(())
+
     def _resolve(self, now: float) -> None:
         for name in self._gatherer.take_names():
             self._names.ask(name, now)
@@ -70,12 +82,23 @@ class Trickle:
         """
         if gathered.candidate.type not in self._types:
             return
-        session = self._generations.current
-        candidate = attrs.evolve(gathered.candidate, extensions=(("ufrag", session.local.ufrag),))
-        session.pairing.add_local(GatheredCandidate(candidate, gathered.base))
-        self._events.append(LocalCandidate(candidate))
+        session, base = self._generations.current, gathered.base
+        extensions = (("ufrag", session.local.ufrag), *_network_extensions(base))
+        candidate = attrs.evolve(gathered.candidate, extensions=extensions)
+        session.add_local(GatheredCandidate(candidate, base))
+        self._events.append(LocalCandidate(self._hiding.conceal(candidate, base)))
 
     def _enter(self, state: GatheringState) -> None:
         if state is not self.state:
             self.state = state
             self._events.append(GatheringStateChanged(state))
+
+
+def _network_extensions(base: Base) -> tuple[tuple[str, str], ...]:
+    """As libwebrtc writes them: the id where it is known, the cost where it is not 0."""
+    extensions = []
+    if base.network_id:
+        extensions.append(("network-id", str(base.network_id)))
+        if base.network_cost:
+            extensions.append(("network-cost", str(base.network_cost)))
+    return tuple(extensions)

@@ -11,8 +11,10 @@ from sans_rtc.peer.events import (
     LocalCandidate,
     NegotiationNeeded,
     PeerEvent,
+    PublishName,
     ResolveName,
     SignalingStateChanged,
+    WithdrawName,
 )
 from sans_rtc.peer.explain import Explanation
 from sans_rtc.peer.mux import Mux
@@ -42,11 +44,13 @@ __all__ = [
     "PeerConnection",
     "PeerEvent",
     "PeerEvents",
+    "PublishName",
     "ResolveName",
     "SctpState",
     "SignalingState",
     "SignalingStateChanged",
     "TerminationReason",
+    "WithdrawName",
     "UnknownUfrag",
     "stranger_config",
     "stranger_offer",

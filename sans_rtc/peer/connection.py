@@ -118,6 +118,16 @@ class PeerConnection:
         self._transport.agent.remove_local_address(address, now)
         self._rise_all(now)
 
+    def network_changed(self, now: float) -> None:
+        """The network of this host may have changed: look where it is now, and move there; data keep flowing.
+
+        Effects  `GatheringNeeded` again; candidates that are new are told as ever. Only where nothing is left that
+                 could work an ICE restart is asked for (`NegotiationNeeded`)
+        """
+        self._require_open()
+        self._transport.agent.network_changed(now)
+        self._rise_all(now)
+
     def name_resolved(self, name: str, hosts: Sequence[str], now: float) -> None:
         """Answer `ResolveName`: the IP addresses of a name, none where there are none."""
         if self._end is not None:
@@ -374,6 +384,14 @@ class PeerConnection:
                 self._combine()
             case ice.ResolveName():
                 self._events.append(events.ResolveName(event.name))
+            case ice.PublishName():
+                self._events.append(events.PublishName(event.name, event.hosts))
+            case ice.WithdrawName():
+                self._events.append(events.WithdrawName(event.name))
+            case ice.AddressesNeeded():
+                self._signalling.on_addresses_needed()
+            case ice.RestartNeeded():
+                self._signalling.request_ice_restart()
             case ice.CandidateError():
                 address = "" if event.address is None else str(event.address)
                 self._events.append(events.CandidateError(str(event.server), address, event.code, event.reason))
@@ -409,8 +427,8 @@ class PeerConnection:
         self._close_deadline = UNARMED
         self._transport.shut(is_graceful=reason is not TerminationReason.ABORTED, now=now)
         for event in self._transport.take_events():
-            if isinstance(event, ChannelMessage | ChannelClosed):
-                self._events.append(event)
+            if isinstance(event, ChannelMessage | ChannelClosed | ice.WithdrawName):
+                self._on_event(event)
         self._signalling.negotiation.close()
         self._ice_state = IceState.CLOSED
         is_failure = reason in (TerminationReason.DTLS_FAILED, TerminationReason.SCTP_FAILED)

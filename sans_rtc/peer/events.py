@@ -16,7 +16,26 @@ from sans_rtc.peer.states import ConnectionState
 
 @attrs.define(slots=True)
 class GatheringNeeded:
-    """Bind sockets and name them with `add_local_address`, then call `end_of_local_addresses`."""
+    """Bind sockets and name them with `add_local_address`, then call `end_of_local_addresses`.
+
+    Comes again after `network_changed`: then only addresses that are new are bound and named, and sockets whose address
+    is gone are closed, `remove_local_address` after that; name what is new first, so that there is somewhere to go.
+    """
+
+
+@attrs.define(slots=True)
+class PublishName:
+    """Answer multicast DNS queries for a `.local` name with these IP addresses of this host, until it is withdrawn."""
+
+    name: str
+    hosts: tuple[str, ...]
+
+
+@attrs.define(slots=True)
+class WithdrawName:
+    """Answer for this name no more."""
+
+    name: str
 
 
 @attrs.define(slots=True)
@@ -87,6 +106,8 @@ PeerEvent: TypeAlias = (
     | CandidateError
     | GatheringNeeded
     | ResolveName
+    | PublishName
+    | WithdrawName
     | NegotiationNeeded
     | SignalingStateChanged
     | ConnectionStateChanged

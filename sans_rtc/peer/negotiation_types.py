@@ -130,6 +130,7 @@ class LocalTransport:
     ice_ufrag, ice_pwd  the credentials of the ICE agent's present generation; other ones than before restart ICE
     fingerprints        of the certificate: "sha-256 AB:CD:...", one or more
     ice_lite            the agent only answers checks
+    ice_options         offered beside "trickle" and "ice2", and answered where they are offered
     candidates          gathered so far in this generation: "candidate:..."
     end_of_candidates   there will be no more
     max_message_size    bytes of the longest message that is taken; 0: any (RFC 8841 section 6)
@@ -140,6 +141,7 @@ class LocalTransport:
     ice_pwd: str = attrs.field(repr=False)
     fingerprints: Sequence[str]
     ice_lite: bool = False
+    ice_options: tuple[str, ...] = ()
     candidates: Sequence[str] = ()
     end_of_candidates: bool = False
     max_message_size: int = MESSAGE_SIZE_DEFAULT

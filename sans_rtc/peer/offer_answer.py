@@ -92,7 +92,7 @@ def build_offer(
     slots: Sequence[Slot], transport: LocalTransport, tls_id: str | None, session_id: int
 ) -> SessionDescription:
     """Make an offer with session version 0."""
-    description = _build_session(session_id, transport, ICE_OPTIONS_OFFERED)
+    description = _build_session(session_id, transport, (*ICE_OPTIONS_OFFERED, *transport.ice_options))
     bundled = tuple(slot.mid for slot in slots if slot.mid is not None)
     if bundled:
         description.lines.add(GROUP, Group("BUNDLE", bundled))
@@ -117,7 +117,8 @@ def build_answer(
 ) -> SessionDescription:
     """Make an answer with session version 0: the data section of `terms` is accepted, all others are rejected."""
     # RFC 9429 section 5.3.1: an option is answered where it was offered.
-    options = tuple(option for option in ICE_OPTIONS_OFFERED if option in terms.ice_options)
+    known = (*ICE_OPTIONS_OFFERED, *transport.ice_options)
+    options = tuple(option for option in known if option in terms.ice_options)
     description = _build_session(session_id, transport, options)
     if terms.mid is not None and any(terms.mid in group.mids for group in offer.bundle_groups):
         # RFC 9143 sections 7.3.1 and 7.3.3: sections that are rejected leave the group, and the first that is left

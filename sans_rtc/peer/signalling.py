@@ -30,10 +30,13 @@ from sans_rtc.peer.negotiation import (
     TransportAction,
     TransportParameters,
 )
+from sans_rtc.peer.offer_answer import ICE_OPTIONS_OFFERED
 from sans_rtc.peer.transport import PeerTransport, SecureParameters
 
 # A certificate is valid from a day before it was made, for peers whose clocks are behind.
 CLOCK_SKEW_S = 86_400
+# A description may name more ICE options than anybody knows.
+ICE_OPTIONS_READ_MAX = 32
 
 
 class Signalling:
@@ -105,6 +108,7 @@ class Signalling:
             ice_ufrag=parameters.ufrag,
             ice_pwd=parameters.pwd,
             ice_lite=parameters.is_lite,
+            ice_options=tuple(option for option in parameters.options if option not in ICE_OPTIONS_OFFERED),
             fingerprints=(str(self._own_certificate(now).fingerprint()),),
             max_message_size=self._config.sctp.message_bytes_max,
             sctp_port=self._config.sctp.local_port,
@@ -129,6 +133,11 @@ class Signalling:
             return self.create_answer(now)
         return self.create_offer(now)
 
+    def on_addresses_needed(self) -> None:
+        """The network has changed: sockets are to be bound anew, where any have been asked for."""
+        if self._has_asked_for_addresses:
+            self._events.append(GatheringNeeded())
+
     def _ask_for_addresses(self) -> None:
         if not self._has_asked_for_addresses:
             self._has_asked_for_addresses = True
@@ -140,7 +149,9 @@ class Signalling:
         """Carry changes to the transports; returns why no trusted connection can be made, empty where it can."""
         if changes.state is not changes.previous_state:
             self._events.append(SignalingStateChanged(changes.state))
-        if changes.rolled_back is not None or changes.state is SignalingState.HAVE_REMOTE_OFFER:
+        if changes.state is SignalingState.HAVE_REMOTE_OFFER and changes.is_ice_restart:
+            self._candidates.rewind()  # a restart of ours that gives way to the peer's serves the answer
+        elif changes.rolled_back is not None or changes.state is SignalingState.HAVE_REMOTE_OFFER:
             self._undo_restart(now)  # also that of an offer which was made and never put in force
         if changes.rolled_back is Side.LOCAL and self.negotiation.local_credentials is None:
             self._candidates.rewind()  # the peer has never taken what they were announced with
@@ -167,7 +178,7 @@ class Signalling:
         if not self._has_role:
             self._has_role = True
             agent.set_role(ice.Role.CONTROLLING if agreed.is_controlling else ice.Role.CONTROLLED, now)
-        agent.set_remote_parameters(ice.Parameters(agreed.ice_ufrag, agreed.ice_pwd, agreed.ice_lite), now)
+        agent.set_remote_parameters(_parameters(agreed), now)
         for line in agreed.candidates:
             try:
                 agent.add_remote_candidate(ice.parse_candidate(line), now)
@@ -243,6 +254,11 @@ class Signalling:
         if is_needed and not self._has_told_need:
             self._events.append(NegotiationNeeded())
         self._has_told_need = is_needed
+
+
+def _parameters(agreed: TransportParameters) -> ice.Parameters:
+    options = agreed.ice_options[:ICE_OPTIONS_READ_MAX]
+    return ice.Parameters(agreed.ice_ufrag, agreed.ice_pwd, agreed.ice_lite, options=options)
 
 
 def acceptable_fingerprints(texts: Sequence[str]) -> list[dtls.Fingerprint]:
