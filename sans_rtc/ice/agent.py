@@ -19,7 +19,9 @@ from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidArgument, InvalidState
 from sans_rtc.ice import events
 from sans_rtc.ice.addresses import canonical_address, is_ip
+from sans_rtc.ice.base import Base
 from sans_rtc.ice.candidate import Candidate
+from sans_rtc.ice.carriers import Carriers, is_carrying
 from sans_rtc.ice.config import IceConfig
 from sans_rtc.ice.context import AgentContext
 from sans_rtc.ice.events import ConnectionState, GatheringState, IceEvent, TerminationReason
@@ -29,10 +31,12 @@ from sans_rtc.ice.generations import Generations
 from sans_rtc.ice.inbound import Inbound
 from sans_rtc.ice.names import Names
 from sans_rtc.ice.parameters import Parameters
+from sans_rtc.ice.priority import CANDIDATES_PER_ADDRESS_MAX
 from sans_rtc.ice.remote import plain_hosts
 from sans_rtc.ice.role import Role, RoleKeeper
 from sans_rtc.ice.stats import IceStatistics
 from sans_rtc.ice.trickle import Trickle
+from sans_rtc.ice.wiring import Wiring
 from sans_rtc.machine import Address, Datagram, Path, Terminated, Trace
 from sans_rtc.outbox import Outbox
 
@@ -65,19 +69,23 @@ class Agent:
         self._context = context
         self._datagrams = context.datagrams
         self._events: Outbox[IceEvent] = Outbox()
-        self._gatherer = Gatherer(config, entropy, context.stats)
+        wiring = Wiring()
+        self._gatherer = Gatherer(config, entropy, context.stats, wiring, trace)
         self._generations = Generations(context, self._gatherer.foundations)
-        self._names = Names(config.name_timeout_s, config.remote_candidate_count_max + len(config.stun_servers))
+        self._names = Names(config.name_timeout_s, config.remote_candidate_count_max + CANDIDATES_PER_ADDRESS_MAX)
         self._trickle = Trickle(config, self._gatherer, self._names, self._generations, self._events, entropy)
         self._inbound = Inbound(context, self._gatherer, self._generations)
         self._proven = self._inbound.gate.proven
+        self._carriers = Carriers(context, self._gatherer, self._generations, self._inbound.gate, wiring)
+        self._routes = wiring.routes
+        self._is_carrying = is_carrying(config)
         self._send_path: Path | None = None
         self._told_path: tuple[int, Path] | None = None
         self._told_role = role
         self._state = ConnectionState.NEW
         self._awaits_addresses = False
         self._restart_asked_in = -1
-        self._deadline = math.inf
+        self._deadline = self._settled_deadline = math.inf
         self._is_terminated = False
         self.revision = 0
         """Grows whenever `local_ufrags`, `proven_paths`, `knows` or `answered_at` may have changed."""
@@ -91,16 +99,18 @@ class Agent:
         anybody else it is discarded and counted.
         """
         data = datagram.data
-        if data and data[0] > STUN_BYTE_MAX:
-            if datagram.path in self._proven:
-                self._events.append(datagram)
-            elif not self._is_terminated:
-                self._inbound.hold(datagram)
-        elif not self._is_terminated and self._inbound.receive_stun(datagram, now):
-            self._settle(now)
+        if data and data[0] > STUN_BYTE_MAX and datagram.path in self._proven:
+            self._events.append(datagram)
+        elif self._routes and datagram.path in self._routes:
+            self._receive_carried((datagram,), now)
+        else:
+            self._receive_plain(datagram, now)
 
     def receive_many(self, datagrams: Sequence[Datagram], now: float) -> None:
         """Take a burst, as `receive` would one by one; a run of payload on one proven path costs one look-up."""
+        if self._routes:
+            self._receive_carried(datagrams, now)
+            return
         known: Path | None = None
         for datagram in datagrams:
             data, path = datagram.data, datagram.path
@@ -109,7 +119,33 @@ class Agent:
                 self._events.append(datagram)
             else:
                 known = None
-                self.receive(datagram, now)
+                self._receive_plain(datagram, now)
+
+    def _receive_carried(self, datagrams: Sequence[Datagram], now: float) -> None:
+        """As `receive_many`, where some may be for a TURN client, or pieces of a stream."""
+        known: Path | None = None
+        for datagram in self._carriers.unwrap(datagrams, now):
+            data, path = datagram.data, datagram.path
+            if data and data[0] > STUN_BYTE_MAX and (path is known or path in self._proven):
+                known = path
+                self._events.append(datagram)
+            else:
+                known = None
+                self._receive_plain(datagram, now)
+        if self._carriers.has_news:
+            self._settle(now)
+        else:
+            self._follow_carriers()
+
+    def _receive_plain(self, datagram: Datagram, now: float) -> None:
+        """Take a datagram that is of no carrier's, and no payload on a proven path."""
+        if self._is_terminated:
+            return
+        data = datagram.data
+        if data and data[0] > STUN_BYTE_MAX:
+            self._inbound.hold(datagram)
+        elif self._inbound.receive_stun(datagram, now):
+            self._settle(now)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
@@ -118,12 +154,14 @@ class Agent:
         if self._gatherer.deadline <= now:
             self._gatherer.handle_timer(now)
         self._names.handle_timer(now)
+        self._carriers.handle_timer(now)
         self._generations.handle_timer(now)
         self._settle(now)
 
-    def send(self, data: bytes, now: float) -> None:
+    def send(self, data: bytes, now: float, *, dont_fragment: bool = False) -> None:
         """Send a datagram on the selected path; before selection on the best valid one.
 
+        dont_fragment  whole or not at all: it asks for the path's MTU
         Errors   InvalidState where there is none: see `can_send`
         """
         path = self._send_path
@@ -131,7 +169,7 @@ class Agent:
             if self._is_terminated:
                 return
             raise InvalidState("no path to the peer is known to work")
-        self._datagrams.append(Datagram(data, path))
+        self._datagrams.append(Datagram(data, path, 0, dont_fragment))
 
     # -- inputs: this host -------------------------------------------------------------------------------------------
 
@@ -144,9 +182,7 @@ class Agent:
         """
         if self._is_terminated:
             return
-        if not is_ip(address.host) or not 0 < address.port <= 0xFFFF:
-            raise InvalidArgument(f"a local address is an IP address and a port, not {address!r}")
-        self._gatherer.add_base(Address(*canonical_address(address)), network, now)
+        self._gatherer.add_base(_local_address(address), network, now)
         self._settle(now)
 
     def end_of_local_addresses(self, now: float) -> None:
@@ -161,14 +197,35 @@ class Agent:
         """A socket is closed or broken: nothing is sent from it any more."""
         if self._is_terminated:
             return
-        base = self._gatherer.remove_base(address, now)
-        if base is None:
+        self._remove_bases(self._gatherer.remove_base(address, now), now)
+
+    def add_tcp_listener(self, address: Address, network: str, now: float) -> None:
+        """A TCP socket listens: a passive candidate, where the configuration wants one (RFC 6544 section 5.1).
+
+        Who connects to it is told by stream_opened, with a path whose `local` is this address; errors as of
+        add_local_address.
+        """
+        if self._is_terminated:
             return
-        for session in self._generations.sessions:
-            session.remove_base(base, now)
-        self._trickle.on_addresses_changed()
-        self._inbound.gate.retain(lambda path: path.local != base.address)
+        self._gatherer.add_listener(_local_address(address), network)
         self._settle(now)
+
+    def remove_tcp_listener(self, address: Address, now: float) -> None:
+        """A listener is closed, and with it what has been accepted there."""
+        if not self._is_terminated:
+            self._remove_bases(self._gatherer.remove_listener(address), now)
+
+    def stream_opened(self, path: Path, now: float) -> None:
+        """A connection that was asked for is open, or somebody has connected to a listener (see `streams`)."""
+        if not self._is_terminated:
+            self._carriers.stream_opened(path, now)
+            self._settle(now)
+
+    def stream_closed(self, path: Path, reason: str, now: float) -> None:
+        """A connection has ended, or could not be opened. Its pair fails at once, its relay is lost."""
+        if not self._is_terminated:
+            self._carriers.stream_closed(path, reason, now)
+            self._settle(now)
 
     def network_changed(self, now: float) -> None:
         """The network may have changed: find out where this host is now, and whether the pair in use is still alive.
@@ -268,7 +325,11 @@ class Agent:
 
     def take_datagrams(self, now: float) -> Sequence[Datagram]:
         """Hand over what is to be sent, in order."""
-        return self._datagrams.take()
+        datagrams = self._datagrams.take()
+        if self._is_carrying:
+            datagrams = self._carriers.wrap(datagrams, now)
+            self._follow_carriers()
+        return datagrams
 
     def take_events(self) -> Sequence[IceEvent]:
         """Hand over what has happened, in order."""
@@ -351,6 +412,11 @@ class Agent:
         return self._state in (ConnectionState.DISCONNECTED, ConnectionState.FAILED, ConnectionState.CLOSED)
 
     @property
+    def path_overhead_bytes(self) -> int:
+        """What is put around each datagram of `send` between here and a relay: 36 or 4 bytes, 0 without one."""
+        return self._carriers.overhead_bytes(self._send_path)
+
+    @property
     def stats(self) -> IceStatistics:
         """Counters."""
         return self._context.stats
@@ -374,6 +440,7 @@ class Agent:
         for early in self._inbound.take_released():
             self._events.append(early)
         self._follow_role()
+        self._carriers.proceed(now)
         self._trickle.proceed(now)
         for datagram in self._gatherer.take_datagrams():
             self._datagrams.append(datagram)
@@ -384,8 +451,19 @@ class Agent:
         is_gathered = self._trickle.state is GatheringState.COMPLETE
         self._enter(self._generations.state(now, is_gathered=is_gathered), now)
         self._ask_for_restart()
+        self._carriers.follow(self._state, now)
         # Kept, for it is read after every packet; payload and `send`, which do not come here, change no deadline.
-        self._deadline = min(self._generations.deadline, self._gatherer.deadline, self._names.deadline)
+        self._settled_deadline = min(self._generations.deadline, self._gatherer.deadline, self._names.deadline)
+        self._follow_carriers()
+
+    def _follow_carriers(self) -> None:
+        """What carriers want of the driver, and when; what passes through them may change both."""
+        if self._is_carrying:
+            for event in self._carriers.take_stream_events():
+                self._events.append(event)
+            self._deadline = min(self._settled_deadline, self._carriers.deadline)
+        else:
+            self._deadline = self._settled_deadline
 
     def _follow_role(self) -> None:
         role = self._context.roles.role
@@ -433,9 +511,36 @@ class Agent:
             return
         self._is_terminated = True
         self.revision += 1
+        self._close_carriers(reason, now)
         self._deadline = math.inf
         self._send_path = None
         self._inbound.gate.clear()
         self._trickle.close()
         self._enter(ConnectionState.CLOSED, now)
         self._events.append(Terminated(reason, detail))
+
+    def _close_carriers(self, reason: TerminationReason, now: float) -> None:
+        """What was sent goes out, then the farewells to TURN servers; nobody waits for their answers."""
+        if not self._is_carrying:
+            return
+        last = list(self._carriers.wrap(self._datagrams.take(), now))
+        self._carriers.close(now, is_graceful=reason is TerminationReason.CLOSED)
+        last += self._carriers.take_datagrams(now)
+        self._follow_carriers()
+        self._is_carrying = False
+        for datagram in last:
+            self._datagrams.append(datagram)
+
+    def _remove_bases(self, bases: Sequence[Base], now: float) -> None:
+        if not bases:
+            return
+        for base in bases:
+            self._carriers.remove_base(base, now)
+        self._trickle.on_addresses_changed()
+        self._settle(now)
+
+
+def _local_address(address: Address) -> Address:
+    if not is_ip(address.host) or not 0 < address.port <= 0xFFFF:
+        raise InvalidArgument(f"a local address is an IP address and a port, not {address!r}")
+    return Address(*canonical_address(address))

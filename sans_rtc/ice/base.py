@@ -2,8 +2,8 @@
 
 A candidate source is anything that produces `GatheredCandidate`: the candidate as peers are told of it, and the base
 from which datagrams to them are sent. The local sockets are bases; server-reflexive and peer-reflexive candidates stand
-on them. A relayed candidate would be a base of its own whose datagrams a TURN client frames on their way out, a TCP
-candidate one whose paths say "tcp": neither pairs, checks nor nomination would see a difference.
+on them. A relayed candidate is a base of its own whose datagrams a TURN client frames on their way out, a TCP candidate
+one whose paths say "tcp": neither pairs, checks nor nomination see a difference.
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ from sans_rtc.ice.events import CandidateError
 from sans_rtc.machine import Address, Datagram, Path, TransportProtocol
 from sans_rtc.stun.wire import Message
 
+FRAMES = -1
+"""The `stream` of a pair's path over TCP: whole datagrams. Those of real connections count from 0."""
+
 
 @attrs.define(slots=True, eq=False)
 class Base:
-    """A transport address from which datagrams are sent (RFC 8445 section 4): a socket of ours.
+    """A transport address from which datagrams are sent (RFC 8445 section 4): a socket of ours, or a relayed address.
 
-    address           as the paths of its datagrams have it, an IPv6 zone included
+    address           as the paths of its datagrams have it, an IPv6 zone included; of an active TCP candidate port 9
     network           name of the interface, empty where unknown
     local_preference  of its best candidate (RFC 8421)
-    candidate         its host candidate, whether peers are told of it or not
+    candidate         its host or relayed candidate, whether peers are told of it or not
+    protocol          "udp" or "tcp": how the peer sees it, whatever lies between us and a relay
     network_id,
     network_cost      of its network, as the peer is told of them; 0 and 0 where it is not
     """
@@ -37,20 +41,26 @@ class Base:
     local_preference: int
     candidate: Candidate
     protocol: TransportProtocol = "udp"
+    is_relayed: bool = False
     network_id: int = 0
     network_cost: int = 0
-
-    @property
-    def network_info(self) -> int:
-        """The value of GOOG_NETWORK_INFO in checks from here; 0: none is sent."""
-        return self.network_id << 16 | self.network_cost
 
     def path_to(self, remote: Address) -> Path:
         """The path of datagrams to this address. A link-local address there lives in the zone of the base here."""
         zone = zone_of(self.address.host)
         if zone and is_link_local(remote.host):
             remote = Address(f"{remote.host}%{zone}", remote.port)
-        return Path(self.address, remote, self.protocol)
+        return Path(self.address, remote, self.protocol, FRAMES if self.protocol == "tcp" else 0)
+
+    @property
+    def network_info(self) -> int:
+        """The value of GOOG_NETWORK_INFO in checks from here; 0: none is sent."""
+        return self.network_id << 16 | self.network_cost
+
+    @property
+    def is_active(self) -> bool:
+        """True where it opens connections (RFC 6544 section 4.1)."""
+        return self.candidate.tcp_type == "active"
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -62,7 +72,7 @@ class GatheredCandidate:
 
 
 class CandidateSource(Protocol):
-    """What turns bases into further candidates by asking somebody: a STUN server, later a TURN server."""
+    """What turns bases into further candidates by asking somebody: a STUN server, a TURN server."""
 
     def add_base(self, base: Base, now: float) -> None:
         """Begin to ask from this base."""

@@ -7,7 +7,9 @@ from enum import StrEnum
 
 import attrs
 
-from sans_rtc.ice.candidate import CandidateType
+from sans_rtc.ice import tcp
+from sans_rtc.ice.candidate import Candidate, CandidateType
+from sans_rtc.ice.config import total_s
 from sans_rtc.ice.context import AgentContext
 from sans_rtc.ice.pair import CandidatePair
 from sans_rtc.ice.parameters import Parameters
@@ -84,6 +86,8 @@ class ClientSide:
         self._checks: dict[bytes, Check] = {}
         config = context.config
         # Consent checks are sent once; each may be answered as long as consent lasts (RFC 7675 section 5.1).
+        stream_wait_s = min(total_s(config.check_schedule), 600.0)
+        self._over_stream = RetransmissionSchedule(rto_s=stream_wait_s, request_count_max=1, last_wait_factor=1.0)
         self._once = RetransmissionSchedule(rto_s=config.failed_after_s, request_count_max=1, last_wait_factor=1.0)
 
     # -- inputs ------------------------------------------------------------------------------------------------------
@@ -111,9 +115,9 @@ class ClientSide:
             self._context.stats.discard(DiscardReason.TRANSACTION_LIMIT)
             return False
         role = self._context.roles.role
-        priority = _peer_reflexive_priority(pair.local.candidate.priority)
+        priority = _peer_reflexive_priority(pair.local.candidate)
         request = self._request(pair, kind, role, priority, nomination)
-        schedule = self._once if kind is CheckKind.CONSENT else self._schedule(undecided_count)
+        schedule = self._schedule_of(pair, kind, undecided_count)
         transaction = Transaction(request, schedule, now)
         self._checks[transaction.transaction_id] = Check(pair, kind, role, priority, transaction)
         pair.statistics.checks_sent += 1
@@ -242,6 +246,12 @@ class ClientSide:
         self._context.stats.requests_sent += 1
         self._context.datagrams.append(Datagram(request, pair.path))
 
+    def _schedule_of(self, pair: CandidatePair, kind: CheckKind, undecided_count: int) -> RetransmissionSchedule:
+        if kind is CheckKind.CONSENT:
+            return self._once
+        # A stream repeats by itself (RFC 8489 section 6.2.2).
+        return self._over_stream if pair.path.protocol == "tcp" else self._schedule(undecided_count)
+
     def _schedule(self, undecided_count: int) -> RetransmissionSchedule:
         """RFC 8445 section 14.3: RTO = MAX(500ms, Ta * N * (Num-Waiting + Num-In-Progress)).
 
@@ -263,6 +273,7 @@ class ClientSide:
         return False
 
 
-def _peer_reflexive_priority(priority: int) -> int:
+def _peer_reflexive_priority(candidate: Candidate) -> int:
     """The priority of a candidate, with the type preference of peer-reflexive ones (RFC 8445 section 7.1.1)."""
-    return (priority & 0x00FFFFFF) | TYPE_PREFERENCES[CandidateType.PEER_REFLEXIVE] << 24
+    preferences = tcp.TYPE_PREFERENCES if candidate.protocol == "tcp" else TYPE_PREFERENCES
+    return (candidate.priority & 0x00FFFFFF) | preferences[CandidateType.PEER_REFLEXIVE] << 24

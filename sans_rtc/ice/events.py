@@ -8,9 +8,10 @@ from typing import TypeAlias
 import attrs
 
 from sans_rtc.ice.candidate import Candidate
-from sans_rtc.ice.config import StunServer
+from sans_rtc.ice.config import StunServer, TurnServer
 from sans_rtc.ice.role import Role
 from sans_rtc.machine import Address, Datagram, Path, Terminated
+from sans_rtc.streams import StreamNeeded, StreamUnneeded
 
 
 class ConnectionState(StrEnum):
@@ -65,7 +66,8 @@ class ConnectionStateChanged:
 class SelectedPathChanged:
     """Data now travel on this path.
 
-    path    the socket's address and the peer's, as datagrams have them
+    path    of the pair's datagrams: over a relay from the relayed address, over TCP that of whole datagrams, which is
+            not the path of the connection; otherwise the socket's address and the peer's
     local   our candidate, as the peer knows it
     remote  the peer's candidate, as it was signalled or learned
     """
@@ -91,7 +93,7 @@ class ResolveName:
 
 @attrs.define(slots=True)
 class CandidateError:
-    """A STUN server gave no candidate (W3C RTCPeerConnectionIceErrorEvent).
+    """A STUN or TURN server gave no candidate (W3C RTCPeerConnectionIceErrorEvent).
 
     server   as configured
     address  the local address asked from; None where the server's name was not resolved
@@ -99,7 +101,7 @@ class CandidateError:
     reason   for a person
     """
 
-    server: StunServer
+    server: StunServer | TurnServer
     address: Address | None
     code: int
     reason: str
@@ -146,6 +148,8 @@ IceEvent: TypeAlias = (
     | ResolveName
     | CandidateError
     | RoleChanged
+    | StreamNeeded
+    | StreamUnneeded
     | AddressesNeeded
     | RestartNeeded
     | PublishName

@@ -174,6 +174,17 @@ class Generations:
         return (self.current,) if self.previous is None else (self.current, self.previous)
 
     @property
+    def is_settled(self) -> bool:
+        """True where the present generation has a pair, and nothing of the previous is of any use."""
+        return self.previous is None and self.current.selected is not None
+
+    @property
+    def used_pairs(self) -> list[CandidatePair]:
+        """The pairs that carry data, or are selected."""
+        pairs = [self.carrier, *(session.selected for session in self.sessions)]
+        return [pair for pair in pairs if pair is not None]
+
+    @property
     def keys(self) -> Mapping[str, SessionKey]:
         """What proves a check, by our user name fragments."""
         return {

@@ -24,6 +24,7 @@ class Inbound:
     def __init__(self, context: AgentContext, gatherer: Gatherer, generations: Generations) -> None:
         self.gate = PayloadGate(context.config)
         self._stats = context.stats
+        self._is_relay_only = context.config.is_relay_only
         self._gatherer = gatherer
         self._generations = generations
         self._server = ServerSide(context)
@@ -32,12 +33,12 @@ class Inbound:
     def hold(self, datagram: Datagram) -> None:
         """Take payload on a path that is not proven: it waits, where the peer has named its source."""
         path = datagram.path
-        if path.local not in self._gatherer.bases:
+        if self._gatherer.base_at(path) is None:
             self._stats.discard(DiscardReason.UNKNOWN_LOCAL_ADDRESS)
             return
         source = without_zone(path.remote)
         sessions = self._generations.sessions
-        if not any(session.remotes.find(source) or session.knows(path) for session in sessions):
+        if not any(session.remotes.find(source, path.protocol) or session.knows(path) for session in sessions):
             self._stats.discard(DiscardReason.UNKNOWN_SOURCE)
         elif not self.gate.hold(datagram):
             self._stats.discard(DiscardReason.EARLY_BUFFER_FULL)
@@ -47,9 +48,13 @@ class Inbound:
         if not datagram.data:
             self._stats.discard(DiscardReason.EMPTY)
             return False
-        base = self._gatherer.bases.get(datagram.path.local)
+        base = self._gatherer.base_at(datagram.path)
         if base is None:
             self._stats.discard(DiscardReason.UNKNOWN_LOCAL_ADDRESS)
+            return False
+        # An answer would tell whoever asks that somebody is here, and from where.
+        if self._is_relay_only and not base.is_relayed:
+            self._stats.discard(DiscardReason.NOT_RELAYED)
             return False
         try:
             message = parse_message(datagram.data)

@@ -11,6 +11,7 @@ from sans_rtc.ice.pair import CandidatePair, RemoteCandidate
 from sans_rtc.ice.priority import Foundations
 from sans_rtc.ice.remote import RemoteCandidates
 from sans_rtc.ice.stats import DiscardReason
+from sans_rtc.ice.tcp import may_pair
 from sans_rtc.machine import Address, Path
 
 # Our addresses as the peer's responses tell them. A symmetric NAT makes one for each pair; a peer could make up more.
@@ -38,7 +39,7 @@ class Pairing:
         for remote in self.remotes:
             # A peer-reflexive candidate is paired only with the base that its check came to (7.3.1.3).
             if remote.candidate.type is not CandidateType.PEER_REFLEXIVE:
-                self._pair(gathered, remote)
+                self._pair_where_it_may(gathered, remote)
 
     def add_remote(self, remote: RemoteCandidate) -> None:
         """A candidate of the peer: pair it with all of ours."""
@@ -46,7 +47,7 @@ class Pairing:
         self.checklist.reprioritise(self._context.roles.role)
         for gathered in self.candidates:
             if gathered.candidate.type is not CandidateType.PEER_REFLEXIVE:
-                self._pair(gathered, remote)
+                self._pair_where_it_may(gathered, remote)
 
     def drop_foreign(self, ufrag: str) -> None:
         """The generation of the peer is known now: drop candidates that say they are of another, and their pairs."""
@@ -58,6 +59,11 @@ class Pairing:
         self.candidates = [gathered for gathered in self.candidates if gathered.base is not base]
         return self.checklist.remove_where(lambda pair: pair.local.base is base)
 
+    def drop(self, pair: CandidatePair) -> None:
+        """A pair can never work again, nor the candidate of the peer that its connection has made known."""
+        self.checklist.remove_where(lambda other: other is pair)
+        self.remotes.forget(pair.remote)
+
     def find_or_learn(self, path: Path, base: Base, priority: int) -> CandidatePair | None:
         """The pair on which a check of the peer has come (7.3.1.3, 7.3.1.4); None where there is no room for it.
 
@@ -67,7 +73,7 @@ class Pairing:
         if pair is not None:
             return pair
         source = without_zone(path.remote)
-        remote = self.remotes.find(source) or self.remotes.learn(source, priority)
+        remote = self.remotes.find(source, base.protocol) or self.remotes.learn(source, priority, base.protocol)
         return None if remote is None else self._pair(self._best_on(base), remote)
 
     def is_proof(self, path: Path) -> bool:
@@ -76,7 +82,7 @@ class Pairing:
         Integrity does not cover addresses: whoever overhears a request can send it again from elsewhere. So it does for
         an address that the peer has signalled; any other proves itself by answering a check. A lite agent sends none.
         """
-        remote = self.remotes.find(without_zone(path.remote))
+        remote = self.remotes.find(without_zone(path.remote), path.protocol)
         is_signalled = remote is not None and remote.candidate.type is not CandidateType.PEER_REFLEXIVE
         return is_signalled or self._context.config.is_lite
 
@@ -88,18 +94,22 @@ class Pairing:
         leave from the socket that the check left from, which has proven itself.
         """
         base = pair.local.base
-        same = [gathered for gathered in self.candidates if gathered.candidate.address == mapped]
+        here = (base.protocol, mapped)
+        same = [each for each in self.candidates if (each.candidate.protocol, each.candidate.address) == here]
         for gathered in same:
             if gathered.base is base:
                 return gathered.candidate
-        if mapped == without_zone(base.address):
+        told = without_zone(base.address)
+        # The port of an active candidate means nothing: each connection has another (RFC 6544 section 4.5).
+        if mapped == told or (base.is_active and mapped.host == told.host):
             return base.candidate
         if same:
             return same[0].candidate
         kind = CandidateType.PEER_REFLEXIVE
-        foundation = self._foundations.name(kind, base.address.host)
+        foundation = self._foundations.name(kind, base.address.host, protocol=base.protocol)
         related = without_zone(base.address)
-        candidate = Candidate(foundation, 1, base.protocol, priority, mapped, kind, related_address=related)
+        tcp_type = base.candidate.tcp_type
+        candidate = Candidate(foundation, 1, base.protocol, priority, mapped, kind, related, tcp_type)
         learned_count = sum(gathered.candidate.type is kind for gathered in self.candidates)
         if learned_count < LOCAL_PEER_REFLEXIVE_MAX:
             self.candidates.append(GatheredCandidate(candidate, base))
@@ -110,6 +120,10 @@ class Pairing:
         standing = [gathered for gathered in self.candidates if gathered.base is base]
         host = GatheredCandidate(base.candidate, base)
         return max(standing, key=lambda gathered: gathered.candidate.priority, default=host)
+
+    def _pair_where_it_may(self, gathered: GatheredCandidate, remote: RemoteCandidate) -> None:
+        if may_pair(gathered.candidate, remote.candidate):
+            self._pair(gathered, remote)
 
     def _pair(self, gathered: GatheredCandidate, remote: RemoteCandidate) -> CandidatePair | None:
         base = gathered.base

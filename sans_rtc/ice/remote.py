@@ -11,6 +11,7 @@ from sans_rtc.ice.context import AgentContext
 from sans_rtc.ice.network_cost import network_cost_of
 from sans_rtc.ice.pair import RemoteCandidate
 from sans_rtc.ice.stats import DiscardReason
+from sans_rtc.ice.tcp import ACTIVE
 from sans_rtc.machine import Address
 
 # One address of each family is used at most.
@@ -26,7 +27,7 @@ class RemoteCandidates:
     def __init__(self, context: AgentContext) -> None:
         self.has_ended = False
         self._context = context
-        self._by_address: dict[Address, RemoteCandidate] = {}
+        self._by_address: dict[tuple[str, Address], RemoteCandidate] = {}  # by protocol and address
         self._named: dict[str, list[Candidate]] = {}
         self._signalled_count = 0
         self._learned_count = 0
@@ -37,9 +38,9 @@ class RemoteCandidates:
     def __len__(self) -> int:
         return len(self._by_address)
 
-    def find(self, address: Address) -> RemoteCandidate | None:
+    def find(self, address: Address, protocol: str = "udp") -> RemoteCandidate | None:
         """The candidate with this address, which has no zone."""
-        return self._by_address.get(address)
+        return self._by_address.get((protocol, address))
 
     def admit(self, candidate: Candidate, *, is_late: bool = False) -> bool:
         """True where a signalled candidate may be used; counts it, and why not.
@@ -67,10 +68,11 @@ class RemoteCandidates:
         if not self._is_usable(address.host):
             self._context.stats.discard(DiscardReason.REMOTE_CANDIDATE_UNUSABLE)
             return None
-        known = self._by_address.get(address)
+        key = candidate.protocol, address
+        known = self._by_address.get(key)
         if known is None:
-            self._by_address[address] = RemoteCandidate(candidate, address)
-            return self._by_address[address]
+            self._by_address[key] = RemoteCandidate(candidate, address)
+            return self._by_address[key]
         if known.candidate.type is CandidateType.PEER_REFLEXIVE:
             known.candidate = candidate
             known.network_cost = network_cost_of(candidate) or known.network_cost
@@ -93,7 +95,7 @@ class RemoteCandidates:
         found = [self.add(candidate, host) for candidate in candidates]
         return [remote for remote in found if remote is not None]
 
-    def learn(self, address: Address, priority: int) -> RemoteCandidate | None:
+    def learn(self, address: Address, priority: int, protocol: str = "udp") -> RemoteCandidate | None:
         """A check came from an address that nobody has signalled: a peer-reflexive candidate (RFC 8445 7.3.1.3).
 
         None where as many as may be have been learned. Its foundation is an arbitrary value, different from those of
@@ -105,15 +107,24 @@ class RemoteCandidates:
         self._learned_count += 1
         taken = {remote.candidate.foundation for remote in self}
         foundation = next(name for name in map("prflx{}".format, count(1)) if name not in taken)
-        candidate = Candidate(foundation, 1, "udp", priority, address, CandidateType.PEER_REFLEXIVE)
-        remote = self._by_address[address] = RemoteCandidate(candidate, address)
+        tcp_type = ACTIVE if protocol == "tcp" else None
+        kind = CandidateType.PEER_REFLEXIVE
+        candidate = Candidate(foundation, 1, protocol, priority, address, kind, tcp_type=tcp_type)
+        remote = self._by_address[protocol, address] = RemoteCandidate(candidate, address)
         return remote
+
+    def forget(self, remote: RemoteCandidate) -> None:
+        """A candidate that was learned from a check is of no more use; others stay."""
+        key = remote.candidate.protocol, remote.address
+        if remote.candidate.type is CandidateType.PEER_REFLEXIVE and self._by_address.get(key) is remote:
+            del self._by_address[key]
+            self._learned_count -= 1
 
     def drop_foreign(self, ufrag: str) -> list[RemoteCandidate]:
         """The generation of the peer is known now: drop and return candidates that say they are of another."""
         foreign = [remote for remote in self if remote.candidate.extension("ufrag") not in (None, ufrag)]
         for remote in foreign:
-            del self._by_address[remote.address]
+            del self._by_address[remote.candidate.protocol, remote.address]
             self._context.stats.discard(DiscardReason.FOREIGN_GENERATION)
         return foreign
 
@@ -126,11 +137,24 @@ class RemoteCandidates:
         # RFC 8838 section 14: after end-of-candidates an agent "MUST ignore any newly received candidates".
         if self.has_ended and not is_late:
             return DiscardReason.REMOTE_CANDIDATE_AFTER_END
-        if candidate.protocol != "udp" or candidate.component != 1 or candidate.address.port == 0:
+        if candidate.component != 1 or not self._has_use_for(candidate):
             return DiscardReason.REMOTE_CANDIDATE_UNUSABLE
         if self._signalled_count >= self._context.config.remote_candidate_count_max:
             return DiscardReason.REMOTE_CANDIDATE_LIMIT
         return None
+
+    def _has_use_for(self, candidate: Candidate) -> bool:
+        """RFC 6544 section 6.2: passive ones are for us to connect to, active ones connect to us."""
+        policy = self._context.config.tcp
+        match candidate.protocol, candidate.tcp_type:
+            case "udp", _:
+                return candidate.address.port != 0
+            case "tcp", "passive":
+                return policy.active and candidate.address.port != 0
+            case "tcp", "active":
+                return policy.passive
+            case _:
+                return False
 
     def _is_usable(self, host: str) -> bool:
         rules = self._context.config.address_filter

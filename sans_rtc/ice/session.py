@@ -74,6 +74,19 @@ class Session:
         for pair in self.pairing.remove_base(base):
             self.search.forget(pair, now)
 
+    def break_path(self, path: Path, now: float) -> None:
+        """What carried a pair has ended: it has failed, and no time-out is waited for.
+
+        A connection that the peer has opened does not come back: another one makes another pair.
+        """
+        pair = self.checklist.find(path)
+        if pair is None:
+            return
+        self._fail(pair)
+        if pair.local.base.protocol == "tcp" and not pair.local.base.is_active:
+            self.pairing.drop(pair)
+        self.search.forget(pair, now)
+
     def add_remote(self, candidate: Candidate, now: float) -> str | None:
         """Take a signalled candidate. Returns the name that has to be resolved first, None where there is none."""
         ufrag = candidate.extension("ufrag")

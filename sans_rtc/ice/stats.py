@@ -32,6 +32,13 @@ class DiscardReason(StrEnum):
     REMOTE_NAME_AMBIGUOUS = "remote_name_ambiguous"
     PAIR_LIMIT = "pair_limit"
     TRANSACTION_LIMIT = "transaction_limit"
+    NOT_RELAYED = "not_relayed"  # to an address of ours that the peer is not to know of
+    RELAY_LIMIT = "relay_limit"  # ours, to more peers than a TURN client keeps
+    TCP_STREAM_LIMIT = "tcp_stream_limit"
+    TCP_STREAM_NOT_PROVEN = "tcp_stream_not_proven"  # a connection that did not begin with a check of the peer
+    TCP_STREAM_BROKEN = "tcp_stream_broken"  # what came on it is not framed
+    TCP_STREAM_GONE = "tcp_stream_gone"  # ours, for a connection that has ended
+    FRAME_TOO_LONG = "frame_too_long"  # ours
 
 
 @attrs.define(slots=True)

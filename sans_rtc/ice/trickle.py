@@ -6,6 +6,7 @@ import attrs
 
 from sans_rtc.entropy import Entropy
 from sans_rtc.ice.base import Base, GatheredCandidate
+from sans_rtc.ice.candidate import CandidateType
 from sans_rtc.ice.config import IceConfig
 from sans_rtc.ice.events import GatheringState, GatheringStateChanged, IceEvent, LocalCandidate, ResolveName
 from sans_rtc.ice.gather import Gatherer
@@ -31,7 +32,8 @@ class Trickle:
         entropy: Entropy,
     ) -> None:
         self.state = GatheringState.NEW
-        self._types = config.candidate_types
+        relayed_only = frozenset({CandidateType.RELAYED})
+        self._types = config.candidate_types & relayed_only if config.is_relay_only else config.candidate_types
         self._gatherer = gatherer
         self._names = names
         self._generations = generations
