@@ -95,11 +95,15 @@ class Path:
 
 @attrs.define(slots=True, unsafe_hash=False)
 class Datagram:
-    """The bytes of one datagram, its path, and its ECN field (RFC 3168: 0 not ECT, 1 ECT(1), 2 ECT(0), 3 CE)."""
+    """The bytes of one datagram, its path, and its ECN field (RFC 3168: 0 not ECT, 1 ECT(1), 2 ECT(0), 3 CE).
+
+    dont_fragment  to be sent whole or not at all: it asks whether the path takes its size (RFC 8899)
+    """
 
     data: bytes
     path: Path
     ecn: int = 0
+    dont_fragment: bool = False
 
 
 @attrs.define(slots=True)

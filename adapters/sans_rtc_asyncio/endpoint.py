@@ -59,7 +59,8 @@ class DatagramEndpoint(asyncio.DatagramProtocol):
         transport = self._transport
         if transport is not None and not transport.is_closing():
             for datagram in datagrams:
-                if transport.get_write_buffer_size() <= WRITE_BUFFER_BYTES_MAX:
+                # Whole or not at all: the transport cannot promise that.
+                if not datagram.dont_fragment and transport.get_write_buffer_size() <= WRITE_BUFFER_BYTES_MAX:
                     transport.sendto(datagram.data, datagram.path.remote)
         return True
 

@@ -23,8 +23,14 @@ SO_RCVBUFFORCE = 33
 # linux/in.h, linux/in6.h: IP_MTU_DISCOVER and its values.
 IP_MTU_DISCOVER = 10
 IPV6_MTU_DISCOVER = 23
+PMTUDISC_DONT = 0
+PMTUDISC_WANT = 1  # what a new socket has
 PMTUDISC_DO = 2
 PMTUDISC_PROBE = 3
+CAN_SEND_WHOLE = IS_LINUX
+"""True where a socket can send one datagram with don't-fragment and the others without."""
+
+MTU_DISCOVERY = {"dont": PMTUDISC_DONT, "system": PMTUDISC_WANT, "do": PMTUDISC_DO, "probe": PMTUDISC_PROBE}
 
 IP_TOS = getattr(socket, "IP_TOS", 1)
 IP_RECVTOS = getattr(socket, "IP_RECVTOS", None)
@@ -41,7 +47,9 @@ class UdpConfig:
     receive_buffer_bytes, send_buffer_bytes   asked of the kernel, which may give less
     use_gso, use_gro       segmentation and coalescing by the kernel (Linux), where it has them
     use_ecn                read the ECN field of what arrives
-    mtu_discovery          "system" leaves it; "do" sets don't-fragment; "probe" the same, ignoring the cached path MTU
+    mtu_discovery          "dont": only what asks for it is sent with don't-fragment, since the machines find the MTU of
+                           a path themselves (RFC 8899); "system" leaves it to the system; "do" sets don't-fragment on
+                           all; "probe" the same, ignoring the cached path MTU
     """
 
     backlog_datagrams_max: int = attrs.field(default=1024, validator=at_least(0))
@@ -51,8 +59,8 @@ class UdpConfig:
     use_gso: bool = True
     use_gro: bool = True
     use_ecn: bool = True
-    mtu_discovery: Literal["system", "do", "probe"] = attrs.field(
-        default="system", validator=one_of("system", "do", "probe")
+    mtu_discovery: Literal["dont", "system", "do", "probe"] = attrs.field(
+        default="dont", validator=one_of("dont", "system", "do", "probe")
     )
 
 
@@ -111,10 +119,16 @@ def set_udp_options(sock: socket.socket, config: UdpConfig) -> None:
         if name is not None:
             try_option(sock, level, name, 1)
     if config.mtu_discovery != "system" and IS_LINUX:
-        level, name = (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) if is_v6 else (socket.IPPROTO_IP, IP_MTU_DISCOVER)
-        try_option(sock, level, name, PMTUDISC_DO if config.mtu_discovery == "do" else PMTUDISC_PROBE)
+        set_mtu_discovery(sock, MTU_DISCOVERY[config.mtu_discovery])
     if config.use_gro and IS_LINUX:
         try_option(sock, SOL_UDP, UDP_GRO, 1)
+
+
+def set_mtu_discovery(sock: socket.socket, value: int) -> bool:
+    """Say when the kernel sets don't-fragment on what this socket sends (Linux); False where it refuses."""
+    if sock.family == socket.AF_INET6:
+        return try_option(sock, socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, value)
+    return try_option(sock, socket.IPPROTO_IP, IP_MTU_DISCOVER, value)
 
 
 def can_segment(sock: socket.socket) -> bool:

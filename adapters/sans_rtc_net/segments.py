@@ -29,7 +29,8 @@ def run_end(datagrams: Sequence[Datagram], start: int) -> int:
     head = datagrams[start]
     size = len(head.data)
     end = start + 1
-    if not size:
+    # No other datagram is as large as one that asks for the path's MTU, so none follows another as an equal.
+    if not size or head.dont_fragment:
         return end
     limit = min(len(datagrams), start + min(SEGMENT_COUNT_MAX, RUN_BYTES_MAX // size))
     path, ecn = head.path, head.ecn

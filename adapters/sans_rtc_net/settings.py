@@ -12,10 +12,12 @@ from sans_rtc.peer.config import PeerConfig
 from sans_rtc.peer.negotiation import Description
 from sans_rtc.stun.uri import Scheme, parse_stun_uri
 from sans_rtc_net.clock import wall_clock_offset_s
+from sans_rtc_net.options import CAN_SEND_WHOLE
 
 
 def peer_config_from(config: PeerConfig | None, stun_servers: Sequence[str] = ()) -> PeerConfig:
-    """Complete a configuration with what only an adapter knows: the wall clock, and who chooses the addresses.
+    """Complete a configuration with what only an adapter knows: the wall clock, who chooses the addresses, and
+    whether its sockets can tell the path's MTU.
 
     config        the defaults where None
     stun_servers  URIs, added to those of the configuration
@@ -27,6 +29,7 @@ def peer_config_from(config: PeerConfig | None, stun_servers: Sequence[str] = ()
     address_filter = attrs.evolve(config.ice.address_filter, allow_loopback=True, allow_link_local=True)
     return attrs.evolve(
         config,
+        mtu_discovery=CAN_SEND_WHOLE if config.mtu_discovery is None else config.mtu_discovery,
         wall_clock_offset_s=config.wall_clock_offset_s or wall_clock_offset_s(),
         ice=attrs.evolve(config.ice, address_filter=address_filter, stun_servers=(*config.ice.stun_servers, *servers)),
     )

@@ -21,13 +21,17 @@ from sans_rtc.errors import InvalidArgument
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc_net.addresses import SocketAddress, family_of, local_address, to_socket_address
 from sans_rtc_net.options import (
+    CAN_SEND_WHOLE,
     IP_RECVTOS,
     IP_TOS,
     IPV6_TCLASS,
     IS_LINUX,
+    MTU_DISCOVERY,
+    PMTUDISC_PROBE,
     SOL_UDP,
     UdpConfig,
     can_segment,
+    set_mtu_discovery,
     set_udp_options,
 )
 from sans_rtc_net.segments import UDP_GRO, coalesced_size, run_end, segment_control, split
@@ -272,7 +276,9 @@ class UdpSocket:
         for index in range(start, end):
             datagram = datagrams[index]
             try:
-                if datagram.ecn and self._has_recvmsg:
+                if datagram.dont_fragment:
+                    self._send_whole(datagram, address)
+                elif datagram.ecn and self._has_recvmsg:
                     self._sock.sendmsg([datagram.data], [self._ecn_control(datagram.ecn)], 0, address)
                 else:
                     self._sock.sendto(datagram.data, address)
@@ -285,6 +291,15 @@ class UdpSocket:
             self.stats.send_calls += 1
             self.stats.datagrams_sent += 1
         return end
+
+    def _send_whole(self, datagram: Datagram, address: SocketAddress) -> None:
+        """Send it with don't-fragment, or not at all: what the interface cannot take whole is an error."""
+        if not CAN_SEND_WHOLE or not set_mtu_discovery(self._sock, PMTUDISC_PROBE):
+            raise OSError(errno.EOPNOTSUPP, "datagrams cannot be sent unfragmented here")
+        try:
+            self._sock.sendto(datagram.data, address)
+        finally:
+            set_mtu_discovery(self._sock, MTU_DISCOVERY[self.config.mtu_discovery])
 
     def _route_to(self, path: Path) -> _Route:
         route = self._routes.get(path)

@@ -13,10 +13,12 @@ from sans_rtc.dtls.connection import Connection, ConnectionState, Role
 from sans_rtc.dtls.events import ApplicationData, Connected, DtlsEvent, TerminationReason
 from sans_rtc.dtls.fingerprint import Fingerprint
 from sans_rtc.dtls.groups import NamedGroup
+from sans_rtc.dtls.record import PLAINTEXT_BYTES_MAX
 from sans_rtc.dtls.signatures import SignatureScheme
 from sans_rtc.dtls.stats import DiscardReason, DtlsStats
 
 __all__ = [
+    "PLAINTEXT_BYTES_MAX",
     "ApplicationData",
     "Certificate",
     "CipherSuite",

@@ -167,6 +167,10 @@ class SuiteRow(NamedTuple):
 _GCM_BLOCK_COUNT_MAX = int(2**34.5)
 _UNLIMITED = 1 << 64
 
+BLOCK_BITS = 4
+# What a record costs besides whole blocks of data: the last one, begun, and the tag's own.
+RECORD_BLOCKS_EXTRA = 2
+
 SUITES = {
     CipherSuite.ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: SuiteRow(
         "ecdsa", "sha256", 16, 4, GcmProtection, _GCM_BLOCK_COUNT_MAX
@@ -189,9 +193,3 @@ SUITES = {
 }
 DEFAULT_CIPHER_SUITES = tuple(SUITES)
 OVERHEAD_BYTES_MAX = max(row.protection.overhead_bytes for row in SUITES.values())
-
-
-def record_count_max(suite: CipherSuite, plaintext_bytes_max: int) -> int:
-    """How many records of up to this many bytes one key of the suite may protect."""
-    # One block more than the data for the tag's own.
-    return SUITES[suite].block_count_max // ((plaintext_bytes_max + 15) // 16 + 1)

@@ -83,6 +83,8 @@ class DtlsConfig:
 
     Sizes and times:
     mtu_bytes                 the largest datagram made, as UDP payload
+    data_mtu_bytes            the largest datagram made of application data, where whoever sends them looks for the
+                              path's MTU; None: mtu_bytes
     mtu_fallback_bytes        the largest flight datagram after three retransmissions of a flight
     flight_timeout_s          before a flight is sent again the first time.
                               deviation: RFC 6347 section 4.2.4.1 says 1 s, for paths of which nothing is known; here
@@ -116,6 +118,9 @@ class DtlsConfig:
     key_log: Callable[[str], None] | None = attrs.field(default=None, repr=False)
 
     mtu_bytes: int = attrs.field(default=1200, validator=_in_range(MTU_BYTES_MIN, MTU_BYTES_MAX))
+    data_mtu_bytes: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_in_range(MTU_BYTES_MIN, MTU_BYTES_MAX))
+    )
     mtu_fallback_bytes: int = attrs.field(default=MTU_FALLBACK_BYTES, validator=_in_range(MTU_BYTES_MIN, MTU_BYTES_MAX))
     flight_timeout_s: float = attrs.field(default=0.1, validator=_in_range(0.001, 60))
     flight_timeout_s_max: float = attrs.field(default=1.0, validator=_in_range(0.001, 600))

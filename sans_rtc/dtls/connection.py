@@ -99,7 +99,7 @@ class Connection:
         self._early_data: EarlyBuffer[bytes] = EarlyBuffer(config.early_record_count_max, config.early_bytes_max)
         self._exporter: Exporter | None = None
         self._data_bytes_max = 0
-        self._record_count_max = 0
+        self._blocks_left = 0
         self._renegotiation_refused_at = -math.inf
 
     # inputs
@@ -146,7 +146,7 @@ class Connection:
     def send(self, data: bytes, now: float) -> None:
         """Queue one application data record, a datagram of its own.
 
-        data    1 byte to what fits: mtu_bytes - record_overhead_bytes, 16384 at most
+        data    1 byte to what fits: data_mtu_bytes - record_overhead_bytes, 16384 at most
         Errors  InvalidState before Connected; LimitExceeded for too many bytes, or too many records not taken yet
         """
         if not self._is_connected:
@@ -162,7 +162,8 @@ class Connection:
         records = self._records
         self._outbox.append(records.seal(_APPLICATION_DATA, data))
         self.stats.records_sealed += 1
-        if records.next_write_number >= self._record_count_max:
+        self._blocks_left -= (len(data) >> ciphers.BLOCK_BITS) + ciphers.RECORD_BLOCKS_EXTRA
+        if records.next_write_number >= self._config.record_count_max or self._blocks_left <= 0:
             detail = "our key has protected all the records it may"
             self._end(CLOSE_NOTIFY, TerminationReason.LIMIT_REACHED, detail, now)
 
@@ -280,11 +281,9 @@ class Connection:
         self._queue_flight(now)
         self._records.end_handshake()
         self._exporter = outcome.exporter
-        self._data_bytes_max = min(self._config.mtu_bytes - self._records.overhead_bytes, PLAINTEXT_BYTES_MAX)
-        suite = ciphers.CipherSuite(outcome.connected.cipher_suite)
-        self._record_count_max = min(
-            self._config.record_count_max, ciphers.record_count_max(suite, self._data_bytes_max)
-        )
+        mtu_bytes = self._config.data_mtu_bytes or self._config.mtu_bytes
+        self._data_bytes_max = min(mtu_bytes - self._records.overhead_bytes, PLAINTEXT_BYTES_MAX)
+        self._blocks_left = ciphers.SUITES[ciphers.CipherSuite(outcome.connected.cipher_suite)].block_count_max
         self._events.append(outcome.connected)
         for data in self._early_data.take():
             self._on_application_data(self._records.read_epoch, data, now)

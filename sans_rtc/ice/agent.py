@@ -158,10 +158,9 @@ class Agent:
         self._generations.handle_timer(now)
         self._settle(now)
 
-    def send(self, data: bytes, now: float, *, dont_fragment: bool = False) -> None:
+    def send(self, data: bytes, now: float) -> None:
         """Send a datagram on the selected path; before selection on the best valid one.
 
-        dont_fragment  whole or not at all: it asks for the path's MTU
         Errors   InvalidState where there is none: see `can_send`
         """
         path = self._send_path
@@ -169,7 +168,16 @@ class Agent:
             if self._is_terminated:
                 return
             raise InvalidState("no path to the peer is known to work")
-        self._datagrams.append(Datagram(data, path, 0, dont_fragment))
+        self._datagrams.append(Datagram(data, path))
+
+    def send_whole(self, data: bytes, now: float) -> None:
+        """Send a datagram that must not be fragmented, since it asks whether the path takes its size.
+
+        Where no path is known to work, and on a path that is not a plain one, it is not sent: lost, as any probe may be.
+        """
+        path = self._send_path
+        if path is not None and path.protocol == "udp":
+            self._datagrams.append(Datagram(data, path, 0, dont_fragment=True))
 
     # -- inputs: this host -------------------------------------------------------------------------------------------
 

@@ -16,6 +16,12 @@ MTU_BYTES_DEFAULT = 1200
 MTU_BYTES_MIN = 576
 MTU_BYTES_MAX = 65_507
 
+# Sizes of UDP payload that are worth a probe (RFC 8899 section 5.3.2): common tunnels, Ethernet over IPv6 and IPv4,
+# jumbo frames over IPv6, and the largest DTLS record, which loopback takes.
+PROBE_BYTES = (1392, 1452, 1472, 8952, 16_421)
+# The largest of them that every stack is known to read whole; more only with a peer that searches itself.
+PROBE_UNASKED_BYTES = 1472
+
 
 @attrs.frozen(slots=True, kw_only=True)
 class PeerConfig:
@@ -23,6 +29,9 @@ class PeerConfig:
 
     ice, dtls, sctp, channels  the configurations of the layers
     mtu_bytes                  largest UDP payload sent; the layers' own sizes are derived from it
+    mtu_discovery              look for larger sizes (RFC 8899). The driver must send a `Datagram` with
+                               `dont_fragment` whole or not at all, and others whatever their size. None: the driver's
+                               choice; without one, off
     wall_clock_offset_s        Unix time minus the monotonic `now`, seconds; used once, to date a certificate that is
                                made here
     certificate_lifetime_s     how long such a certificate is valid
@@ -36,6 +45,7 @@ class PeerConfig:
     sctp: SctpConfig = attrs.Factory(SctpConfig)
     channels: ChannelConfig = attrs.Factory(ChannelConfig)
     mtu_bytes: int = MTU_BYTES_DEFAULT
+    mtu_discovery: bool | None = None
     wall_clock_offset_s: float = 0.0
     certificate_lifetime_s: int = 30 * 86_400
     close_timeout_s: float = 3.0

@@ -20,7 +20,7 @@ from sans_rtc.datachannel import ChannelEvent, DataChannels
 from sans_rtc.dtls import ApplicationData
 from sans_rtc.entropy import Entropy
 from sans_rtc.machine import Datagram, Path, Terminated, Trace
-from sans_rtc.peer.config import PeerConfig
+from sans_rtc.peer.config import MTU_BYTES_MAX, PROBE_BYTES, PROBE_UNASKED_BYTES, PeerConfig
 from sans_rtc.peer.states import DtlsState, SctpState
 
 
@@ -84,6 +84,7 @@ class PeerTransport:
         self._is_dtls_started = False
         self._has_stood_still = False
         self._selected_path: Path | None = None
+        self._is_path_plain = True
         self._early: list[bytes] = []
         self._events: list[TransportEvent] = []
 
@@ -136,7 +137,11 @@ class PeerTransport:
         self.association = None
         self.sctp_state = SctpState.NEW
         self.connection = dtls.Connection(
-            attrs.evolve(self._config.dtls, mtu_bytes=self._config.mtu_bytes),
+            attrs.evolve(
+                self._config.dtls,
+                mtu_bytes=self._config.mtu_bytes,
+                data_mtu_bytes=MTU_BYTES_MAX if self._config.mtu_discovery else None,
+            ),
             role=parameters.role,
             certificate=certificate,
             peer_fingerprints=parameters.peer_fingerprints,
@@ -187,6 +192,16 @@ class PeerTransport:
                 connection.send(packet, now)
         for record in connection.take_datagrams(now):
             agent.send(record, now)
+        if association is not None and self._config.mtu_discovery:
+            self._sink_probe(association, connection, now)
+
+    def _sink_probe(self, association: sctp.Association, connection: dtls.Connection, now: float) -> None:
+        """Send the packet that asks whether the path takes its size, where there is one; nothing may fragment it."""
+        probe = association.take_probe(now) if self.dtls_state is DtlsState.CONNECTED else None
+        if probe is not None:
+            connection.send(probe, now)
+            for record in connection.take_datagrams(now):
+                self.agent.send_whole(record, now)
 
     def take_events(self) -> Sequence[TransportEvent]:
         """Hand over the events of all layers."""
@@ -249,16 +264,19 @@ class PeerTransport:
             else:
                 self._events.append(ice_event)
                 if type(ice_event) is ice.SelectedPathChanged:
-                    self._on_path_selected(ice_event.path, now)
+                    self._on_path_selected(ice_event, now)
         if connection is not None:
             self._rise_from_dtls(connection, now)
         self._events += self.channels.take_events()
 
-    def _on_path_selected(self, path: Path, now: float) -> None:
+    def _on_path_selected(self, event: ice.SelectedPathChanged, now: float) -> None:
         """RFC 8261 section 6.1: "SCTP SHOULD retest the path MTU and reset the congestion state" on another path. A
         restart may select the same one again."""
+        path = event.path
+        self._is_path_plain = path.protocol == "udp" and event.local.type is not ice.CandidateType.RELAYED
         if self.association is not None and path != self._selected_path:
             self.association.path_changed(now)
+            self.association.allow_probes(self._is_path_plain, now)
         self._selected_path = path
 
     def _rise_from_dtls(self, connection: dtls.Connection, now: float) -> None:
@@ -313,11 +331,23 @@ class PeerTransport:
         config = attrs.evolve(
             self._config.sctp,
             remote_port=self._parameters.remote_sctp_port,
-            mtu_bytes=self._config.mtu_bytes - self.connection.record_overhead_bytes,
+            mtu_bytes=self._packet_bytes_in(self._config.mtu_bytes),
+            mtu_probe_bytes=self._probe_bytes() if self._config.mtu_discovery else (),
+            mtu_unasked_bytes=self._packet_bytes_in(PROBE_UNASKED_BYTES),
         )
         self.association = sctp.Association(config, entropy=self._entropy, trace=self._trace)
+        self.association.allow_probes(self._is_path_plain, now)
         self.association.connect(now)
         self.sctp_state = SctpState.CONNECTING
+
+    def _packet_bytes_in(self, datagram_bytes: int) -> int:
+        """The largest SCTP packet, whole words, whose record makes a datagram of this size."""
+        assert self.connection is not None
+        return min(datagram_bytes - self.connection.record_overhead_bytes, dtls.PLAINTEXT_BYTES_MAX) & ~3
+
+    def _probe_bytes(self) -> tuple[int, ...]:
+        base = self._packet_bytes_in(self._config.mtu_bytes)
+        return tuple(size for size in map(self._packet_bytes_in, PROBE_BYTES) if size > base)
 
     def _on_sctp_event(self, event: sctp.SctpEvent, now: float) -> None:
         match event:

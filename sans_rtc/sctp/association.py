@@ -31,6 +31,7 @@ from sans_rtc.sctp.wire import (
     DATA_HEADER_BYTES,
     SACK_HEADER,
     crc32c_extend,
+    split_data,
 )
 
 _PPID_MAX = 0xFFFFFFFF
@@ -56,7 +57,7 @@ class Association:
             Timer.T1_INIT: parts.handshake.on_t1_init,
             Timer.T1_COOKIE: parts.handshake.on_t1_cookie,
             Timer.T2_SHUTDOWN: lambda now: parts.shutdown.on_t2(parts.inbound.tsns.cumulative, now),
-            Timer.T3_RTX: parts.outbound.on_t3,
+            Timer.T3_RTX: self._on_t3,
             Timer.T5_SHUTDOWN_GUARD: parts.shutdown.on_t5,
             Timer.SACK: lambda now: parts.inbound.request_sack(),
             Timer.HEARTBEAT: lambda now: parts.heartbeat.on_timer(parts.outbound.flow.last_sent_at, now),
@@ -65,6 +66,7 @@ class Association:
             Timer.TAIL_PROBE: parts.outbound.on_tail_probe,
             Timer.WINDOW_PROBE: parts.outbound.on_window_probe,
             Timer.PACING: parts.outbound.on_pacing,
+            Timer.MTU: parts.path_mtu.on_timer,
         }
 
     # inputs
@@ -88,8 +90,9 @@ class Association:
         Source    RFC 9260 6.10 bundling, 8.5 verification tag, 8.4 out of the blue
         """
         tcb = self._tcb
-        # The short way for a packet with the tag of the association and one chunk, DATA or a SACK without gaps: bulk
-        # traffic is made of those. Whatever else it is, or is wrong with it, takes the long way, which does the same.
+        # The short way for a packet with the tag of the association and nothing but DATA, or one SACK without gaps:
+        # bulk traffic is made of those. Whatever else it is, or is wrong with it, takes the long way, which does the
+        # same.
         if tcb.takes_data and datagram[:8] == tcb.expected.prefix and len(datagram) > COMMON_HEADER_BYTES:
             body = datagram[COMMON_HEADER_BYTES:]
             if CHECKSUM.unpack_from(datagram, 8)[0] == crc32c_extend(tcb.expected.prefix_crc, body) and (
@@ -102,15 +105,22 @@ class Association:
             self._settle(now)
 
     def _receive_data(self, body: bytes, now: float) -> bool:
-        """Take the chunks of a packet that are one DATA chunk; False where they are not."""
+        """Take the chunks of a packet that are DATA, one or several; False, with nothing done, where they are not."""
         size = len(body)
         if size <= DATA_HEADER_BYTES or body[0] != ChunkType.DATA:
             return False
         _, flags, length, tsn, stream_id, ssn, ppid = DATA_HEADER.unpack_from(body)
-        if not DATA_HEADER_BYTES < length <= size < length + 4:
+        if not DATA_HEADER_BYTES < length <= size:
             return False
         inbound = self._inbound
-        inbound.on_data(flags, tsn, stream_id, ssn, ppid, body[DATA_HEADER_BYTES:length])
+        if size < length + 4:
+            inbound.on_data(flags, tsn, stream_id, ssn, ppid, body[DATA_HEADER_BYTES:length])
+        else:
+            chunks = split_data(body)
+            if chunks is None:
+                return False
+            for chunk in chunks:
+                inbound.on_data(*chunk)
         inbound.on_packet_end(now)
         if self._tcb.state is State.SHUTDOWN_SENT:
             self._receiver.on_data_after_shutdown(now)
@@ -199,6 +209,15 @@ class Association:
         self._tcb.error_count = 0
         self._tcb.rto.reset()
         self._outbound.flow.congestion.reset()
+        self._parts.path_mtu.on_path_changed()
+
+    def allow_probes(self, is_allowed: bool, now: float) -> None:
+        """Say whether the path is one whose MTU can be searched for; without effect where the configuration has none.
+
+        A path through a relay or over a stream is not: what they do to large packets is not to be told from loss.
+        """
+        if not self._tcb.is_terminated:
+            self._parts.path_mtu.allow(is_allowed)
 
     def close(self, now: float) -> None:
         """End gracefully: everything queued is delivered first (RFC 9260 9.2). Idempotent."""
@@ -237,6 +256,8 @@ class Association:
         self._write_control()
         if tcb.sends_data:
             self._outbound.transmit(now)
+            if self._outbound.flow.is_bulk:
+                self._parts.path_mtu.on_bulk()
             if self._parts.reconfig.pending or tcb.state is not State.ESTABLISHED:
                 # The last message before a reset has gone just now, or the last before a shutdown has expired; control
                 # chunks come before DATA in a packet (6.10), so theirs is another.
@@ -247,6 +268,13 @@ class Association:
         packets = writer.take()
         tcb.stats.packets_sent += len(packets)
         return packets
+
+    def take_probe(self, now: float) -> bytes | None:
+        """A packet that asks whether the path takes its size: to be sent after all others, and not to be fragmented.
+
+        None where there is none to send, and always where `mtu_probe_bytes` is empty. It may be over the MTU of now.
+        """
+        return self._parts.path_mtu.take_probe(now)
 
     def _write_sacks(self) -> None:
         """One SACK a packet; the last may share its packet with what follows."""
@@ -314,10 +342,15 @@ class Association:
             local_window_bytes=self._inbound.window_bytes,
             srtt_s=rto.srtt_s,
             rto_s=rto.rto_s,
-            mtu_bytes=self._tcb.config.packet_bytes_max,
+            mtu_bytes=flow.packet_bytes,
         )
 
     # private
+
+    def _on_t3(self, now: float) -> None:
+        self._outbound.on_t3(now)
+        if not self._tcb.is_terminated:
+            self._parts.path_mtu.on_timeouts(self._tcb.error_count, now)
 
     def _settle(self, now: float) -> None:
         """After an input: end for a violation, go on where something has become possible."""

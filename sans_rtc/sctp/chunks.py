@@ -37,6 +37,7 @@ class ChunkType(IntEnum):
     COOKIE_ACK = 11
     SHUTDOWN_COMPLETE = 14
     RE_CONFIG = 130
+    PAD = 132
     FORWARD_TSN = 192
 
 
@@ -155,6 +156,13 @@ class ForwardTsn:
     streams: list[tuple[int, int]]
 
 
+@attrs.define(slots=True)
+class Pad:
+    """PAD (RFC 4820 section 3): so many bytes after its header, to be ignored."""
+
+    byte_count: int
+
+
 Chunk: TypeAlias = (
     Data
     | Init
@@ -169,6 +177,7 @@ Chunk: TypeAlias = (
     | ShutdownComplete
     | ReConfig
     | ForwardTsn
+    | Pad
 )
 
 DATA_VALUE = struct.Struct(">IHHI")
@@ -315,6 +324,10 @@ def _serialize_forward_tsn(chunk: ForwardTsn) -> bytes:
     return serialize_chunk(ChunkType.FORWARD_TSN, 0, _WORD.pack(chunk.new_cumulative_tsn) + streams)
 
 
+def _serialize_pad(chunk: Pad) -> bytes:
+    return serialize_chunk(ChunkType.PAD, 0, bytes(chunk.byte_count))
+
+
 def _empty(chunk_type: ChunkType) -> Callable[[Chunk], bytes]:
     return lambda _: serialize_chunk(chunk_type, 0, b"")
 
@@ -355,6 +368,7 @@ CHUNKS: Mapping[int, ChunkRow] = {
             "RFC 9260 3.3.13",
         ),
         ChunkRow(_T.RE_CONFIG, "RE-CONFIG", _parse_reconfig, _serialize_reconfig, "RFC 6525 3.1"),
+        ChunkRow(_T.PAD, "PAD", lambda _, value: Pad(len(value)), _serialize_pad, "RFC 4820 3"),
         ChunkRow(_T.FORWARD_TSN, "FORWARD-TSN", _parse_forward_tsn, _serialize_forward_tsn, "RFC 3758 3.2"),
     )
 }
@@ -373,6 +387,7 @@ _TYPE_OF_CLASS: Mapping[type, ChunkType] = {
     ShutdownComplete: ChunkType.SHUTDOWN_COMPLETE,
     ReConfig: ChunkType.RE_CONFIG,
     ForwardTsn: ChunkType.FORWARD_TSN,
+    Pad: ChunkType.PAD,
 }
 
 

@@ -61,6 +61,10 @@ class SctpConfig:
     Packets
     mtu_bytes                size of an SCTP packet, common header included. 1163: 1200 of UDP payload (RFC 8261
                              section 5) less 37 of a DTLS 1.2 AES-GCM record
+    mtu_probe_bytes          larger sizes to be tried, ascending (RFC 8899), multiples of 4; empty: none. The layers
+                             below must then send what `Association.take_probe` gives unfragmented, and must take
+                             packets of these sizes
+    mtu_unasked_bytes        the largest of them that is tried with a peer that does not search itself (`path_mtu`)
     local_port, remote_port  5000, what a=sctp-port says by default (RFC 8841)
 
     Streams
@@ -115,6 +119,8 @@ class SctpConfig:
     local_port: int = _count(5000, 1, 65535)
     remote_port: int = _count(5000, 1, 65535)
     mtu_bytes: int = _count(1163, 256, 65535)
+    mtu_probe_bytes: tuple[int, ...] = ()
+    mtu_unasked_bytes: int = _count(1452, 256, 65535)
     streams_outbound: int = _count(65535, 1, 65535)
     streams_inbound_max: int = _count(65535, 1, 65535)
     receive_window_bytes: int = _count(4 << 20, 1500, 1 << 31)
@@ -145,6 +151,9 @@ class SctpConfig:
     shutdown_guard_s: float = _seconds(25.0, 0.1, 3600.0)
 
     def __attrs_post_init__(self) -> None:
+        sizes = (self.packet_bytes_max, *self.mtu_probe_bytes)
+        if any(size & 3 or size > 65532 for size in sizes) or list(sizes) != sorted(set(sizes)):
+            raise InvalidArgument("mtu_probe_bytes ascend from mtu_bytes in multiples of 4, to 65532 at most")
         if self.message_bytes_max > self.receive_window_bytes:
             raise InvalidArgument("message_bytes_max must not exceed receive_window_bytes")
         if not self.rto_min_s <= self.rto_initial_s <= self.rto_max_s:

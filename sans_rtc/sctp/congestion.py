@@ -40,6 +40,10 @@ class CongestionControl:
         self.recovery_exit_tsn: int | None = None
         self.is_full = False
 
+    def set_packet_bytes(self, packet_bytes: int) -> None:
+        """Packets have another size from now on; the window stays as many bytes."""
+        self._packet_bytes = packet_bytes
+
     def on_sent(self, flight_bytes: int, *, is_held_back: bool) -> None:
         """Packets went out, and this much is in flight; less than a packet of room is full.
 

@@ -17,6 +17,8 @@ from sans_rtc.sctp.wire import DATA_HEADER_BYTES, PacketWriter
 
 PACING_TICK_S = 0.001
 """What the timers of event loops can tell apart; pacing is never finer."""
+BURST_PACKETS_MIN = 2
+"""However large packets are, so many may go at once."""
 NONE_TSN = -1
 """In place of a TSN: there is none. TSNs count up from the initial one, which is not negative."""
 
@@ -24,11 +26,13 @@ NONE_TSN = -1
 class Flow:
     """The state of one direction of data.
 
-    chunk_bytes_max    the largest DATA chunk on the wire; its payload is `payload_bytes_max`
+    packet_bytes       the largest packet, the PLPMTU of RFC 8899; set by `PathMtuDiscovery`
+    chunk_bytes_max    the largest DATA chunk in it; its payload is `payload_bytes_max`
     current            the message whose fragments are being sent; the next must wait for its last (RFC 9260 6.9)
     peer_window_bytes  the peer's last a_rwnd; what is in flight has yet to be subtracted
     burst_left         packets that may still be sent in answer to the last SACK (6.1 D)
     timed_tsn          the chunk whose round trip is being measured, and when it was sent
+    is_bulk            a message has filled a packet since the association began
     is_window_probe    what is in flight was sent into a closed window (6.1 A)
     """
 
@@ -37,10 +41,12 @@ class Flow:
         "chunk_bytes_max",
         "congestion",
         "current",
+        "is_bulk",
         "is_window_probe",
         "last_sent_at",
         "loss",
         "outstanding",
+        "packet_bytes",
         "partial",
         "payload_bytes_max",
         "peer_window_bytes",
@@ -55,6 +61,7 @@ class Flow:
     def __init__(self, tcb: TransmissionControlBlock, writer: PacketWriter) -> None:
         self.tcb = tcb
         self.writer = writer
+        self.packet_bytes = tcb.config.packet_bytes_max
         self.chunk_bytes_max = writer.capacity
         self.payload_bytes_max = writer.capacity - DATA_HEADER_BYTES
         self.last_sent_at = 0.0
@@ -76,8 +83,19 @@ class Flow:
         self.burst_left = self.burst_packets
         self.timed_tsn = NONE_TSN
         self.timed_at = 0.0
+        self.is_bulk = False
         self.is_window_probe = False
         self.window_probe_is_due = False
+
+    def set_packet_bytes(self, packet_bytes: int) -> None:
+        """Fill packets of another size from now on; chunks that have a TSN stay as they are."""
+        if packet_bytes == self.packet_bytes:
+            return
+        self.writer.resize(packet_bytes)
+        self.packet_bytes = packet_bytes
+        self.chunk_bytes_max = self.writer.capacity
+        self.payload_bytes_max = self.writer.capacity - DATA_HEADER_BYTES
+        self.congestion.set_packet_bytes(self.chunk_bytes_max)
 
     @property
     def has_new(self) -> bool:
@@ -92,11 +110,16 @@ class Flow:
         so short that a smaller burst would be followed by another in the same tick, waiting only leaves it idle.
         """
         tcb = self.tcb
-        least = tcb.config.burst_packets_max
+        least = self._packets_of_burst()
         if not tcb.rto.is_measured:
             return least
         share = min(1.0, 2.0 * PACING_TICK_S / max(tcb.rto.srtt_s, PACING_TICK_S))
         return max(least, int(self.congestion.cwnd * share) // self.chunk_bytes_max)
+
+    def _packets_of_burst(self) -> int:
+        """Max.Burst, in as many bytes whatever the size of packets is."""
+        config = self.tcb.config
+        return max(BURST_PACKETS_MIN, config.burst_packets_max * config.packet_bytes_max // self.packet_bytes)
 
     @property
     def may_burst(self) -> bool:

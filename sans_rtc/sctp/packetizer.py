@@ -1,9 +1,9 @@
 """Cutting messages into DATA chunks and packets, as far as the windows allow (RFC 9260 6.1, 6.9, 6.10).
 
 A long message is cut into chunks that fill a packet each, so equal packets follow each other and the kernel can segment
-them (UDP GSO); what is left at its end may share a packet with the next message. `_send_full_chunks` is the hottest
-loop of the library: it does per packet what must be done per packet, and everything else, windows included, once per
-run.
+them (UDP GSO); what is left at its end shares a packet with the beginning of the next message. `_send_full_chunks` is
+the hottest loop of the library: it does per packet what must be done per packet, and everything else, windows included,
+once per run.
 """
 
 from __future__ import annotations
@@ -41,11 +41,14 @@ class Packetizer:
             chunks_max = self._take_allowance(flow.writer.number - packets_before)
             if chunks_max <= 0 or (message := self._message_to_send(now)) is None:
                 break
-            if len(message.data) - message.offset > flow.payload_bytes_max:
-                self._send_full_chunks(message, chunks_max, now)
-            else:
-                self._send_last_chunk(message, now)
+            left = len(message.data) - message.offset
+            if left <= flow.payload_bytes_max:
+                self._send_chunk(message, left, now)
                 flow.current = None
+            elif self._is_worth_filling():
+                self._send_chunk(message, flow.writer.room - DATA_HEADER_BYTES, now)
+            else:
+                self._send_full_chunks(message, chunks_max, now)
         if outstanding.sent_bytes > sent_before:
             flow.last_sent_at = now
 
@@ -97,9 +100,10 @@ class Packetizer:
         return FLAG_BEGINNING
 
     def _send_full_chunks(self, message: OutboundMessage, chunks_max: int, now: float) -> None:
-        """Send fragments that fill a packet each; the last fragment is left for `_send_last_chunk`."""
+        """Send fragments that fill a packet each; the last fragment is left for `_send_chunk`."""
         flow = self._flow
         writer, outstanding = flow.writer, flow.outstanding
+        flow.is_bulk = True
         writer.flush()
         data, offset, size = message.data, message.offset, flow.payload_bytes_max
         count = min(chunks_max, (len(data) - offset - 1) // size)
@@ -131,30 +135,39 @@ class Packetizer:
         flow.tcb.stats.chunks_sent += count
         flow.note_sent(message, end - offset)
 
-    def _send_last_chunk(self, message: OutboundMessage, now: float) -> None:
-        """Send the last fragment, or the whole of a short message; several may share a packet."""
+    def _is_worth_filling(self) -> bool:
+        """True where the open packet has room for a first fragment that spares about a packet in four."""
+        writer = self._flow.writer
+        return writer.capacity // 4 < writer.room < writer.capacity
+
+    def _send_chunk(self, message: OutboundMessage, byte_count: int, now: float) -> None:
+        """Send one fragment, or the whole of a short message; several may share a packet."""
         flow = self._flow
         outstanding = flow.outstanding
         tsn, offset = outstanding.next_tsn, message.offset
-        payload = message.data[offset:] if offset else message.data
-        flags = FLAG_ENDING if message.is_ordered else FLAG_ENDING | FLAG_UNORDERED
+        end = offset + byte_count
+        is_last = end == len(message.data)
+        payload = message.data if is_last and not offset else message.data[offset:end]
+        flags = 0 if message.is_ordered else FLAG_UNORDERED
         if not offset:
             flags |= self._begin(message, tsn)
-        if self._is_last_and_urgent():
-            flags |= FLAG_IMMEDIATE
+        if is_last:
+            flags |= FLAG_ENDING
+            if self._is_last_and_urgent():
+                flags |= FLAG_IMMEDIATE
         if flow.timed_tsn < 0:
             flow.timed_tsn, flow.timed_at = tsn, now
-        length = DATA_HEADER_BYTES + len(payload)
+        length = DATA_HEADER_BYTES + byte_count
         header = DATA_HEADER.pack(0, flags, length, tsn & _TSN_MASK, message.stream.id, message.ssn, message.ppid)
         body = pad(header + payload)
         number = flow.writer.add(body)
         sent_bytes = outstanding.sent_bytes + len(body)
         outstanding.chunks.append(OutstandingChunk(tsn, body, message, number, now, sent_bytes))
         outstanding.note_appended(sent_bytes)
-        message.offset = len(message.data)
+        message.offset = end
         message.last_tsn = tsn
         flow.tcb.stats.chunks_sent += 1
-        flow.note_sent(message, len(payload))
+        flow.note_sent(message, byte_count)
 
     def _is_last_and_urgent(self) -> bool:
         """RFC 7053 section 4: ask for an immediate SACK where nothing follows and a delayed one would be waited for."""

@@ -8,6 +8,7 @@ from sans_rtc.sctp.handshake import Handshake
 from sans_rtc.sctp.heartbeat import HeartbeatMonitor
 from sans_rtc.sctp.inbound import Inbound
 from sans_rtc.sctp.outbound import Outbound
+from sans_rtc.sctp.path_mtu import PathMtuDiscovery
 from sans_rtc.sctp.reconfig import Reconfiguration
 from sans_rtc.sctp.responder import Responder
 from sans_rtc.sctp.shutdown import ShutdownSequence
@@ -30,6 +31,7 @@ class Parts:
     inbound: Inbound
     reconfig: Reconfiguration
     heartbeat: HeartbeatMonitor
+    path_mtu: PathMtuDiscovery
     shutdown: ShutdownSequence
     streams_outbound: int
 
@@ -49,6 +51,7 @@ class Parts:
             inbound=inbound,
             reconfig=Reconfiguration(tcb, outbound, inbound),
             heartbeat=HeartbeatMonitor(tcb),
+            path_mtu=PathMtuDiscovery(tcb, outbound.flow),
             shutdown=ShutdownSequence(tcb),
             streams_outbound=tcb.config.streams_outbound,
         )

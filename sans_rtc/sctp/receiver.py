@@ -22,6 +22,7 @@ from sans_rtc.sctp.chunks import (
     ForwardTsn,
     Heartbeat,
     Init,
+    Pad,
     ReConfig,
     Sack,
     Shutdown,
@@ -73,6 +74,7 @@ EXPECTED_IN: Mapping[int, frozenset[State]] = {
     ChunkType.SHUTDOWN_COMPLETE: _OPEN,
     ChunkType.RE_CONFIG: SENDS_DATA,
     ChunkType.FORWARD_TSN: TAKES_DATA,
+    ChunkType.PAD: _ALL,  # RFC 4820 section 3
 }
 
 
@@ -101,6 +103,7 @@ class PacketReceiver:
             ChunkType.SHUTDOWN_COMPLETE: self._on_shutdown_complete,
             ChunkType.RE_CONFIG: self._on_reconfig,
             ChunkType.FORWARD_TSN: self._on_forward_tsn,
+            ChunkType.PAD: self._on_pad,
         }
 
     def receive_untrusted(self, datagram: bytes, now: float) -> None:
@@ -269,7 +272,13 @@ class PacketReceiver:
         self._parts.heartbeat.on_heartbeat(chunk)
 
     def _on_heartbeat_ack(self, chunk: Heartbeat, now: float) -> None:
+        if self._parts.path_mtu.on_heartbeat_ack(chunk.value, now):
+            return
         self._parts.heartbeat.on_heartbeat_ack(chunk, now)
+
+    def _on_pad(self, chunk: Pad, now: float) -> None:
+        if self._tcb.state in SENDS_DATA:
+            self._parts.path_mtu.on_pad()
 
     def _on_error(self, chunk: Error, now: float) -> None:
         self._tcb.stats.errors_received += 1

@@ -67,6 +67,7 @@ class Stats:
     probes_sent: int = 0
     spurious_retransmissions: int = 0
     heartbeats_sent: int = 0
+    mtu_probes_sent: int = 0
     errors_received: int = 0
 
     def discard(self, reason: DiscardReason) -> None:

@@ -38,6 +38,7 @@ class Timer(IntEnum):
     TAIL_PROBE = 10
     WINDOW_PROBE = 11
     PACING = 12
+    MTU = 13
 
 
 class TransmissionControlBlock:

@@ -83,6 +83,24 @@ def split_chunks(data: bytes, offset: int) -> tuple[list[RawChunk], bool]:
     return chunks, True
 
 
+def split_data(body: bytes) -> list[tuple[int, int, int, int, int, bytes]] | None:
+    """The DATA chunks of a packet without its common header: flags, TSN, stream, SSN, PPID and payload of each.
+
+    None where anything else is in it, or anything is wrong with it.
+    """
+    chunks: list[tuple[int, int, int, int, int, bytes]] = []
+    offset, end = 0, len(body)
+    while offset < end:
+        if end - offset <= DATA_HEADER_BYTES or body[offset]:  # DATA is type 0
+            return None
+        _, flags, length, tsn, stream_id, ssn, ppid = DATA_HEADER.unpack_from(body, offset)
+        if not DATA_HEADER_BYTES < length <= end - offset:
+            return None
+        chunks.append((flags, tsn, stream_id, ssn, ppid, body[offset + DATA_HEADER_BYTES : offset + length]))
+        offset += (length + 3) & ~3
+    return chunks
+
+
 def parse_packet(data: bytes) -> Packet:
     """Take a packet apart, its checksum verified.
 
@@ -149,6 +167,11 @@ class PacketWriter:
         self.packets: list[bytes] = []
         self.sealer = Sealer(0, 0, 0)
         self._parts: list[bytes] = []
+
+    def resize(self, packet_bytes_max: int) -> None:
+        """Make packets of another size from the next one on; the open one is finished as it is."""
+        self.flush()
+        self.capacity = self.room = packet_bytes_max - COMMON_HEADER_BYTES
 
     def add(self, chunk: bytes) -> int:
         """Add a chunk to the open packet, or to a new one where it does not fit; returns the packet's number."""

@@ -84,10 +84,28 @@ def test_sequence_numbers_never_wrap(make_pair):
 
 
 def test_gcm_limit_applies_whatever_the_configuration_says(make_pair):
-    config = DtlsConfig(record_count_max=SEQUENCE_NUMBER_MAX - 1)
-    assert make_pair(config).connect().client._record_count_max < 2**29
+    """RFC 8446 section 5.5: 2**24.5 records of 2**14 bytes, here counted in the blocks that they are."""
+    pair = make_pair(DtlsConfig(record_count_max=SEQUENCE_NUMBER_MAX - 1)).connect()
+    assert 2**34.4 < pair.client._blocks_left <= 2**34.5
+    pair.client._blocks_left = 3 * (64 + 2)
+    for _ in range(5):
+        pair.client.send(bytes(1024), pair.now)
+    pair.link.run_for(1.0)
+    assert len(pair.events(SERVER, ApplicationData)) == 3
+    assert pair.reason(CLIENT) == "limit_reached"
+
+
+def test_chacha_has_no_limit_but_the_sequence_numbers(make_pair):
     config = DtlsConfig(record_count_max=SEQUENCE_NUMBER_MAX - 1, cipher_suites=(0xCCA9,))
-    assert make_pair(config).connect().client._record_count_max == SEQUENCE_NUMBER_MAX - 1
+    assert make_pair(config).connect().client._blocks_left > SEQUENCE_NUMBER_MAX * 2**11
+
+
+def test_data_may_be_larger_than_the_handshake_where_their_sender_looks_for_the_mtu(make_pair):
+    pair = make_pair(DtlsConfig(data_mtu_bytes=9000)).connect()
+    pair.client.send(bytes(9000 - pair.client.record_overhead_bytes), pair.now)
+    with pytest.raises(LimitExceeded):
+        pair.client.send(bytes(9001 - pair.client.record_overhead_bytes), pair.now)
+    assert len(pair.client.take_datagrams(pair.now)[0]) == 9000
 
 
 def test_too_many_forgeries_end_the_connection(make_pair, make_record):

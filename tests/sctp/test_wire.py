@@ -16,6 +16,7 @@ from sans_rtc.sctp.chunks import (
     ForwardTsn,
     Heartbeat,
     Init,
+    Pad,
     ReConfig,
     Sack,
     Shutdown,
@@ -78,6 +79,8 @@ SAMPLES = [
     ReConfig([Parameter(13, bytes(12) + b"\0\1"), Parameter(16, bytes(8))]),
     ForwardTsn(9, []),
     ForwardTsn(9, [(1, 2), (65534, 65535)]),
+    Pad(0),
+    Pad(1000),
 ]
 
 
