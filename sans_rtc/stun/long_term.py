@@ -67,18 +67,21 @@ class LongTermAuthenticator:
     """Credentials for one server, and what the server has said about them.
 
     username, password   InvalidArgument where they cannot be prepared (see `opaque_string`)
+    prefers_sha256       choose SHA-256 wherever it is offered, as TURN wants it (RFC 8656 section 6); else the first of
+                         the server's list that we have (RFC 8489 section 9.2.5)
 
     Attributes
     key         for serialize_message; None until challenged
     algorithm   for serialize_message
     """
 
-    __slots__ = ("_algorithms", "_chosen", "_features", "_nonce", "_password", "_realm", "_stale_count", "_username",
-                 "algorithm", "key")  # fmt: skip
+    __slots__ = ("_algorithms", "_chosen", "_features", "_nonce", "_password", "_prefers_sha256", "_realm", "_stale_count",
+                 "_username", "algorithm", "key")  # fmt: skip
 
-    def __init__(self, username: str, password: str) -> None:
+    def __init__(self, username: str, password: str, *, prefers_sha256: bool = False) -> None:
         self._username = opaque_string(username)
         self._password = opaque_string(password)
+        self._prefers_sha256 = prefers_sha256
         self._realm: str | None = None
         self._nonce = b""
         self._features: SecurityFeatures | None = None
@@ -156,9 +159,12 @@ class LongTermAuthenticator:
             return ChallengeOutcome.UNUSABLE
         chosen = None
         if algorithms is not None:
-            chosen = next((entry for entry in algorithms if _is_supported(entry)), None)
-            if chosen is None:
+            supported = [entry for entry in algorithms if _is_supported(entry)]
+            if not supported:
                 return ChallengeOutcome.UNUSABLE
+            chosen = supported[0]
+            if self._prefers_sha256:
+                chosen = max(supported, key=lambda entry: entry.algorithm == PasswordAlgorithm.SHA256)
         try:
             digest = PasswordAlgorithm(chosen.algorithm) if chosen is not None else PasswordAlgorithm.MD5
             self.key = long_term_key(self._username, realm, self._password, digest)

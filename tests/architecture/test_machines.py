@@ -12,8 +12,9 @@ from sans_rtc.machine import Machine
 from sans_rtc.mdns import Querier
 from sans_rtc.peer import Mux, PeerConnection
 from sans_rtc.stun import BindingClient
+from sans_rtc.turn import Client as TurnClient
 
-MACHINES = [BindingClient, ice.Agent, dtls.Connection, sctp.Association, Querier, PeerConnection, Mux]
+MACHINES = [BindingClient, TurnClient, ice.Agent, dtls.Connection, sctp.Association, Querier, PeerConnection, Mux]
 INTERFACE = {
     "receive": ["self", "datagram", "now"],
     "handle_timer": ["self", "now"],

@@ -145,6 +145,14 @@ def test_first_supported_algorithm_of_the_list_is_chosen(client):
     assert client.key == long_term_key(USER, REALM, PASSWORD, PasswordAlgorithm.MD5)
 
 
+def test_sha256_is_chosen_wherever_it_is_offered_if_asked_for():
+    client = LongTermAuthenticator(USER, PASSWORD, prefers_sha256=True)
+    client.take_challenge(challenge(algorithms=(UNKNOWN, MD5, SHA256)))
+    assert client.key == long_term_key(USER, REALM, PASSWORD, PasswordAlgorithm.SHA256)
+    client.take_challenge(challenge(realm="other", algorithms=(MD5, UNKNOWN)))
+    assert client.key == long_term_key(USER, "other", PASSWORD, PasswordAlgorithm.MD5)
+
+
 def test_stale_nonce_is_replaced_and_the_request_goes_again(authenticated):
     client, server = authenticated(algorithms=(SHA256,))
     server.renew()
