@@ -1,5 +1,7 @@
 """Helpers for the tests of ICE: agents on a link, a small Internet with NATs and STUN servers, and a peer by hand."""
 
+from functools import partial
+
 import attrs
 import pytest
 
@@ -27,7 +29,7 @@ from sans_rtc.stun.wire import (
     serialize_message,
     success_response,
 )
-from sans_rtc.testing import ContractMonitor, Link, LinkConditions, SeededEntropy, drain
+from sans_rtc.testing import Cable, ContractMonitor, Link, LinkConditions, Network, SeededEntropy, drain
 
 HERE = Address("10.0.0.1", 1111)
 THERE = Address("10.0.0.2", 2222)
@@ -370,3 +372,125 @@ def parsed():
 def value_of():
     """value_of(datagram, "PRIORITY"): an attribute of a STUN datagram."""
     return lambda datagram, name: parse_message(datagram.data).value(AttributeType[name])
+
+
+# --- agents on hosts of a network in virtual time ---------------------------------------------------------------------
+
+
+class Ends:
+    """Two agents, each a program on a host of its own behind a gateway of its own, and their signalling.
+
+    firewalls  of the two gateways; the NATs there are port-restricted
+    behaviours of the two NATs; None: plain routers
+    """
+
+    HOSTS = ("192.0.2.1", "198.51.100.1")
+
+    def __init__(
+        self,
+        *,
+        configs,
+        seed=0,
+        conditions=None,
+        behaviours=(None, None),
+        firewalls=(None, None),
+        roles=(Role.CONTROLLING, Role.CONTROLLED),
+    ):
+        self.network = Network(seed=seed)
+        self.agents, self.programs, self.gateways = [], [], []
+        self.told, self.has_ended = [[], []], [False, False]
+        for end, (config, role) in enumerate(zip(configs, roles, strict=True)):
+            realm = self.network.realm(f"realm {end}")
+            outer = () if behaviours[end] is None else (f"203.0.113.{end + 1}",)
+            gateway = self.network.gateway(
+                inside=realm,
+                outside=self.network.internet,
+                hosts=outer,
+                behaviour=behaviours[end],
+                firewall=firewalls[end],
+                cable=Cable(conditions or LinkConditions(delay_s=0.005)),
+            )
+            self.gateways.append(gateway)
+            computer = self.network.host(f"host {end}")
+            computer.attach(realm, self.HOSTS[end])
+            agent = Agent(config, role=role, entropy=SeededEntropy(f"{seed}/{end}"))
+            self.agents.append(agent)
+            self.programs.append(computer.run(agent, partial(self._on_event, end)))
+
+    @property
+    def now(self):
+        return self.network.now
+
+    def events(self, end, kind):
+        return [event for event in self.programs[end].events if isinstance(event, kind)]
+
+    def start(self, *, udp=True, listeners=()):
+        """Signal credentials, bind sockets, gather. listeners: ends that listen for TCP."""
+        first, second = self.agents
+        first.set_remote_parameters(second.local_parameters, self.now)
+        second.set_remote_parameters(first.local_parameters, self.now)
+        for end, (agent, program) in enumerate(zip(self.agents, self.programs, strict=True)):
+            if udp:
+                agent.add_local_address(program.open_socket(self.HOSTS[end], 5000), "eth0", self.now)
+            if end in listeners:
+                agent.add_tcp_listener(program.listen(self.HOSTS[end], 6000), "eth0", self.now)
+            agent.end_of_local_addresses(self.now)
+        self.network.touch_all()
+        self.network.flush()
+        return self
+
+    def is_connected(self):
+        return all(agent.state in ("connected", "completed") for agent in self.agents)
+
+    def connect(self, within_s=15.0, **choices):
+        self.start(**choices)
+        return self.network.run_until(self.is_connected, within_s=within_s)
+
+    def restart(self, end=0):
+        first, second = self.agents[end], self.agents[1 - end]
+        first.restart(self.now)
+        second.set_remote_parameters(first.local_parameters, self.now)
+        first.set_remote_parameters(second.local_parameters, self.now)
+        self.network.touch_all()
+        self.network.flush()
+        for number in (0, 1):
+            self._signal(number)
+
+    def send(self, end, data):
+        self.agents[end].send(data, self.now)
+        self.network.touch_all()
+
+    def exchange(self, count=20):
+        """Both ends send so many datagrams; returns how many arrive within a second."""
+        before = [len(self.events(end, Datagram)) for end in (0, 1)]
+        for number in range(count):
+            for end in (0, 1):
+                self.send(end, b"\x17%d" % number)
+        self.network.run_for(1.0)
+        return [len(self.events(end, Datagram)) - before[end] for end in (0, 1)]
+
+    def _on_event(self, end, event):
+        if isinstance(event, LocalCandidate):
+            self.told[end].append(event.candidate)
+        elif isinstance(event, GatheringStateChanged):
+            self.has_ended[end] = event.state is GatheringState.COMPLETE
+        else:
+            return
+        self.network.after(0.0, partial(self._signal, end))
+
+    def _signal(self, end):
+        agent, other = self.agents[end], self.agents[1 - end]
+        ufrag = agent.local_parameters.ufrag
+        if other.remote_parameters is None or other.remote_parameters.ufrag != ufrag:
+            return
+        for candidate in self.told[end]:
+            if candidate.extension("ufrag") == ufrag:
+                other.add_remote_candidate(candidate, self.now)
+        self.told[end] = []
+        if self.has_ended[end]:
+            other.end_of_remote_candidates(self.now)
+
+
+@pytest.fixture
+def ends():
+    return Ends
