@@ -81,18 +81,18 @@ class Nominator:
         return True
 
     def _best(self, checklist: Checklist, avoided: CandidatePair | None, now: float) -> CandidatePair | None:
-        for pair in checklist:  # best first
-            if pair.is_valid and pair is not avoided and pair.is_alive(now, self._alive_s):
-                return pair
-        return None
+        """The valid pair with the highest priority; of several of its kind the one of the cheapest networks."""
+        valid = [pair for pair in checklist if pair.is_valid and pair is not avoided]
+        alive = [pair for pair in valid if pair.is_alive(now, self._alive_s)]
+        if not alive:
+            return None
+        return min((pair for pair in alive if _is_same_kind(pair, alive[0])), key=lambda pair: pair.network_cost)
 
     def _decide_at(self, best: CandidatePair, checklist: Checklist) -> float:
         """When no pair better than this one is likely to succeed any more."""
         likely_until = -math.inf
         for pair in checklist:
-            if pair.priority <= best.priority:
-                break
-            if pair.state in _UNDECIDED:
+            if pair.state in _UNDECIDED and _is_better(pair, best):
                 likely_until = max(likely_until, _likely_until(pair, best))
         return min(likely_until, self._first_valid_at + self._wait_s)
 
@@ -103,12 +103,22 @@ def _likely_until(pair: CandidatePair, best: CandidatePair) -> float:
     One of a better kind (host before reflexive before relayed) all the time there is, since it is better by more than
     an order of preference; one of the same kind only until it has had its chance.
     """
-    is_same_kind = pair.local.candidate.type is best.local.candidate.type and (
-        pair.remote.candidate.type is best.remote.candidate.type
-    )
-    if not is_same_kind or pair.first_sent_at == math.inf:
+    if not _is_same_kind(pair, best) or pair.first_sent_at == math.inf:
         return math.inf
     return pair.first_sent_at + max(ROUND_TRIPS_PATIENCE * (best.rtt_s or 0.0), PATIENCE_S_MIN)
+
+
+def _is_better(pair: CandidatePair, best: CandidatePair) -> bool:
+    if _is_same_kind(pair, best) and pair.network_cost != best.network_cost:
+        return pair.network_cost < best.network_cost
+    return pair.priority > best.priority
+
+
+def _is_same_kind(pair: CandidatePair, other: CandidatePair) -> bool:
+    return (
+        pair.local.candidate.type is other.local.candidate.type
+        and pair.remote.candidate.type is other.remote.candidate.type
+    )
 
 
 def select(checklist: Checklist, current: CandidatePair | None, now: float, alive_s: float) -> CandidatePair | None:

@@ -9,7 +9,7 @@ from sans_rtc.ice.checklist import Checklist
 from sans_rtc.ice.context import AgentContext
 from sans_rtc.ice.pair import CandidatePair, RemoteCandidate
 from sans_rtc.ice.priority import Foundations
-from sans_rtc.ice.remote import RemoteCandidates
+from sans_rtc.ice.remote import RemoteCandidates, is_mdns_name
 from sans_rtc.ice.stats import DiscardReason
 from sans_rtc.ice.tcp import may_pair
 from sans_rtc.machine import Address, Path
@@ -128,6 +128,10 @@ class Pairing:
     def _pair(self, gathered: GatheredCandidate, remote: RemoteCandidate) -> CandidatePair | None:
         base = gathered.base
         if not can_be_paired(base.address.host, remote.address.host):
+            return None
+        # draft-ietf-rtcweb-mdns-ice-candidates section 3.3.2: no pairs of relayed candidates and remote mDNS ones, or
+        # the TURN server would learn the address that the peer hides.
+        if base.is_relayed and is_mdns_name(remote.candidate.address.host):
             return None
         pair = CandidatePair(gathered, remote, base.path_to(remote.address))
         if self.checklist.add(pair, self._context.roles.role):

@@ -316,7 +316,16 @@ class RelayedSource:
             kind,
             related_address=hidden if self._config.is_relay_only else relay.mapped,
         )
-        return Base(relayed, relay.base.network, preference, candidate, is_relayed=True)
+        own = relay.base
+        return Base(
+            relayed,
+            own.network,
+            preference,
+            candidate,
+            is_relayed=True,
+            network_id=own.network_id,
+            network_cost=own.network_cost,
+        )
 
     def _tell(self, relay: Relay) -> None:
         for base in relay.bases.values():
