@@ -31,6 +31,8 @@ from sans_rtc_net.entropy import system_entropy
 from sans_rtc_net.gathering import Gathering
 from sans_rtc_net.iterators import CandidateIterator, ChannelIterator, StateIterator
 from sans_rtc_net.loop import Loop, LoopDriver, Nursery, WaitSignal
+from sans_rtc_net.mux import SharedGathering
+from sans_rtc_net.mux_host import MuxHost
 from sans_rtc_net.resolver import Resolver
 from sans_rtc_net.session import CloseReport, Session
 from sans_rtc_net.settings import as_description, peer_config_from
@@ -56,6 +58,7 @@ class AsyncPeerConnection:
         include_loopback: bool | None = None,
         sockets: Sequence[socket.socket] = (),
         network: BindConfig | None = None,
+        mux: MuxHost | None = None,
         nursery: Nursery | None = None,
         trace: Trace | None = None,
         log: bool = False,
@@ -72,6 +75,8 @@ class AsyncPeerConnection:
         include_loopback  offer loopback addresses too; None: only where there is nothing else
         sockets           bound UDP sockets to use in place of any other; they belong to the connection from now on
         network           all that can be said of the sockets, in place of `bind`, `port` and `include_loopback`
+        mux               share its sockets in place of any other: `bind`, `port`, `sockets`, `network` do not count.
+                          A TURN server over UDP cannot be had then: it would take all peers of the mux for one
         nursery           a trio nursery or anyio task group to live in: where that is cancelled, it is aborted
         trace             called with every step of the machines
         log               write those steps to the logger "sans_rtc" at level DEBUG, under the connection's name
@@ -85,13 +90,18 @@ class AsyncPeerConnection:
         self._loop = self._make_loop()
         self._config = peer_config_from(_with_wall_clock(config, self._loop.clock), stun_servers)
         self._machine = Machine(self._config, certificate=certificate, entropy=entropy, trace=trace)
+        seat = None if mux is None else mux.seat(self._machine, self._config.ice, sockets)
         self._driver: LoopDriver = self._loop.make_driver(
-            self._machine,
+            seat or self._machine,
             on_events=self._on_events,
             on_failure=self._on_failure,
             on_received=self._on_received,
         )
-        self._gathering = self._make_gathering(bind_config, sockets)
+        if seat is None:
+            self._gathering = self._make_gathering(bind_config, sockets)
+        else:
+            self._gathering = SharedGathering(seat, self._machine, self._driver, self._loop.clock)
+            seat.attach(self, self._driver, on_received=self._on_received, on_failure=self._on_failure)
         self._resolver = Resolver(self._loop, self._on_resolved, lambda: addresses_of(bind_config))
         self._session: Session[WaitSignal] = Session(
             self._machine,
