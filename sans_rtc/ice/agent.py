@@ -421,7 +421,7 @@ class Agent:
 
     @property
     def path_overhead_bytes(self) -> int:
-        """What is put around each datagram of `send` between here and a relay: 36 or 4 bytes, 0 without one."""
+        """The most that is put around a datagram of `send` between here and a relay: 36, to IPv6 peers 48; else 0."""
         return self._carriers.overhead_bytes(self._send_path)
 
     @property

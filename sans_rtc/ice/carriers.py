@@ -68,15 +68,17 @@ class Carriers:
             return datagrams
         outer: list[Datagram] = []
         path: Path | None = None
-        relay = None
+        relay, is_plain = None, False
         for datagram in datagrams:
             if datagram.path is not path:
                 path = datagram.path
                 relay = None if path.protocol == "tcp" else self._relayed.relay_of(path.local)
+                is_plain = path.local in self._gatherer.bases
             if relay is not None:
                 relay.send(datagram, now)
             elif path.protocol == "udp":
-                outer.append(datagram)
+                if is_plain:  # else its relay or its socket has just gone
+                    outer.append(datagram)
             else:
                 framed = self.streams.wrap(datagram, now)
                 if framed is not None:
@@ -89,7 +91,7 @@ class Carriers:
         return [*self.streams.take_datagrams(), *self._relayed.take_datagrams(now)]
 
     def overhead_bytes(self, path: Path | None) -> int:
-        """What is put around each datagram of this path on its way to the relay; 0 without one."""
+        """The most that is put around a datagram of this path on its way to the relay; 0 without one."""
         relay = None if path is None or path.protocol == "tcp" else self._relayed.relay_of(path.local)
         return 0 if relay is None or relay.client is None else relay.client.overhead_bytes
 

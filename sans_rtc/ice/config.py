@@ -17,6 +17,7 @@ from sans_rtc.ice.parameters import Parameters
 from sans_rtc.ice.priority import CANDIDATES_PER_ADDRESS_MAX
 from sans_rtc.machine import Address, TransportProtocol
 from sans_rtc.stun.transaction import RetransmissionSchedule
+from sans_rtc.turn.config import check_credentials
 
 DEFAULT_CHECK_PACE_S = 0.05  # RFC 8445 section 14.2
 # RFC 8445 section 14.2: transactions "MUST NOT be sent more often than once every 5 ms".
@@ -86,6 +87,7 @@ class TurnServer:
             raise InvalidArgument(f"neither an IP address nor a name: {self.host!r}")
         if self.transport not in ("udp", "tcp", "tls"):
             raise InvalidArgument(f"the transport to a TURN server is udp, tcp or tls, not {self.transport!r}")
+        check_credentials(self.username, self.password)
         if self.families not in ((4,), (6,), (4, 6)):
             raise InvalidArgument(f"families is (4,), (6,) or (4, 6), not {self.families}")
 

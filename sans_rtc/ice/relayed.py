@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import attrs
 
-from sans_rtc.errors import LimitExceeded
+from sans_rtc.errors import InvalidArgument, LimitExceeded
 from sans_rtc.ice.base import Base
 from sans_rtc.ice.config import TurnServer
 from sans_rtc.ice.stats import DiscardReason, IceStatistics
 from sans_rtc.machine import Address, Datagram, Path, TransportProtocol
+from sans_rtc.turn.client import Client
 from sans_rtc.turn.events import DataReceived, TurnEvent
-
-if TYPE_CHECKING:
-    from sans_rtc.turn.client import Client
 
 # Paths of peers that are remembered, so that datagrams of one peer share theirs; the server lets in few.
 PATH_COUNT_MAX = 256
@@ -101,7 +98,7 @@ class Relay:
         assert self.client is not None
         try:
             self.client.send(datagram.data, datagram.path.remote, now)
-        except LimitExceeded:
+        except (LimitExceeded, InvalidArgument):  # to one more peer than is kept, or longer than the protocol takes
             self._stats.discard(DiscardReason.RELAY_LIMIT)
 
     def permit(self, host: str, now: float) -> None:

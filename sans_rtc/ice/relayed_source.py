@@ -25,6 +25,7 @@ from sans_rtc.ice.wiring import Wiring
 from sans_rtc.machine import Address, Datagram, Terminated, Trace
 from sans_rtc.outbox import Outbox
 from sans_rtc.streams import StreamNeeded, StreamUnneeded
+from sans_rtc.turn.client import Client
 from sans_rtc.turn.config import TurnConfig
 from sans_rtc.turn.events import Allocated, AllocationFailed, PeerRefused, Redirected, TurnEvent
 
@@ -247,8 +248,6 @@ class RelayedSource:
             schedule=self._config.check_schedule,
             keepalive_s=min(self._config.binding_keepalive_s, 600.0),
         )
-        from sans_rtc.turn.client import Client
-
         relay.client = Client(config, relay.path, entropy=self._entropy, trace=self._trace)
         relay.state = RelayState.IN_PROGRESS
         relay.give_up_at = now + self._config.relay_timeout_s
@@ -270,9 +269,10 @@ class RelayedSource:
                 relay.note_refusal(PeerRefusal(event.peer.host, event.code, event.name, event.reason))
                 self._refused.append((relay, event.peer.host))
             case Redirected():
-                self._wiring.routes.pop(relay.path, None)
+                if event.path.protocol == "udp":  # of streams it says itself which are needed, and which are not
+                    self._wiring.routes.pop(relay.path, None)
+                    self._wiring.routes[event.path] = relay
                 relay.path = event.path
-                self._wiring.routes[event.path] = relay
             case StreamNeeded():
                 self._wiring.open(event.path, relay, event.server_name)
             case StreamUnneeded():
