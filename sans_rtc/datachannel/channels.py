@@ -200,7 +200,9 @@ class DataChannels:
             self._table.assign(channel, stream_id)
             try:
                 self._open(channel, now)
-            except LimitExceeded:  # more labels than the send buffer holds
+            except (LimitExceeded, InvalidState):
+                # More labels than the send buffer holds; or the peer's SHUTDOWN came in one burst with the answer that
+                # has established the association.
                 self._finish(channel)
 
     def on_message(self, stream_id: int, ppid: int, data: bytes, now: float) -> None:

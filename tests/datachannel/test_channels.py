@@ -549,3 +549,11 @@ def test_whatever_the_peer_does_events_tell_a_consistent_story(make_transport, s
     early = channels._early._bytes
     assert transport.consumed + unconsumed + early == delivered, "credit is neither lost nor made"
     assert len(channels.infos()) <= 4
+
+
+def test_association_that_shuts_down_in_the_burst_that_established_it_closes_what_waits(transport):
+    channels = DataChannels(ChannelConfig())
+    handle = channels.create("x", ChannelOptions(), 0.0)
+    transport.error = InvalidState("shutting down")
+    channels.on_connected(transport, is_dtls_client=True, message_bytes_max=1000, streams_max=10, now=0.0)
+    assert channels.take_events() == [ChannelClosed(handle)]
