@@ -1,5 +1,7 @@
 """Cheaper networks first: local preference, candidate extensions, GOOG_NETWORK_INFO, and the choice between pairs."""
 
+from itertools import pairwise
+
 import pytest
 
 from sans_rtc.errors import InvalidArgument
@@ -136,7 +138,7 @@ def test_levels_never_overlap_however_many_addresses_there_are(level_count):
         for level in range(level_count)
     }
     keys = sorted(drawn)
-    for higher, lower in zip(keys, keys[1:], strict=False):
+    for higher, lower in pairwise(keys):
         assert min(drawn[higher]) - 15 > max(drawn[lower])
     assert min(map(min, drawn.values())) >= 15
 
