@@ -119,6 +119,11 @@ class Connection:
         if self._role is Role.CLIENT:
             self._timers.arm(_Timer.HANDSHAKE, now + self._config.handshake_timeout_s)
 
+    def path_changed(self, now: float) -> None:
+        """There is a path again, or another one: a handshake under way gets all of its time on it."""
+        if self._timers.is_armed(_Timer.HANDSHAKE):
+            self._timers.arm(_Timer.HANDSHAKE, now + self._config.handshake_timeout_s)
+
     def receive(self, datagram: bytes, now: float) -> None:
         """Take one datagram; it may hold several records.
 

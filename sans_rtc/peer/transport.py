@@ -120,8 +120,11 @@ class PeerTransport:
 
     def _go_on(self, now: float) -> None:
         """There is a path again: what was not answered on the one before is no evidence against this one."""
-        if self._has_stood_still and self.association is not None:
-            self.association.path_changed(now)
+        if self._has_stood_still:
+            if self.connection is not None:
+                self.connection.path_changed(now)
+            if self.association is not None:
+                self.association.path_changed(now)
         self._has_stood_still = False
 
     def secure(self, parameters: SecureParameters, certificate: dtls.Certificate, now: float) -> None:

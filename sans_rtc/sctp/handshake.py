@@ -11,7 +11,7 @@ tags, and whichever COOKIE ECHO arrives first opens the association (5.2.1, 5.2.
 
 from __future__ import annotations
 
-from sans_rtc.sctp.chunks import CookieEcho, Init, serialize
+from sans_rtc.sctp.chunks import ChunkType, CookieEcho, Init, serialize
 from sans_rtc.sctp.events import TerminationReason
 from sans_rtc.sctp.opening import PRESERVED_S_MAX, Opening, init_problem, offered_parameters, read_parameters
 from sans_rtc.sctp.params import CauseCode, Parameter, ParameterType, missing_parameter
@@ -25,6 +25,7 @@ class Handshake:
     """The side that sends INIT."""
 
     __slots__ = (
+        "_answers_due",
         "_cookie",
         "_opening",
         "_preserved_ms",
@@ -37,6 +38,7 @@ class Handshake:
 
     def __init__(self, tcb: TransmissionControlBlock) -> None:
         self._tcb = tcb
+        self._answers_due: set[ChunkType] = set()  # to what was asked once, though it may be needed no more
         self._retransmissions = 0
         self._sent_at = 0.0
         self._cookie = b""
@@ -64,6 +66,7 @@ class Handshake:
             parameters,
         )
         tcb.queue_packet(init, verification_tag=0)
+        self._answers_due.add(ChunkType.INIT_ACK)
         self._sent_at = now
         tcb.timers.arm(Timer.T1_INIT, now + tcb.rto.rto_s)
 
@@ -71,8 +74,9 @@ class Handshake:
         """Send COOKIE ECHO; expected in COOKIE_WAIT only (5.1 C, 5.2.3)."""
         tcb, config = self._tcb, self._tcb.config
         if tcb.state is not State.COOKIE_WAIT:
-            tcb.stats.discard(DiscardReason.UNEXPECTED_CHUNK)
+            self._pass_over(ChunkType.INIT_ACK)
             return
+        self._answers_due.discard(ChunkType.INIT_ACK)
         peer = read_parameters(init_ack)
         cookie = peer.cookie or b""
         problem = init_problem(init_ack)
@@ -106,6 +110,7 @@ class Handshake:
     def _send_cookie_echo(self, now: float) -> None:
         tcb = self._tcb
         tcb.queue_chunk(CookieEcho(self._cookie), is_first=True)
+        self._answers_due.add(ChunkType.COOKIE_ACK)
         if self._reports:
             # 3.2.2: bundled with the COOKIE ECHO, after it
             tcb.queue_error(Parameter(CauseCode.UNRECOGNIZED_PARAMETERS, b"".join(self._reports)))
@@ -116,11 +121,19 @@ class Handshake:
     def on_cookie_ack(self, now: float) -> Opening | None:
         """The peer has an association; so have we (5.1 E, 5.2.5)."""
         if self._tcb.state is not State.COOKIE_ECHOED:
-            self._tcb.stats.discard(DiscardReason.UNEXPECTED_CHUNK)
+            self._pass_over(ChunkType.COOKIE_ACK)
             return None
+        self._answers_due.discard(ChunkType.COOKIE_ACK)
         if not self._retransmissions:
             self._tcb.rto.measure(now - self._sent_at)
         return self.finish(now)
+
+    def _pass_over(self, answer: ChunkType) -> None:
+        """5.2.3, 5.2.5: dropped. Where both ends have opened, the answer that comes second is no surprise."""
+        if answer in self._answers_due:
+            self._answers_due.discard(answer)
+        else:
+            self._tcb.stats.discard(DiscardReason.UNEXPECTED_CHUNK)
 
     def finish(self, now: float) -> Opening:
         """Enter ESTABLISHED with what the INIT ACK said."""

@@ -128,6 +128,9 @@ class Reconfiguration:
 
     def progress(self, now: float) -> None:
         """Do what has become possible: our next request, the peer's deferred one."""
+        request = self._in_flight
+        if request is not None and request.backoff and not request.is_excused and not self._tcb.error_count:
+            self._end_back_off(request, now)
         if self.deferred is not None:
             self._perform_deferred()
         if not self.is_supported:
@@ -163,6 +166,12 @@ class Reconfiguration:
         tcb.queue_chunk(ReConfig([serialize_reconfig(self._in_flight.item)]))
         interval_s = min(tcb.rto.rto_s * (1 << self._in_flight.backoff), tcb.config.rto_max_s)
         tcb.timers.arm(Timer.RECONFIG, now + interval_s)
+
+    def _end_back_off(self, request: _Request, now: float) -> None:
+        """The peer has been heard since: ask again as soon as after the first asking."""
+        request.backoff = 0
+        timers = self._tcb.timers
+        timers.arm(Timer.RECONFIG, min(timers.deadline_of(Timer.RECONFIG), now + self._tcb.rto.rto_s))
 
     def on_timer(self, now: float) -> None:
         """No answer: send the request again (5.1.1).

@@ -59,6 +59,23 @@ def test_handshake_that_does_not_complete_ends_after_its_timeout(make_pair):
     assert pair.client.state == "failed"
 
 
+def test_handshake_has_all_of_its_time_on_the_path_that_comes_back(make_pair):
+    pair = make_pair(DtlsConfig(handshake_timeout_s=7))
+    pair.client.start(pair.now)
+    pair.link.run_for(6.0)
+    pair.client.path_changed(pair.now)
+    pair.link.run_for(6.9)
+    assert not pair.client.is_terminated
+    pair.link.run_for(0.2)
+    assert pair.reason(CLIENT) == "handshake_timeout"
+
+
+def test_another_path_arms_nothing_where_no_handshake_is_under_way(make_pair):
+    pair = make_pair().connect()
+    pair.client.path_changed(pair.now)
+    assert pair.client.deadline == math.inf
+
+
 def test_server_waits_for_a_client_hello_without_end(make_pair):
     pair = make_pair()
     pair.server.start(pair.now)

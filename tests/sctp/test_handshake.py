@@ -566,3 +566,23 @@ def test_flood_of_stale_cookies_of_strangers_is_harmless(sctp):
         raw.send(CookieEcho(bytes(size)), tag=1 + size)
     assert raw.take() == []
     assert raw.association.stats.discards[DiscardReason.INVALID_COOKIE] == 58
+
+
+def test_both_ends_that_open_count_no_surprise(sctp):
+    """Everything crosses everything: each end is established by the other's COOKIE ECHO before its own is answered."""
+    ends = [sctp.association(seed) for seed in (1, 2)]
+    for end in ends:
+        end.connect(0.0)
+    for _ in range(5):
+        crossing = [end.take_datagrams(0.0) for end in ends]
+        for end, datagrams in zip(ends, reversed(crossing), strict=True):
+            for datagram in datagrams:
+                end.receive(datagram, 0.0)
+    for end in ends:
+        assert end.state is State.ESTABLISHED
+        assert not any(end.stats.discards.values())
+
+
+def test_second_answer_to_one_asking_is_a_surprise(peer):
+    peer.send(CookieAck())
+    assert peer.association.stats.discards[DiscardReason.UNEXPECTED_CHUNK] == 1

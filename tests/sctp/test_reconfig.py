@@ -189,6 +189,17 @@ def test_request_is_repeated_unchanged_with_back_off_until_the_end(sctp):
     assert raw.events[-1].reason == TerminationReason.PEER_UNREACHABLE
 
 
+def test_request_is_repeated_soon_once_the_peer_is_heard_again(sctp, send):
+    raw = sctp.RawPeer(sctp.association(heartbeat_interval_s=math.inf, rto_max_s=60.0)).establish()
+    raw.association.reset_streams([1], raw.now)
+    raw.wait(5.0)  # repeated at 0.2, 0.6, 1.4 and 3.0 s; next at 6.2 s
+    assert raw.association.deadline - raw.now > 1.0
+    send(raw.association, b"x", now=raw.now)
+    raw.take()
+    raw.send(raw.sack(1))
+    assert items(raw.wait(0.21))
+
+
 def test_in_progress_is_patient_and_never_counts(sctp):
     raw = sctp.RawPeer(sctp.association(association_retransmissions_max=2, heartbeat_interval_s=math.inf)).establish()
     raw.association.reset_streams([1], raw.now)
