@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from sans_rtc_asyncio.gathering import TransportGathering
 from sans_rtc_asyncio.loop import AsyncioLoop
@@ -30,23 +28,13 @@ class PeerConnection(AsyncPeerConnection):
     Leaving `async with` closes it gracefully; leaving it by an exception or a cancellation aborts it at once.
     """
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is None:
-            await self.close()
-        else:
-            self.abort()
-
     def _make_loop(self) -> Loop:
         return AsyncioLoop()
 
     def _make_gathering(self, bind: BindConfig, own_sockets: Sequence[socket.socket]) -> Gathering:
         kind = Gathering if self._loop.can_read else TransportGathering
-        return kind(self._machine, self._driver, self._loop.clock, bind, own_sockets)
+        listens = self._config.ice.tcp.passive
+        return kind(self._machine, self._driver, self._loop.clock, bind, own_sockets, listens=listens)
 
     def _live_in(self, nursery: Nursery) -> None:
         nursery.start_soon(self._live)
@@ -54,6 +42,7 @@ class PeerConnection(AsyncPeerConnection):
     async def _live(self) -> None:
         """Stay in the nursery until the end; where that is cancelled, this is the end."""
         try:
-            await self._until_ended()
+            while not self._driver.is_closed:
+                await self._session.changed.wait()
         finally:
             self.abort()

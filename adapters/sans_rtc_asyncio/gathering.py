@@ -26,8 +26,10 @@ class TransportGathering(Gathering):
         clock: Callable[[], float],
         bind: BindConfig,
         own_sockets: Sequence[socket.socket] = (),
+        *,
+        listens: bool = False,
     ) -> None:
-        """Nothing is opened yet; the caller's sockets belong to it from now on."""
+        """Nothing is opened yet; the caller's sockets belong to it from now on. Such loops cannot listen for TCP."""
         # The loop's own transports know nothing of coalesced datagrams.
         bind = attrs.evolve(bind, udp=attrs.evolve(bind.udp, use_gro=False))
         super().__init__(machine, driver, clock, bind, own_sockets)

@@ -12,6 +12,7 @@ from sans_rtc_asyncio.endpoint import has_readers
 from sans_rtc_asyncio.signal import Signal
 from sans_rtc_net.clock import monotonic
 from sans_rtc_net.names import resolve_blocking
+from sans_rtc_net.options import StreamConfig
 
 Event = TypeVar("Event")
 
@@ -34,9 +35,19 @@ class AsyncioLoop:
         on_events: Callable[[Sequence[Event]], None],
         on_failure: Callable[[BaseException], None],
         on_received: Callable[[], None] = lambda: None,
+        streams: StreamConfig | None = None,
+        resolve: Callable[[str], None] | None = None,
     ) -> Driver[Event]:
         """Drive a machine until the driver's `close`."""
-        return Driver(machine, on_events=on_events, on_failure=on_failure, on_received=on_received, clock=self.clock)
+        return Driver(
+            machine,
+            on_events=on_events,
+            on_failure=on_failure,
+            on_received=on_received,
+            clock=self.clock,
+            streams=streams,
+            resolve=resolve,
+        )
 
     def call_soon(self, call: Callable[..., None], *args: object) -> None:
         """Call in the next turn of the loop."""

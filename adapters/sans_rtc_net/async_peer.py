@@ -6,8 +6,12 @@ Each adapter's `PeerConnection` is this class with a `Loop` under it.
 from __future__ import annotations
 
 import itertools
+import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
 
 import attrs
 
@@ -16,6 +20,7 @@ from sans_rtc.dtls.certificate import Certificate
 from sans_rtc.entropy import Entropy
 from sans_rtc.ice import ConnectionState as IceConnectionState
 from sans_rtc.ice import GatheringState
+from sans_rtc.ice.config import TcpPolicy
 from sans_rtc.machine import Trace
 from sans_rtc.peer.config import PeerConfig
 from sans_rtc.peer.connection import PeerConnection as Machine
@@ -29,13 +34,15 @@ from sans_rtc_net.candidates import IceCandidate, as_candidate
 from sans_rtc_net.clock import wall_clock_offset_s
 from sans_rtc_net.entropy import system_entropy
 from sans_rtc_net.gathering import Gathering
+from sans_rtc_net.ice_servers import IceServerLike
 from sans_rtc_net.iterators import CandidateIterator, ChannelIterator, StateIterator
 from sans_rtc_net.loop import Loop, LoopDriver, Nursery, WaitSignal
 from sans_rtc_net.mux import SharedGathering
 from sans_rtc_net.mux_host import MuxHost
+from sans_rtc_net.proxy import Proxy
 from sans_rtc_net.resolver import Resolver
 from sans_rtc_net.session import CloseReport, Session
-from sans_rtc_net.settings import as_description, peer_config_from
+from sans_rtc_net.settings import as_description, peer_config_from, stream_config_from
 from sans_rtc_net.trace_log import trace_to_logging
 
 # `close` waits for the machine's own close_timeout_s and this much more: it always ends by itself.
@@ -53,6 +60,11 @@ class AsyncPeerConnection:
         *,
         certificate: Certificate | None = None,
         stun_servers: Sequence[str] = (),
+        ice_servers: Sequence[IceServerLike] = (),
+        ice_transport_policy: str | None = None,
+        tcp: bool | str | TcpPolicy | None = None,
+        proxy: str | Proxy | None = None,
+        tls_ca: str | os.PathLike[str] | ssl.SSLContext | None = None,
         bind: str | Sequence[str] = (),
         port: int | tuple[int, int] = 0,
         include_loopback: bool | None = None,
@@ -70,10 +82,16 @@ class AsyncPeerConnection:
         config            of the protocols; the defaults where None
         certificate       of this end; one is made when it is first needed where None
         stun_servers      as URIs, "stun:stun.example.org:3478", beside those of `config`
+        ice_servers       STUN and TURN servers as browsers have them: mappings with `urls`, `username`, `credential`
+        ice_transport_policy  "all", or "relay": only by way of TURN servers
+        tcp               candidates over TCP too (RFC 6544): True, or "active" (we connect), "passive" (we listen)
+        proxy             an HTTP proxy for TCP and TLS, "http://user:password@host:port"; or "environment"
+        tls_ca            a file of certificates to trust in place of the system's, or an ssl.SSLContext
         bind              local addresses to use; empty: every usable one
-        port              one port, or (first, last) of a range; 0: the system chooses
+        port              one port, or (first, last) of a range; 0: the system chooses. For TCP too, where we listen
         include_loopback  offer loopback addresses too; None: only where there is nothing else
-        sockets           bound UDP sockets to use in place of any other; they belong to the connection from now on
+        sockets           bound UDP sockets, and TCP sockets to listen on, to use in place of any other; they belong to
+                          the connection from now on
         network           all that can be said of the sockets, in place of `bind`, `port` and `include_loopback`
         mux               share its sockets in place of any other: `bind`, `port`, `sockets`, `network` do not count.
                           A TURN server over UDP cannot be had then: it would take all peers of the mux for one
@@ -85,10 +103,18 @@ class AsyncPeerConnection:
         """
         self.name = name or f"peer-{next(_ids)}"
         bind_config = network or bind_config_from(bind, port, include_loopback)
+        streams = stream_config_from(bind_config.streams, proxy=proxy, tls_ca=tls_ca)
+        bind_config = attrs.evolve(bind_config, streams=streams)
         if log and trace is None:
             trace = trace_to_logging(self.name)
         self._loop = self._make_loop()
-        self._config = peer_config_from(_with_wall_clock(config, self._loop.clock), stun_servers)
+        self._config = peer_config_from(
+            _with_wall_clock(config, self._loop.clock),
+            stun_servers,
+            ice_servers=ice_servers,
+            ice_transport_policy=ice_transport_policy,
+            tcp=tcp,
+        )
         self._machine = Machine(self._config, certificate=certificate, entropy=entropy, trace=trace)
         seat = None if mux is None else mux.seat(self._machine, self._config.ice, sockets)
         self._driver: LoopDriver = self._loop.make_driver(
@@ -96,6 +122,8 @@ class AsyncPeerConnection:
             on_events=self._on_events,
             on_failure=self._on_failure,
             on_received=self._on_received,
+            streams=streams,
+            resolve=lambda name: self._resolver.resolve(name),
         )
         if seat is None:
             self._gathering = self._make_gathering(bind_config, sockets)
@@ -122,7 +150,8 @@ class AsyncPeerConnection:
         raise NotImplementedError
 
     def _make_gathering(self, bind: BindConfig, own_sockets: Sequence[socket.socket]) -> Gathering:
-        return Gathering(self._machine, self._driver, self._loop.clock, bind, own_sockets)
+        listens = self._config.ice.tcp.passive
+        return Gathering(self._machine, self._driver, self._loop.clock, bind, own_sockets, listens=listens)
 
     def _live_in(self, nursery: Nursery) -> None:
         """Run in this nursery what has to run, and abort when it is cancelled."""
@@ -321,6 +350,19 @@ class AsyncPeerConnection:
             self._free()
         return self._ended()
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Close gracefully; after an exception or a cancellation, abort."""
+        if error is None:
+            await self.close()
+        else:
+            self.abort()
+        return None
+
     @property
     def close_report(self) -> CloseReport | None:
         """How it ended; None while it has not."""
@@ -365,7 +407,10 @@ class AsyncPeerConnection:
         self._session.room.notify()
 
     def _on_resolved(self, name: str, hosts: Sequence[str]) -> None:
-        self._machine.name_resolved(name, hosts, self._verb())
+        now = self._verb()
+        self._machine.name_resolved(name, hosts, now)
+        if self._driver.streams is not None:
+            self._driver.streams.name_resolved(name, hosts, now)
 
     async def _until(self, is_reached: Callable[[], bool]) -> None:
         """Wait until the condition holds or the connection has ended."""
@@ -384,6 +429,7 @@ class AsyncPeerConnection:
         self._driver.close()
         self._gathering.close()
         self._resolver.close()
+        self._session.changed.notify()
 
     def _ended(self) -> CloseReport:
         if self._report is None:

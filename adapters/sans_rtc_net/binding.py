@@ -1,6 +1,7 @@
 """Which sockets a peer opens: the addresses asked for, or the usable ones, each on a port of its range.
 
 BindConfig -> addresses -> a UDP socket for each, first free port of the range -> (socket, interface name)
+                        -> a listening TCP socket for each, likewise, where a peer takes TCP connections
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Collection, Iterator, Sequence
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import attrs
 
 from sans_rtc.errors import InvalidArgument
 from sans_rtc_net.interfaces import LocalAddress, interface_of, usable_addresses
-from sans_rtc_net.options import UdpConfig
+from sans_rtc_net.listener import Listener
+from sans_rtc_net.options import StreamConfig, UdpConfig
 from sans_rtc_net.udp import UdpSocket
 from sans_rtc_net.validators import is_port_range
 
@@ -27,6 +29,20 @@ class BoundSocket(NamedTuple):
 
     socket: UdpSocket
     interface: str
+
+
+class BoundListener(NamedTuple):
+    """A listening TCP socket and the name of its interface."""
+
+    listener: Listener
+    interface: str
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Bound = TypeVar("Bound", bound=_Closable)
 
 
 def _are_addresses(_: object, attribute: attrs.Attribute[tuple[str, ...]], hosts: tuple[str, ...]) -> None:
@@ -44,10 +60,11 @@ class BindConfig:
     """Where a peer's sockets are.
 
     hosts             local IP addresses; empty: every usable one
-    ports             (first, last), both included; (0, 0): the system chooses
+    ports             (first, last), both included; (0, 0): the system chooses. Of UDP, and of TCP where we listen
     families          4, 6 or both; for an empty `hosts`
     include_loopback  for an empty `hosts`: True, False, or None for "only where nothing else exists"
     interface_filter  for an empty `hosts`: is the interface of this name to be used?
+    udp, streams      how the sockets are set up
     """
 
     hosts: tuple[str, ...] = attrs.field(default=(), validator=_are_addresses)
@@ -56,6 +73,7 @@ class BindConfig:
     include_loopback: bool | None = None
     interface_filter: Callable[[str], bool] | None = None
     udp: UdpConfig = attrs.Factory(UdpConfig)
+    streams: StreamConfig = attrs.Factory(StreamConfig)
 
     @property
     def wants_loopback(self) -> bool:
@@ -82,14 +100,35 @@ def bind_sockets(config: BindConfig, *, bound_hosts: Collection[str] = ()) -> li
     Errors       OSError: an address asked for by name cannot be bound; or, with a port range, no address can.
                  An address of the machine's own list that cannot be bound is left out: it may be going away.
     """
-    bound: list[BoundSocket] = []
+    return [
+        BoundSocket(sock, interface)
+        for sock, interface in _bind_each(
+            config, bound_hosts, lambda host, port: UdpSocket.bind(host, port, config.udp)
+        )
+    ]
+
+
+def bind_listeners(config: BindConfig, *, bound_hosts: Collection[str] = ()) -> list[BoundListener]:
+    """Listen for TCP connections on each address that has no listening socket yet; all else as of `bind_sockets`."""
+    return [
+        BoundListener(listener, interface)
+        for listener, interface in _bind_each(
+            config, bound_hosts, lambda host, port: Listener.bind(host, port, None, config.streams)
+        )
+    ]
+
+
+def _bind_each(
+    config: BindConfig, bound_hosts: Collection[str], open_socket: Callable[[str, int], Bound]
+) -> list[tuple[Bound, str]]:
+    bound: list[tuple[Bound, str]] = []
     last_error: OSError | None = None
     try:
         for address in addresses_of(config):
             if address.host in bound_hosts:
                 continue
             try:
-                bound.append(BoundSocket(_bind(address.host, config), address.interface))
+                bound.append((_bind(address.host, config, open_socket), address.interface))
             except OSError as error:
                 if config.hosts:
                     raise
@@ -97,8 +136,8 @@ def bind_sockets(config: BindConfig, *, bound_hosts: Collection[str] = ()) -> li
         if last_error is not None and not bound and not bound_hosts:
             raise last_error
     except BaseException:
-        for item in bound:
-            item.socket.close()
+        for sock, _ in bound:
+            sock.close()
         raise
     return bound
 
@@ -114,10 +153,10 @@ def addresses_of(config: BindConfig) -> list[LocalAddress]:
     )[:ADDRESS_COUNT_MAX]
 
 
-def _bind(host: str, config: BindConfig) -> UdpSocket:
+def _bind(host: str, config: BindConfig, open_socket: Callable[[str, int], Bound]) -> Bound:
     for port in _ports(config.ports):
         try:
-            return UdpSocket.bind(host, port, config.udp)
+            return open_socket(host, port)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or port == config.ports[1]:
                 raise

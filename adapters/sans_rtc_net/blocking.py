@@ -12,15 +12,21 @@ All methods may be called from any thread. A timeout is in seconds, None for eve
 from __future__ import annotations
 
 import math
+import os
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
+import attrs
+
 from sans_rtc.datachannel.config import ChannelOptions
 from sans_rtc.dtls.certificate import Certificate
 from sans_rtc.entropy import Entropy
 from sans_rtc.ice import GatheringState
+from sans_rtc.ice.config import TcpPolicy
 from sans_rtc.machine import Trace
 from sans_rtc.peer.config import PeerConfig
 from sans_rtc.peer.connection import PeerConnection as Machine
@@ -28,16 +34,19 @@ from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.explain import Explanation
 from sans_rtc.peer.negotiation import Description
 from sans_rtc.peer.states import ConnectionState
-from sans_rtc_net.binding import BindConfig, bind_sockets
+from sans_rtc_net.binding import BindConfig, bind_config_from
 from sans_rtc_net.blocking_channel import BlockingDataChannel, ThreadSignal, deadline_of
 from sans_rtc_net.candidates import IceCandidate, as_candidate
 from sans_rtc_net.clock import monotonic
 from sans_rtc_net.driver import Driver
 from sans_rtc_net.entropy import system_entropy
 from sans_rtc_net.errors import ChannelClosed, ConnectionLost
+from sans_rtc_net.gathering import Gathering
+from sans_rtc_net.ice_servers import IceServerLike
 from sans_rtc_net.lookups import ThreadedLookups
+from sans_rtc_net.proxy import Proxy
 from sans_rtc_net.session import CloseReport, Session
-from sans_rtc_net.settings import as_description, peer_config_from
+from sans_rtc_net.settings import as_description, peer_config_from, stream_config_from
 
 # `close` waits for the machine's own close_timeout_s and this much more: it always ends by itself.
 CLOSE_MARGIN_S = 1.0
@@ -52,31 +61,59 @@ class BlockingPeerConnection:
         *,
         certificate: Certificate | None = None,
         stun_servers: Sequence[str] = (),
+        ice_servers: Sequence[IceServerLike] = (),
+        ice_transport_policy: str | None = None,
+        tcp: bool | str | TcpPolicy | None = None,
+        proxy: str | Proxy | None = None,
+        tls_ca: str | os.PathLike[str] | ssl.SSLContext | None = None,
+        bind: str | Sequence[str] = (),
+        port: int | tuple[int, int] = 0,
+        include_loopback: bool | None = None,
+        sockets: Sequence[socket.socket] = (),
         network: BindConfig | None = None,
         trace: Trace | None = None,
         entropy: Entropy = system_entropy,
     ) -> None:
         """Make a connection in state "new" and start its thread; nothing is opened or sent yet.
 
-        config        of the protocols; the defaults where None
-        certificate   of this end; one is made when it is first needed where None
-        stun_servers  as URIs, beside those of `config`
-        network       where the sockets are; every usable address where None
+        config            of the protocols; the defaults where None
+        certificate       of this end; one is made when it is first needed where None
+        stun_servers      as URIs, beside those of `config`
+        ice_servers       STUN and TURN servers as browsers have them: mappings with `urls`, `username`, `credential`
+        ice_transport_policy  "all", or "relay": only by way of TURN servers
+        tcp               candidates over TCP too (RFC 6544): True, or "active" (we connect), "passive" (we listen)
+        proxy             an HTTP proxy for TCP and TLS, "http://user:password@host:port"; or "environment"
+        tls_ca            a file of certificates to trust in place of the system's, or an ssl.SSLContext
+        bind              local addresses to use; empty: every usable one
+        port              one port, or (first, last) of a range; 0: the system chooses. For TCP too, where we listen
+        include_loopback  offer loopback addresses too; None: only where there is nothing else
+        sockets           bound UDP sockets, and TCP sockets to listen on, to use in place of any other; they belong to
+                          the connection from now on
+        network           all that can be said of the sockets, in place of `bind`, `port` and `include_loopback`
+        Errors            InvalidArgument for what cannot be
         """
         self.lock = threading.RLock()
-        self._config = peer_config_from(config, stun_servers)
-        self._network = network or BindConfig()
+        self._config = peer_config_from(
+            config, stun_servers, ice_servers=ice_servers, ice_transport_policy=ice_transport_policy, tcp=tcp
+        )
+        self._network = network or bind_config_from(bind, port, include_loopback)
+        streams = stream_config_from(self._network.streams, proxy=proxy, tls_ca=tls_ca)
+        self._network = attrs.evolve(self._network, streams=streams)
         self._machine = Machine(self._config, certificate=certificate, entropy=entropy, trace=trace)
-        self._driver: Driver[PeerEvent] = Driver(self._machine, on_events=self._on_events)
         self._lookups = ThreadedLookups(self._on_resolved)
+        self._driver: Driver[PeerEvent] = Driver(
+            self._machine, on_events=self._on_events, streams=streams, resolve=self._lookups.resolve
+        )
+        self._gathering = Gathering(
+            self._machine, self._driver, monotonic, self._network, sockets, listens=self._config.ice.tcp.passive
+        )
         self._session: Session[ThreadSignal] = Session(
             self._machine,
             make_signal=lambda: ThreadSignal(self.lock),
             clock=monotonic,
-            on_gather=self._gather,
+            on_gather=self._gathering.start,
             on_resolve=self._lookups.resolve,
         )
-        self._bind_failure: OSError | None = None
         self._report: CloseReport | None = None
         self._thread = threading.Thread(target=self._run, name="sans_rtc", daemon=True)
         self._thread.start()
@@ -98,7 +135,7 @@ class BlockingPeerConnection:
         with self.verb():
             local = None if description is None else as_description(description)
             self._machine.set_local_description(local, monotonic())
-        failure, self._bind_failure = self._bind_failure, None
+        failure, self._gathering.failure = self._gathering.failure, None
         if failure is not None:
             raise failure
 
@@ -277,6 +314,7 @@ class BlockingPeerConnection:
         finally:
             with self.lock:
                 self._driver.close()
+                self._gathering.close()
                 self._lookups.close()
 
     def _on_events(self, events: Sequence[PeerEvent]) -> None:
@@ -284,18 +322,10 @@ class BlockingPeerConnection:
 
     def _on_resolved(self, name: str, hosts: Sequence[str]) -> None:
         with self.verb():
-            self._machine.name_resolved(name, hosts, monotonic())
-
-    def _gather(self) -> None:
-        try:
-            bound = bind_sockets(self._network, bound_hosts=[address.host for address in self._driver.local_addresses])
-        except OSError as error:
-            self._bind_failure, bound = error, []
-        now = monotonic()
-        for item in bound:
-            self._driver.add_socket(item.socket)
-            self._machine.add_local_address(item.socket.local, item.interface, now)
-        self._machine.end_of_local_addresses(now)
+            now = monotonic()
+            self._machine.name_resolved(name, hosts, now)
+            if self._driver.streams is not None:
+                self._driver.streams.name_resolved(name, hosts, now)
 
     def _wait(self, is_reached: Callable[[], bool], timeout_s: float | None) -> None:
         """Wait until the condition holds or the connection has ended."""

@@ -124,6 +124,10 @@ class Driver(Generic[Event]):
             raise InvalidState("there are no streams here")
         self.streams.add_listener(listener)
 
+    def request_flush(self) -> None:
+        """Flush soon: whoever is in `wait` is woken, and every step ends with a flush."""
+        self.wake()
+
     def flush(self) -> None:
         """Send what the machine has to send and hand over its events; wake `wait` where it would sleep too long."""
         machine, streams = self._machine, self.streams

@@ -1,13 +1,18 @@
-"""Sockets for a peer when it asks for them: bound, read by the driver, named to the machine."""
+"""Sockets for a peer when it asks for them: bound, read by the driver, named to the machine.
+
+Where the peer takes TCP connections (`TcpPolicy.passive`), listening sockets too.
+"""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
 
+from sans_rtc.errors import InvalidArgument
 from sans_rtc.peer.connection import PeerConnection as Machine
-from sans_rtc_net.binding import BindConfig, BoundSocket, bind_sockets
+from sans_rtc_net.binding import BindConfig, BoundListener, BoundSocket, bind_listeners, bind_sockets
 from sans_rtc_net.interfaces import interface_of
+from sans_rtc_net.listener import Listener
 from sans_rtc_net.loop import LoopDriver
 from sans_rtc_net.udp import UdpSocket
 
@@ -22,40 +27,64 @@ class Gathering:
         clock: Callable[[], float],
         bind: BindConfig,
         own_sockets: Sequence[socket.socket] = (),
+        *,
+        listens: bool = False,
     ) -> None:
         """Nothing is opened yet; the caller's sockets belong to it from now on.
 
-        Errors  InvalidArgument for a socket that a peer cannot use
+        listens  the peer takes TCP connections
+        Errors   InvalidArgument for a socket that a peer cannot use
         """
+        own_streams = [sock for sock in own_sockets if sock.type == socket.SOCK_STREAM]
+        if own_streams and not listens:
+            raise InvalidArgument('a TCP socket is of no use without tcp=True or tcp="passive"')
         self._machine = machine
         self._driver = driver
         self._clock = clock
         self._bind = bind
         self._has_own_sockets = bool(own_sockets)
         # Sockets that are ours to close because the driver does not have them yet.
-        self._waiting = [UdpSocket(sock, self._bind.udp) for sock in own_sockets]
+        self._waiting = [UdpSocket(sock, self._bind.udp) for sock in own_sockets if sock not in own_streams]
+        self._waiting_listeners = [Listener(sock, None, self._bind.streams) for sock in own_streams]
+        self._listens = listens
         self.failure: OSError | None = None
         """Why no socket could be opened, for whoever asked for them."""
 
     def start(self) -> None:
         """Open what is not open yet, tell the machine; a failure is kept and means: no candidates."""
+        bound: Sequence[BoundSocket] = ()
         try:
             bound = self._bound()
+            self._listen(self._bound_listeners())
         except OSError as error:
             self.failure = error
-            bound = []
         self._open(bound)
 
     def close(self) -> None:
         """Give up what is being opened, and the caller's sockets that were never used; idempotent."""
         for sock in self._waiting:
             sock.close()
-        self._waiting = []
+        for listener in self._waiting_listeners:
+            listener.close()
+        self._waiting, self._waiting_listeners = [], []
 
     def _bound(self) -> list[BoundSocket]:
         if self._has_own_sockets:
             return [BoundSocket(sock, interface_of(sock.local.host)) for sock in self._waiting]
         return bind_sockets(self._bind, bound_hosts=[address.host for address in self._driver.local_addresses])
+
+    def _bound_listeners(self) -> list[BoundListener]:
+        streams = self._driver.streams
+        if self._has_own_sockets or not self._listens or streams is None:
+            return [BoundListener(listener, interface_of(listener.local.host)) for listener in self._waiting_listeners]
+        return bind_listeners(self._bind, bound_hosts=[listener.local.host for listener in streams.listeners])
+
+    def _listen(self, bound: Sequence[BoundListener]) -> None:
+        """Let the driver take connections, and tell the machine."""
+        self._waiting_listeners = []
+        for item in bound:
+            self._driver.add_listener(item.listener)
+            self._machine.add_tcp_listener(item.listener.local, item.interface, self._clock())
 
     def _open(self, bound: Sequence[BoundSocket]) -> None:
         """Let the driver read them, and tell the machine."""

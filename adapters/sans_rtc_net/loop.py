@@ -12,6 +12,9 @@ from typing import Any, Protocol, TypeVar
 
 from sans_rtc.machine import Address, Datagram, Machine
 from sans_rtc_net.inbox import Signal
+from sans_rtc_net.listener import Listener
+from sans_rtc_net.options import StreamConfig
+from sans_rtc_net.stream_set import StreamSet
 from sans_rtc_net.udp import UdpSocket
 
 Event = TypeVar("Event")
@@ -51,8 +54,19 @@ class LoopDriver(Protocol):
     def local_addresses(self) -> Sequence[Address]:
         """The addresses of the sockets."""
 
+    @property
+    def is_closed(self) -> bool:
+        """True once `close` has been called."""
+
     def add_socket(self, sock: UdpSocket) -> None:
         """Take over a socket: it is read from now on and closed in the end."""
+
+    @property
+    def streams(self) -> StreamSet | None:
+        """Its TCP and TLS streams; None where it was made without."""
+
+    def add_listener(self, listener: Listener) -> None:
+        """Take over a listening socket: who connects is told to the machine, and it is closed in the end."""
 
     def request_flush(self) -> None:
         """Flush soon, once, however often it is asked for; InvalidState where it has not been started."""
@@ -88,8 +102,14 @@ class Loop(Protocol):
         on_events: Callable[[Sequence[Event]], None],
         on_failure: Callable[[BaseException], None],
         on_received: Callable[[], None] = lambda: None,
+        streams: StreamConfig | None = None,
+        resolve: Callable[[str], None] | None = None,
     ) -> LoopDriver:
-        """Drive a machine until the driver's `close`."""
+        """Drive a machine until the driver's `close`.
+
+        streams  how its TCP and TLS streams are opened; None: its events of streams go to `on_events`
+        resolve  looks up the name of a proxy; the answer goes to `streams.name_resolved`
+        """
 
     def call_soon(self, call: Callable[..., None], *args: object) -> None:
         """Call in a later turn of the loop."""
