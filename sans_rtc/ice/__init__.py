@@ -41,9 +41,16 @@ from sans_rtc.ice.events import (
     TerminationReason,
     WithdrawName,
 )
-from sans_rtc.ice.explain import IceExplanation, PairExplanation, ServerExplanation
+from sans_rtc.ice.explain import (
+    IceExplanation,
+    PairExplanation,
+    RelayExplanation,
+    ServerExplanation,
+    StreamExplanation,
+)
 from sans_rtc.ice.pair import PairState
 from sans_rtc.ice.parameters import Parameters
+from sans_rtc.ice.relayed import PeerRefusal, RelayState
 from sans_rtc.ice.role import Role
 from sans_rtc.ice.stats import DiscardReason, IceStatistics
 
@@ -69,7 +76,10 @@ __all__ = [
     "PairState",
     "Parameters",
     "Payload",
+    "PeerRefusal",
     "PublishName",
+    "RelayExplanation",
+    "RelayState",
     "RenominationPolicy",
     "ResolveName",
     "RestartNeeded",
@@ -78,6 +88,7 @@ __all__ = [
     "RoleChanged",
     "SelectedPathChanged",
     "ServerExplanation",
+    "StreamExplanation",
     "StunServer",
     "TcpPolicy",
     "TerminationReason",

@@ -173,7 +173,7 @@ class Agent:
     def send_whole(self, data: bytes, now: float) -> None:
         """Send a datagram that must not be fragmented, since it asks whether the path takes its size.
 
-        Where no path is known to work, and on a path that is not a plain one, it is not sent: lost, as any probe may be.
+        Where no path is known to work, and on one that is no plain one, it is not sent: lost, as any probe may be.
         """
         path = self._send_path
         if path is not None and path.protocol == "udp":
@@ -239,9 +239,9 @@ class Agent:
         """The network may have changed: find out where this host is now, and whether the pair in use is still alive.
 
         Effects  AddressesNeeded: name the sockets that are new, remove those that are gone, then say
-                 end_of_local_addresses. STUN servers are asked again; candidates that are new are told in the present generation, and checked.
-                 Where the socket in use is gone, data move to another pair at once; where no pair is left that could
-                 work, RestartNeeded
+                 end_of_local_addresses. Servers are asked again; candidates that are new are told in the present
+                 generation, and checked. Where the socket in use is gone, data move to another pair at once; where no
+                 pair is left that could work, RestartNeeded
         """
         if self._is_terminated:
             return
@@ -435,6 +435,7 @@ class Agent:
             self._state,
             self.role,
             self._gatherer,
+            self._carriers.streams,
             self._generations.sessions,
             self._inbound.gate.waiting_count,
             self._context.stats,

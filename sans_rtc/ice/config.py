@@ -222,8 +222,8 @@ class IceConfig:
       candidate_types               the types that are told to the peer
       hide_host_addresses           host candidates are told as `.local` names: draft-ietf-rtcweb-mdns-ice-candidates
       network_costs                 (pattern of interface names, cost 0 to 999), the first that fits counts. As
-                                    libwebrtc has it: 0 a cable, 10 Wi-Fi, 50 unknown (what fits none), 900 a mobile network.
-                                    Cheaper networks are preferred, and the peer is told. Empty: no difference is made
+                                    libwebrtc has it: 0 a cable, 10 Wi-Fi, 50 unknown (what fits none), 900 a mobile
+                                    network. Cheaper networks are preferred, and the peer is told. Empty: no difference
       relay_timeout_s               a TURN server that has not given an address by then has failed
       relay_release_after_s         so long after another pair was selected, with gathering complete, an allocation that
                                     nothing needs is given back; None: never

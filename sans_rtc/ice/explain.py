@@ -7,15 +7,17 @@ from collections.abc import Sequence
 import attrs
 
 from sans_rtc.ice.candidate import Candidate
-from sans_rtc.ice.config import StunServer
+from sans_rtc.ice.config import StunServer, TurnServer
 from sans_rtc.ice.events import ConnectionState, GatheringState
 from sans_rtc.ice.filters import FilterReason
 from sans_rtc.ice.gather import Gatherer
 from sans_rtc.ice.pair import PairState, PairStatistics
 from sans_rtc.ice.reflexive import QueryState
+from sans_rtc.ice.relayed import PeerRefusal, RelayState
 from sans_rtc.ice.role import Role
 from sans_rtc.ice.session import Session
 from sans_rtc.ice.stats import IceStatistics
+from sans_rtc.ice.tcp_streams import TcpStreams
 from sans_rtc.machine import Address, Path
 
 
@@ -67,6 +69,40 @@ class ServerExplanation:
 
 
 @attrs.frozen(slots=True)
+class RelayExplanation:
+    """What one TURN server said to one local address.
+
+    path          to the server
+    relayed       the addresses that it relays from; empty unless it has succeeded
+    mapped        our own address as it sees it
+    code, name,
+    reason        of what went wrong: the server's error code (0: none came), its name, the server's phrase or ours
+    refusals      hosts that it does not relay to, and why
+    """
+
+    server: TurnServer
+    base: Address
+    path: Path
+    state: RelayState
+    relayed: tuple[Address, ...]
+    mapped: Address | None
+    code: int
+    name: str
+    reason: str
+    refusals: tuple[PeerRefusal, ...]
+
+
+@attrs.frozen(slots=True)
+class StreamExplanation:
+    """One TCP connection under a pair."""
+
+    path: Path
+    is_accepted: bool
+    is_open: bool
+    is_proven: bool
+
+
+@attrs.frozen(slots=True)
 class IceExplanation:
     """The whole agent.
 
@@ -82,6 +118,10 @@ class IceExplanation:
     filtered              local addresses left out, and why
     pairs                 best first, those of the present generation before those of the previous
     servers               each question to a STUN server
+    relays                each allocation on a TURN server
+    streams               TCP connections under pairs
+    broken_streams        TCP connections that have failed: the pair's path, and why
+    is_relay_only         nothing but relays is used
     early_datagrams       payload that waits for its path to be proven
     statistics            counters, discards by reason
     """
@@ -101,6 +141,10 @@ class IceExplanation:
     filtered: tuple[tuple[Address, FilterReason], ...]
     pairs: tuple[PairExplanation, ...]
     servers: tuple[ServerExplanation, ...]
+    relays: tuple[RelayExplanation, ...]
+    streams: tuple[StreamExplanation, ...]
+    broken_streams: tuple[tuple[Path, str], ...]
+    is_relay_only: bool
     early_datagrams: int
     statistics: IceStatistics
 
@@ -149,10 +193,30 @@ def explain_servers(gatherer: Gatherer) -> tuple[ServerExplanation, ...]:
     )
 
 
+def explain_relays(gatherer: Gatherer) -> tuple[RelayExplanation, ...]:
+    """Each allocation on a TURN server and what came of it."""
+    return tuple(
+        RelayExplanation(
+            relay.server,
+            relay.base.address,
+            relay.path,
+            relay.state,
+            tuple(relay.bases),
+            relay.mapped,
+            relay.code,
+            relay.name,
+            relay.reason,
+            tuple(relay.refusals),
+        )
+        for relay in gatherer.relayed.relays
+    )
+
+
 def explain(
     state: ConnectionState,
     role: Role,
     gatherer: Gatherer,
+    tcp: TcpStreams,
     sessions: Sequence[Session],
     early_datagrams: int,
     stats: IceStatistics,
@@ -175,6 +239,10 @@ def explain(
         filtered=tuple(gatherer.filtered.items()),
         pairs=tuple(pair for each in sessions for pair in explain_pairs(each)),
         servers=explain_servers(gatherer),
+        relays=explain_relays(gatherer),
+        streams=tuple(StreamExplanation(s.outer, s.is_accepted, s.is_open, s.is_proven) for s in tcp.streams),
+        broken_streams=tuple(tcp.failures.items()),
+        is_relay_only=gatherer.is_relay_only,
         early_datagrams=early_datagrams,
         statistics=attrs.evolve(stats, discards=dict(stats.discards)),
     )

@@ -50,6 +50,7 @@ class Gatherer:
         self.tcp_bases: dict[Address, Base] = {}
         self.filtered: dict[Address, FilterReason] = {}
         self.foundations = Foundations()
+        self.is_relay_only = config.is_relay_only
         self._config = config
         self._networks = NetworkCosts(config.network_costs)
         self._preferences = LocalPreferences(self._networks.level_count)

@@ -130,8 +130,7 @@ class Relay:
         return news
 
     def note_refusal(self, refusal: PeerRefusal) -> None:
-        """The server relays nothing to this host."""
-        self._permitted.discard(refusal.host)
+        """The server relays nothing to this host. It is not asked again but by what is sent there."""
         if len(self.refusals) < REFUSAL_COUNT_MAX:
             self.refusals.append(refusal)
 

@@ -353,7 +353,7 @@ class RelayedSource:
 
     def _fail(self, relay: Relay, now: float) -> None:
         """It gives no candidate (W3C icecandidateerror)."""
-        text = ": ".join(part for part in (relay.name, relay.reason) if part)
+        text = ": ".join(dict.fromkeys(part for part in (relay.name, relay.reason) if part))
         self._errors.append(CandidateError(relay.server, relay.base.address, relay.code or NO_ANSWER, text))
         self._end(relay, RelayState.FAILED, now, is_graceful=False)
 

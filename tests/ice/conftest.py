@@ -30,10 +30,12 @@ from sans_rtc.stun.wire import (
     success_response,
 )
 from sans_rtc.testing import Cable, ContractMonitor, Link, LinkConditions, Network, SeededEntropy, drain
+from sans_rtc.turn.server import Credentials, RelayNeeded, RelayUnneeded, Server, ServerConfig, User
 
 HERE = Address("10.0.0.1", 1111)
 THERE = Address("10.0.0.2", 2222)
 STUN_SERVER = Address("192.0.2.2", 3478)
+TURN_SERVER = Address("203.0.113.200", 3478)
 T0 = 1000.0
 
 
@@ -468,6 +470,32 @@ class Ends:
                 self.send(end, b"\x17%d" % number)
         self.network.run_for(1.0)
         return [len(self.events(end, Datagram)) - before[end] for end in (0, 1)]
+
+    def add_turn_server(self, address=TURN_SERVER, *, protocols=("udp", "tcp", "tls"), credentials=None, **config):
+        """A TURN server of ours on the Internet. Returns its program."""
+        config = ServerConfig(relay_hosts=(address.host,), realm="test", **config)
+        credentials = credentials or Credentials(users=(User("user", "password"),))
+        entropy = SeededEntropy(f"turn {address}")
+        server = Server(config, credentials=credentials, entropy=entropy)
+        computer = self.network.host(f"turn {address.host}")
+        computer.attach(self.network.internet, address.host, cable=Cable(LinkConditions(delay_s=0.002)))
+        program = computer.run(server)
+
+        def on_event(event):
+            if isinstance(event, RelayNeeded):
+                program.open_socket(event.address.host, event.address.port)
+                server.relay_opened(event.relay_id, event.address, self.now)
+            elif isinstance(event, RelayUnneeded):
+                program.close_socket(event.address)
+
+        program.on_event = on_event
+        if "udp" in protocols:
+            program.open_socket(address.host, address.port)
+        if "tcp" in protocols:
+            program.listen(address.host, address.port)
+        if "tls" in protocols:
+            program.listen(address.host, address.port + 1871, "tls")
+        return program
 
     def _on_event(self, end, event):
         if isinstance(event, LocalCandidate):
