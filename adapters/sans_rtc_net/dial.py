@@ -116,6 +116,8 @@ def _begin(local: Address | None, target: Address, config: StreamConfig) -> sock
 def _bind(sock: socket.socket, local: Address) -> None:
     if local.port:
         try_option(sock, socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the port may still remember an old connection
+        if hasattr(socket, "SO_REUSEPORT"):  # or a listening socket of ours has it (RFC 6062 section 5.2)
+            try_option(sock, socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     elif IS_LINUX:
         try_option(sock, socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
     sock.bind(to_socket_address(local))

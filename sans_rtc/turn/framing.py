@@ -25,19 +25,21 @@ FRAME_BYTES_MAX = HEADER_BYTES + 0xFFFC
 class TurnFramer:
     """One direction of one stream. Holds at most one frame that is not whole, less than `frame_bytes_max` bytes.
 
-    frame_bytes_max  a longer frame breaks the stream
+    frame_bytes_max     a longer frame breaks the stream
+    channel_number_max  0x7FFF for the ends of RFC 5766, which had more channels (RFC 8656 section 12)
 
     Attributes
     is_broken  the stream holds something that is neither STUN nor ChannelData; nothing more comes out of it
     reason     why, for people
     """
 
-    __slots__ = ("_buffer", "_frame_bytes_max", "_needed", "is_broken", "reason")
+    __slots__ = ("_buffer", "_channel_number_max", "_frame_bytes_max", "_needed", "is_broken", "reason")
 
-    def __init__(self, frame_bytes_max: int = FRAME_BYTES_MAX) -> None:
+    def __init__(self, frame_bytes_max: int = FRAME_BYTES_MAX, channel_number_max: int = CHANNEL_NUMBER_MAX) -> None:
         self._buffer = bytearray()
         self._needed = _PREFIX_BYTES
         self._frame_bytes_max = frame_bytes_max
+        self._channel_number_max = channel_number_max
         self.is_broken = False
         self.reason = ""
 
@@ -87,7 +89,7 @@ class TurnFramer:
         if left < _PREFIX_BYTES:
             return 0, _PREFIX_BYTES
         kind, length = _TYPE_LENGTH.unpack_from(data, offset)
-        if CHANNEL_NUMBER_MIN <= kind <= CHANNEL_NUMBER_MAX:
+        if CHANNEL_NUMBER_MIN <= kind <= self._channel_number_max:
             size = CHANNEL_DATA_HEADER_BYTES + length
         elif kind > 0x3FFF:
             return self._break(f"0x{kind:04X} begins neither a STUN message nor ChannelData", left)

@@ -45,7 +45,6 @@ class Wish:
     family: int
     is_even: bool = False
     is_pair: bool = False
-    forbid_fragments: bool = False
     attempt_count: int = 0
     has_failed: bool = False
     asked: dict[int, Address] = attrs.field(factory=dict)
@@ -161,8 +160,7 @@ class Allocator:
         found = [family for family in families if family not in missing]
         if not found:
             return [], {}, request.refuse(440)
-        forbid = message.value(_A.DONT_FRAGMENT) is not None
-        return [Wish(family, even is not None, even is True, forbid) for family in found], missing, None
+        return [Wish(family, even is not None, even is True) for family in found], missing, None
 
     def _redeem(self, request: Request, now: float) -> Message:
         """Use a reserved relay (rule 5)."""
@@ -204,8 +202,7 @@ class Allocator:
             relay_id, self._next_id = self._next_id, self._next_id + 1
             wish.asked[relay_id] = address
             self._openings[relay_id] = (opening, wish)
-            protocol = opening.allocation.protocol
-            context.events.append(RelayNeeded(relay_id, address, protocol, wish.forbid_fragments))
+            context.events.append(RelayNeeded(relay_id, address, opening.allocation.protocol))
 
     def _settle(self, opening: Opening, wish: Wish, now: float) -> tuple[Request, Message] | None:
         if wish.asked:

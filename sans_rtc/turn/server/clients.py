@@ -23,7 +23,7 @@ from sans_rtc.stun.wire import (
     parse_message,
     unknown_attributes_response,
 )
-from sans_rtc.turn.channel_data import parse_channel_data
+from sans_rtc.turn.channel_data import CHANNEL_DATA_HEADER_BYTES
 from sans_rtc.turn.server.allocate import Allocator
 from sans_rtc.turn.server.authentication import Authenticator, Refusal
 from sans_rtc.turn.server.binding import BindingServer
@@ -37,9 +37,9 @@ from sans_rtc.turn.server.tables import Tables
 from sans_rtc.turn.server.tcp import TcpRelaying
 from sans_rtc.turn.server.throttle import SourceThrottle
 
-# RFC 8656 section 12, table 3: the first byte of STUN, and of ChannelData.
+# RFC 8656 section 12, table 3: the first byte of STUN; that of ChannelData is 0x40 and above.
 STUN_BYTE_MAX = 0x03
-CHANNEL_BYTE_MIN, CHANNEL_BYTE_MAX = 0x40, 0x4F
+CHANNEL_BYTE_MIN = 0x40
 
 _A = AttributeType
 
@@ -93,7 +93,7 @@ class ClientMessages:
         """Take a STUN message or ChannelData of a client."""
         data, stats = datagram.data, self._context.stats
         first = data[0] if data else 0xFF
-        if CHANNEL_BYTE_MIN <= first <= CHANNEL_BYTE_MAX:
+        if CHANNEL_BYTE_MIN <= first <= self._context.config.channel_number_max >> 8:
             self._receive_channel_data(datagram, now)
             return
         try:
@@ -134,18 +134,18 @@ class ClientMessages:
         if allocation is None or not allocation.is_open:
             stats.discard(DiscardReason.NO_ALLOCATION)
             return
-        try:
-            channel_data = parse_channel_data(data)
-        except WireError:
+        size = int.from_bytes(data[2:4], "big")
+        payload = data[CHANNEL_DATA_HEADER_BYTES : CHANNEL_DATA_HEADER_BYTES + size]
+        if len(data) < CHANNEL_DATA_HEADER_BYTES or len(payload) < size:
             stats.discard(DiscardReason.TRUNCATED_CHANNEL_DATA)
             return
-        channel = allocation.channels.get(channel_data.number)
+        channel = allocation.channels.get(int.from_bytes(data[:2], "big"))
         if channel is None or channel.expires_at <= now:
             stats.discard(DiscardReason.UNBOUND_CHANNEL)
-        elif not self._is_limited or self._indications.spend(allocation, len(channel_data.data), now):
+        elif not self._is_limited or self._indications.spend(allocation, size, now):
             stats.packets_to_peers += 1
-            stats.bytes_to_peers += len(channel_data.data)
-            self._context.datagrams.append(Datagram(channel_data.data, channel.path, datagram.ecn))
+            stats.bytes_to_peers += size
+            self._context.datagrams.append(Datagram(payload, channel.path, datagram.ecn))
 
     # -- requests ------------------------------------------------------------------------------------------------------
 

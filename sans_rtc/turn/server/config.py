@@ -12,6 +12,7 @@ from sans_rtc.errors import InvalidArgument
 from sans_rtc.machine import Address
 from sans_rtc.stun.credentials import opaque_string
 from sans_rtc.stun.values import host_bytes, host_text
+from sans_rtc.turn.channel_data import CHANNEL_NUMBER_MAX
 from sans_rtc.turn.server.peers import PeerRules
 
 # RFC 8656 section 9: "The Permission Lifetime MUST be 300 seconds"; section 12: "A channel binding lasts for 10
@@ -59,7 +60,8 @@ class ServerConfig:
       binding_addresses         (primary, alternate): two sockets' addresses with different hosts and ports, where those
                                 of host and port exchanged are bound too: then Binding answers as in RFC 5780
       peers                     which peers can be reached
-      can_forbid_fragments      the driver can open relays that send with DF set; else DONT-FRAGMENT is answered 420
+      can_forbid_fragments      the driver heeds Datagram.dont_fragment; else DONT-FRAGMENT is answered 420
+      channel_number_max        0x7FFF takes the numbers of RFC 5766 as well, which some clients still choose
       software                  of SOFTWARE in authenticated responses; empty: left out
       wall_clock_offset_s       added to `now` gives Unix time, for credentials that expire
     Lifetimes
@@ -91,6 +93,7 @@ class ServerConfig:
     binding_addresses: tuple[Address, Address] | None = None
     peers: PeerRules = attrs.Factory(PeerRules)
     can_forbid_fragments: bool = False
+    channel_number_max: int = attrs.field(default=CHANNEL_NUMBER_MAX, validator=_within(CHANNEL_NUMBER_MAX, 0x7FFF))
     software: str = "sans_rtc"
     wall_clock_offset_s: float = 0.0
     lifetime_s: float = attrs.field(default=600.0, validator=_within(10.0, 3600.0))

@@ -32,16 +32,14 @@ class EndReason(StrEnum):
 class RelayNeeded:
     """Open a socket for a relay, then say relay_opened or relay_failed with the same id; no other call is needed.
 
-    relay_id         names the request; each is new, also where another port is tried
-    address          bind to exactly this
-    protocol         "udp": datagrams; "tcp": a listening socket, whose address outgoing connections share (RFC 6062)
-    forbid_fragments send with DF set; only where ServerConfig.can_forbid_fragments
+    relay_id  names the request; each is new, also where another port is tried
+    address   bind to exactly this
+    protocol  "udp": datagrams; "tcp": a listening socket, whose address outgoing connections share (RFC 6062)
     """
 
     relay_id: int
     address: Address
     protocol: Literal["udp", "tcp"]
-    forbid_fragments: bool = False
 
 
 @attrs.define(slots=True)

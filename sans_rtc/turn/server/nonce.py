@@ -2,8 +2,9 @@
 
     obMatJos2 | security features | base64url of:  issued at, 4 bytes | HMAC-SHA256 of all that and the client, 12 bytes
 
-Bound to the client's transport address, so that a request seen on the wire is of no use from anywhere else. 96 bits of
-HMAC are more than anybody can guess in the hour that a nonce lives.
+Bound to the client's IP address, so that a request seen on the wire is of no use from elsewhere; not to its port, for
+the connections of RFC 6062 come from others, with the nonce of the first. 96 bits of HMAC are more than anybody can
+guess in the hour that a nonce lives.
 """
 
 from __future__ import annotations
@@ -59,5 +60,4 @@ class NonceMint:
         return age_s <= self._lifetime_s
 
     def _mac(self, cookie: bytes, issued_at: bytes, path: Path) -> bytes:
-        client = f"{path.protocol} {path.remote.host} {path.remote.port}".encode()
-        return hmac.digest(self._secret, cookie + issued_at + client, "sha256")[:MAC_BYTES]
+        return hmac.digest(self._secret, cookie + issued_at + path.remote.host.encode(), "sha256")[:MAC_BYTES]

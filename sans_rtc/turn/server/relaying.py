@@ -39,7 +39,8 @@ class Indications:
         if peer is None or data is None or message.unknown_required or not peer.port:
             context.stats.discard(DiscardReason.INVALID_INDICATION)
             return
-        if message.value(_A.DONT_FRAGMENT) is not None and not context.config.can_forbid_fragments:
+        dont_fragment = message.value(_A.DONT_FRAGMENT) is not None
+        if dont_fragment and not context.config.can_forbid_fragments:
             context.stats.discard(DiscardReason.INVALID_INDICATION)
             return
         relay = allocation.relays.get(peer.family)
@@ -54,7 +55,7 @@ class Indications:
             return
         context.stats.packets_to_peers += 1
         context.stats.bytes_to_peers += len(data)
-        context.datagrams.append(Datagram(data, Path(relay.address, peer), ecn))
+        context.datagrams.append(Datagram(data, Path(relay.address, peer), ecn, dont_fragment))
 
     def tell(self, datagram: Datagram, allocation: Allocation, relay: Relay, now: float) -> None:
         """Relay what a peer without a channel has sent."""

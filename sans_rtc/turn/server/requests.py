@@ -10,7 +10,7 @@ from collections.abc import Collection
 from sans_rtc.machine import Address, Path
 from sans_rtc.stun.attributes import AttributeType
 from sans_rtc.stun.wire import Attribute, Message
-from sans_rtc.turn.channel_data import CHANNEL_NUMBER_MAX, CHANNEL_NUMBER_MIN
+from sans_rtc.turn.channel_data import CHANNEL_NUMBER_MIN
 from sans_rtc.turn.server.allocate import FAMILIES, granted_lifetime_s
 from sans_rtc.turn.server.allocation import Allocation, Channel, Permission, Relay
 from sans_rtc.turn.server.config import CHANNEL_LIFETIME_S, PERMISSION_LIFETIME_S
@@ -76,8 +76,10 @@ class AllocationRequests:
         assert allocation is not None
         number = request.message.value(_A.CHANNEL_NUMBER)
         peer = request.message.value(_A.XOR_PEER_ADDRESS)
-        if number is None or peer is None or not CHANNEL_NUMBER_MIN <= number <= CHANNEL_NUMBER_MAX or not peer.port:
+        if number is None or peer is None or not peer.port:
             return request.refuse(400)
+        if not CHANNEL_NUMBER_MIN <= number <= self._context.config.channel_number_max:
+            return request.refuse(400, f"Bad Request: no channel has the number 0x{number:04X}")
         if allocation.protocol == "tcp":  # RFC 6062 section 5: data go on connections of their own
             return request.refuse(403, "Forbidden: a TCP allocation has no channels")
         relay = allocation.relays.get(peer.family)

@@ -125,7 +125,7 @@ class Server:
             self._context.stats.discard(DiscardReason.STREAM_LIMIT)
             self._context.events.append(StreamUnneeded(path))
         else:
-            stream = ClientStream(path, TurnFramer())
+            stream = ClientStream(path, TurnFramer(channel_number_max=self._config.channel_number_max))
             tables.add_stream(stream)
             self._context.deadlines.wake(stream, now + self._config.stream_idle_s)
 
