@@ -33,7 +33,7 @@ class Flow:
     burst_left         packets that may still be sent in answer to the last SACK (6.1 D)
     refused            streams for whose messages there was no room; they are told by BufferLow when half of it is free
     timed_tsn          the chunk whose round trip is being measured, and when it was sent
-    is_bulk            a message has filled a packet since the association began
+    is_bulk            more than a packet has been sent at once since the association began
     is_window_probe    what is in flight was sent into a closed window (6.1 A)
     """
 

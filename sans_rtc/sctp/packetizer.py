@@ -51,6 +51,7 @@ class Packetizer:
                 self._send_full_chunks(message, chunks_max, now)
         if outstanding.sent_bytes > sent_before:
             flow.last_sent_at = now
+            flow.is_bulk = flow.is_bulk or flow.writer.number > packets_before
 
     def _message_to_send(self, now: float) -> OutboundMessage | None:
         """The message being sent, or else the next; those whose lifetime is over are given up on the way."""
@@ -103,7 +104,6 @@ class Packetizer:
         """Send fragments that fill a packet each; the last fragment is left for `_send_chunk`."""
         flow = self._flow
         writer, outstanding = flow.writer, flow.outstanding
-        flow.is_bulk = True
         writer.flush()
         data, offset, size = message.data, message.offset, flow.payload_bytes_max
         count = min(chunks_max, (len(data) - offset - 1) // size)

@@ -10,7 +10,7 @@ A probe is a packet of its own, a HEARTBEAT and a PAD chunk; its HEARTBEAT ACK c
 with "don't fragment": a DATA chunk cannot be cut anew once it has a TSN, so where the path shrinks under chunks that
 are outstanding, the network must be free to cut their packets (RFC 9260 section 6.9).
 
-The search begins with the first message that fills a packet, and where the peer is seen to search. Sizes beyond
+The search begins when more is sent at once than a packet holds, and where the peer is seen to search. Sizes beyond
 `mtu_unasked_bytes` are tried only with such a peer: some stacks read datagrams into small buffers, and one of them
 takes the rest of a datagram that was too large for the next one.
 """
@@ -79,7 +79,7 @@ class PathMtuDiscovery:
         self._reset()
 
     def on_bulk(self) -> None:
-        """A message fills packets: larger ones would help."""
+        """More is sent at once than a packet holds: larger ones would help."""
         if self.state is MtuState.BASE and not self._tcb.timers.is_armed(Timer.MTU):
             self._search()
 

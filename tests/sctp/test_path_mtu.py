@@ -69,7 +69,13 @@ def search_all(raw, send):
 # what begins a search
 
 
-def test_nothing_is_probed_before_a_message_fills_a_packet(searcher, send):
+def test_messages_that_fill_several_packets_begin_the_search(searcher, send):
+    for _ in range(3):
+        send(searcher.association, bytes(1000))
+    assert take_probe(searcher)[1] == SIZES[0]
+
+
+def test_nothing_is_probed_before_more_is_sent_than_a_packet_holds(searcher, send):
     assert take_probe(searcher) is None
     send(searcher.association, b"short")
     assert take_probe(searcher) is None
