@@ -10,7 +10,7 @@ from typing import Literal
 import attrs
 
 from sans_rtc_net.proxy import Proxy
-from sans_rtc_net.validators import at_least, is_port_range, one_of
+from sans_rtc_net.validators import at_least, is_dscp, is_port_range, one_of
 
 IS_LINUX = sys.platform == "linux"
 
@@ -50,6 +50,9 @@ class UdpConfig:
     mtu_discovery          "dont": only what asks for it is sent with don't-fragment, since the machines find the MTU of
                            a path themselves (RFC 8899); "system" leaves it to the system; "do" sets don't-fragment on
                            all; "probe" the same, ignoring the cached path MTU
+    dscp                   the mark of every datagram, 0 to 63; `dscp.dscp_of` has those of RFC 8837. Off by default,
+                           which is 0: outside a network that has agreed to them marks do nothing at best, and some
+                           networks drop what is marked. One for the socket: what the kernel cuts shares its header
     """
 
     backlog_datagrams_max: int = attrs.field(default=1024, validator=at_least(0))
@@ -62,6 +65,7 @@ class UdpConfig:
     mtu_discovery: Literal["dont", "system", "do", "probe"] = attrs.field(
         default="dont", validator=one_of("dont", "system", "do", "probe")
     )
+    dscp: int = attrs.field(default=0, validator=is_dscp)
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -78,6 +82,7 @@ class StreamConfig:
                             counted, which the protocols above take as the loss of a datagram
     accepted_count_max      connections accepted at once; more are closed as soon as they come
     keepalive_s             TCP asks after so many seconds of silence whether the other end is still there; 0: never
+    dscp                    the mark of what is sent, as of `UdpConfig`
     """
 
     ports: tuple[int, int] = attrs.field(default=(0, 0), validator=is_port_range)
@@ -88,6 +93,7 @@ class StreamConfig:
     backlog_bytes_max: int = attrs.field(default=256 << 10, validator=at_least(1 << 16))
     accepted_count_max: int = attrs.field(default=64, validator=at_least(1))
     keepalive_s: int = attrs.field(default=45, validator=at_least(0))
+    dscp: int = attrs.field(default=0, validator=is_dscp)
 
 
 # The option names of keep-alive: seconds of silence, seconds between probes, probes. Not every system has each.
@@ -98,6 +104,7 @@ KEEPALIVE_COUNT = 4
 
 def set_stream_options(sock: socket.socket, config: StreamConfig) -> None:
     """Apply the configuration to a TCP socket. What the kernel refuses is left out."""
+    set_dscp(sock, config.dscp)
     # A frame is small and somebody waits for it.
     try_option(sock, socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if config.keepalive_s:
@@ -112,6 +119,7 @@ def set_stream_options(sock: socket.socket, config: StreamConfig) -> None:
 def set_udp_options(sock: socket.socket, config: UdpConfig) -> None:
     """Apply the configuration to a UDP socket, before or after it is bound. What the kernel refuses is left out."""
     is_v6 = sock.family == socket.AF_INET6
+    set_dscp(sock, config.dscp)
     _set_buffer(sock, socket.SO_RCVBUF, SO_RCVBUFFORCE, config.receive_buffer_bytes)
     _set_buffer(sock, socket.SO_SNDBUF, SO_SNDBUFFORCE, config.send_buffer_bytes)
     if config.use_ecn:
@@ -129,6 +137,15 @@ def set_mtu_discovery(sock: socket.socket, value: int) -> bool:
     if sock.family == socket.AF_INET6:
         return try_option(sock, socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, value)
     return try_option(sock, socket.IPPROTO_IP, IP_MTU_DISCOVER, value)
+
+
+def set_dscp(sock: socket.socket, dscp: int) -> bool:
+    """Mark what this socket sends; the two bits of ECN stay 0, TCP sets its own. False where the system refuses."""
+    if not dscp:
+        return True
+    if sock.family == socket.AF_INET6:
+        return try_option(sock, socket.IPPROTO_IPV6, IPV6_TCLASS, dscp << 2)
+    return try_option(sock, socket.IPPROTO_IP, IP_TOS, dscp << 2)
 
 
 def can_segment(sock: socket.socket) -> bool:

@@ -318,9 +318,11 @@ class UdpSocket:
         return None
 
     def _ecn_control(self, ecn: int) -> tuple[int, int, bytes]:
+        # ECN shares its byte with the mark, and what is said here stands for the whole byte.
+        traffic_class = self.config.dscp << 2 | ecn
         if self._sock.family == socket.AF_INET6:
-            return socket.IPPROTO_IPV6, IPV6_TCLASS, ecn.to_bytes(4, sys.byteorder)
-        return socket.IPPROTO_IP, IP_TOS, ecn.to_bytes(1, "big")
+            return socket.IPPROTO_IPV6, IPV6_TCLASS, traffic_class.to_bytes(4, sys.byteorder)
+        return socket.IPPROTO_IP, IP_TOS, traffic_class.to_bytes(1, "big")
 
     def _keep(self, datagrams: Sequence[Datagram], start: int) -> None:
         room = self.config.backlog_datagrams_max - len(self._backlog)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from sans_rtc.errors import InvalidArgument
+from sans_rtc_net.dscp import DSCP_MAX
 
 PORT_MAX = 65_535
 
@@ -32,6 +33,12 @@ def one_of(*values: object) -> Validator:
             raise InvalidArgument(f"{attribute.name} must be one of {values}, is {value!r}")
 
     return validate
+
+
+def is_dscp(_: object, attribute: attrs.Attribute[int], value: int) -> None:
+    """The value must be a code point of six bits."""
+    if not 0 <= value <= DSCP_MAX:
+        raise InvalidArgument(f"{attribute.name} must be 0 to {DSCP_MAX}, is {value!r}")
 
 
 def is_port_range(_: object, attribute: attrs.Attribute[tuple[int, int]], ports: tuple[int, int]) -> None:
