@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import datachannel, pairs
+from benchmarks import datachannel, mux, pairs
 from benchmarks.processes import WorkerFailed
 from benchmarks.report import Cell, machine_facts, print_table
 from benchmarks.stack import PEERS
@@ -46,6 +46,8 @@ def _rows(args: argparse.Namespace) -> list[dict[str, Cell]]:
     if args.name == "datachannel":
         transfer = datachannel.Options(args.seconds, args.warm_up, args.rounds, args.profile)
         return datachannel.measure(args.vs, args.sizes, transfer)
+    if args.name == "mux":
+        return mux.measure(mux.Options(args.peers, args.idle, args.seconds, args.warm_up, args.settle, args.profile))
     profile = str(Path(args.profile).resolve() / args.name) if args.profile else ""
     options = pairs.Options(args.count, args.rounds, profile)
     match args.name:
@@ -65,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     transfer.add_argument("--warm-up", type=_positive, default=1.0, metavar="SECONDS", help="before it counts (1)")
     sizes = ",".join(str(size) for size in datachannel.SIZES_BYTES)
     transfer.add_argument("--sizes", type=_sizes, default=sizes, help=f"message sizes in bytes ({sizes})")
+    many = _subparser(subparsers, "mux", "memory, idle cost and speed of many peers on one UDP port")
+    many.add_argument("--peers", type=_count, default=1000, help="peers on the port (1000)")
+    many.add_argument("--idle", type=_positive, default=10.0, metavar="SECONDS", help="how long nothing happens (10)")
+    many.add_argument("--seconds", type=_positive, default=3.0, help="duration of each transfer (3)")
+    many.add_argument("--warm-up", type=_positive, default=1.0, metavar="SECONDS", help="before it counts (1)")
+    many.add_argument("--settle", type=_positive, default=3.0, metavar="SECONDS", help="after the set-up (3)")
     for name, (summary, count) in PAIR_BENCHMARKS.items():
         one = _subparser(subparsers, name, summary)
         unit = "echoes" if name == "rtt" else "pairs"

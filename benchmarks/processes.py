@@ -8,6 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -25,10 +26,11 @@ class WorkerFailed(Exception):
 class Worker:
     """One process that answers lines of JSON with lines of JSON."""
 
-    def __init__(self, stack: str, *, profile: str = "") -> None:
+    def __init__(self, stack: str, *, profile: str = "", command: Sequence[str] = ()) -> None:
+        """Start it; command: another program than the worker of transfers, which `stack` then only names."""
         self._stack = stack
         self._process = subprocess.Popen(
-            _command("transfer", stack, profile),
+            command or _command("transfer", stack, profile),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

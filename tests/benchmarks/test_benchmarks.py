@@ -71,6 +71,17 @@ def test_benchmark_beside_aiortc(name):
         assert [row["stack"] for row in rows] == ["sans_rtc", "aiortc"]
 
 
+def test_many_peers_on_one_port():
+    done = run(
+        "mux", "--json", "--peers", "5", "--idle", "0.3", "--seconds", "0.3", "--warm-up", "0.1", "--settle", "0.1"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    (row,) = json.loads(done.stdout)["rows"]
+    assert row["peers"] == 5
+    assert row["mb_s_among_idle"] > 0
+    assert row["route_ns_per_datagram"] > 0
+
+
 def test_table_has_the_facts_of_the_machine():
     done = run("rtt", "--rounds", "1", *SHORT["rtt"])
     assert "median us" in done.stdout
