@@ -75,8 +75,8 @@ class LongTermAuthenticator:
     algorithm   for serialize_message
     """
 
-    __slots__ = ("_algorithms", "_chosen", "_features", "_nonce", "_password", "_prefers_sha256", "_realm", "_stale_count",
-                 "_username", "algorithm", "key")  # fmt: skip
+    __slots__ = ("_algorithms", "_chosen", "_features", "_nonce", "_password", "_prefers_sha256", "_realm",
+                 "_stale_count", "_username", "algorithm", "key")  # fmt: skip
 
     def __init__(self, username: str, password: str, *, prefers_sha256: bool = False) -> None:
         self._username = opaque_string(username)

@@ -85,7 +85,7 @@ class TurnConfig:
     password: str = attrs.field(default="", repr=False)
     server_name: str = ""
     software: str = ""
-    transport: RelayTransport = attrs.field(default="udp", validator=attrs.validators.in_(("udp", "tcp")))
+    transport: RelayTransport = "udp"
     families: tuple[int, ...] = (4,)
     lifetime_s: int = attrs.field(default=600, validator=_within(1, 86_400))
     even_port: bool = False
@@ -114,6 +114,8 @@ class TurnConfig:
         check_credentials(self.username, self.password)
         if len(self.software) > TEXT_CHARACTERS_MAX:
             raise InvalidArgument(f"software has {len(self.software)} characters, {TEXT_CHARACTERS_MAX} is the most")
+        if self.transport not in ("udp", "tcp"):
+            raise InvalidArgument(f"a relay is of udp or tcp, not {self.transport!r}")
         if tuple(sorted(set(self.families))) not in ((4,), (6,), (4, 6)):
             raise InvalidArgument(f"families is 4, 6 or both, not {self.families}")
         self._check_ports()

@@ -53,6 +53,7 @@ class DiscardReason(StrEnum):
     UNKNOWN_TRANSACTION = "unknown_transaction"  # a response to nothing: late, replayed or invented
     NOT_AUTHENTIC = "not_authentic"  # a response without the integrity that the request had
     UNUSABLE_CHALLENGE = "unusable_challenge"  # no algorithm that we have, or one taken out on the way
+    UNPROVEN_REFUSAL = "unproven_refusal"  # 401 over UDP to credentials that the server has taken before
     UNKNOWN_CHANNEL = "unknown_channel"
     NO_PERMISSION = "no_permission"  # from a peer that we have asked no permission for
     PEER_REFUSED = "peer_refused"  # ours, to a peer that the server refuses

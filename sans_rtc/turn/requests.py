@@ -113,6 +113,7 @@ class Requester:
         self._authenticator = _authenticator(*self._credentials)
         self._successor: tuple[str, str] | None = None
         self._generation = 0
+        self._is_proven = False  # the server has taken the credentials in use
 
     # --- verbs
 
@@ -255,6 +256,9 @@ class Requester:
             if outcome is ChallengeOutcome.UNUSABLE:
                 request.hint = Failure(0, UNUSABLE_CHALLENGE, f"a challenge that cannot be answered safely ({failure})")
                 return self._discard(DiscardReason.UNUSABLE_CHALLENGE, now)
+            if outcome is ChallengeOutcome.REFUSED and self._may_be_untrue(request, failure):
+                request.hint = failure
+                return self._discard(DiscardReason.UNPROVEN_REFUSAL, now)
             if outcome is ChallengeOutcome.REFUSED:
                 return self._finish(request, message, failure, now)
             self._generation += 1
@@ -264,6 +268,11 @@ class Requester:
         self._stats.challenges += 1
         self._start(request, now)
         return None
+
+    def _may_be_untrue(self, request: Request, failure: Failure) -> bool:
+        """What was right is wrong now, says somebody without a signature; or our request was damaged on the way. It is
+        sent on, and if nobody says better, this is the answer."""
+        return failure.code == 401 and self._is_proven and request.path.protocol == "udp"
 
     def _take_challenge(self, request: Request, message: Message) -> ChallengeOutcome:
         assert self._authenticator is not None, "without credentials no challenge is taken"
@@ -279,12 +288,15 @@ class Requester:
         self._authenticator = _authenticator(*credentials)
         self._successor = None
         self._generation += 1
+        self._is_proven = False
 
     def _is_authentic(self, request: Request, message: Message, data: bytes) -> bool:
         if request.key is None or self._authenticator is None:
             return True  # an unsigned request has unsigned answers (RFC 8489 section 9.2.5)
         if request.generation == self._generation:
-            return self._authenticator.is_response_authentic(message, data)
+            is_authentic = self._authenticator.is_response_authentic(message, data)
+            self._is_proven = self._is_proven or is_authentic
+            return is_authentic
         # Signed before a change of realm, nonce or credentials: what counts is the key of that time.
         if request.algorithm is IntegrityAlgorithm.SHA256 and not message.value(AttributeType.MESSAGE_INTEGRITY_SHA256):
             return False

@@ -13,8 +13,8 @@ from pathlib import Path as FilePath
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from interop_peers.processes import Missing
 
+from interop_peers.processes import Missing
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.streams import StreamNeeded, StreamUnneeded
 from sans_rtc.testing import SeededEntropy
