@@ -120,6 +120,12 @@ class Driver(Generic[Event]):
         self.sockets.remove(sock)
         sock.close()
 
+    def remove_address(self, address: Address) -> None:
+        """Close and forget the socket with this address; no effect where there is none."""
+        for sock in self.sockets:
+            if sock.local == address:
+                self.remove_socket(sock)
+
     def request_flush(self) -> None:
         """Flush soon, once, however often it is asked for in this turn of the loop."""
         if self._soon is None and not self._is_closed:

@@ -37,6 +37,7 @@ from sans_rtc_net.gathering import Gathering
 from sans_rtc_net.ice_servers import IceServerLike
 from sans_rtc_net.iterators import CandidateIterator, ChannelIterator, StateIterator
 from sans_rtc_net.loop import Loop, LoopDriver, Nursery, WaitSignal
+from sans_rtc_net.monitor import NetworkMonitor
 from sans_rtc_net.mux import SharedGathering
 from sans_rtc_net.mux_host import MuxHost
 from sans_rtc_net.proxy import Proxy
@@ -71,6 +72,7 @@ class AsyncPeerConnection:
         sockets: Sequence[socket.socket] = (),
         network: BindConfig | None = None,
         mux: MuxHost | None = None,
+        monitor_network: bool | float = False,
         nursery: Nursery | None = None,
         trace: Trace | None = None,
         log: bool = False,
@@ -95,6 +97,8 @@ class AsyncPeerConnection:
         network           all that can be said of the sockets, in place of `bind`, `port` and `include_loopback`
         mux               share its sockets in place of any other: `bind`, `port`, `sockets`, `network` do not count.
                           A TURN server over UDP cannot be had then: it would take all peers of the mux for one
+        monitor_network   move with the network: True, as the system tells of changes; or seconds between two looks.
+                          `local_candidates` then ends with the connection, not with the first gathering
         nursery           a trio nursery or anyio task group to live in: where that is cancelled, it is aborted
         trace             called with every step of the machines
         log               write those steps to the logger "sans_rtc" at level DEBUG, under the connection's name
@@ -135,10 +139,20 @@ class AsyncPeerConnection:
             self._machine,
             make_signal=self._loop.make_signal,
             clock=self._loop.clock,
-            on_gather=self._gathering.start,
+            on_gather=self._gather,
             on_resolve=self._resolver.resolve,
             on_verb=self._driver.request_flush,
         )
+        self._monitor = NetworkMonitor(
+            monitor_network,
+            bind_config,
+            lambda: [address.host for address in self._driver.local_addresses],
+            lambda watcher: self._loop.make_driver(
+                watcher, on_events=lambda events: self.network_changed(), on_failure=lambda error: None
+            ),
+            self._loop.clock,
+        )
+        self._session.is_gathering_continual = monitor_network is not False
         self._report: CloseReport | None = None
         if nursery is not None:
             self._live_in(nursery)
@@ -239,6 +253,14 @@ class AsyncPeerConnection:
     def restart_ice(self) -> None:
         """Ask for new paths: the next offer carries new credentials, and data flow on the old path until then."""
         self._machine.restart_ice(self._verb())
+
+    def network_changed(self) -> None:
+        """The network of this machine may have changed: bind what is new, leave what is gone; data keep flowing.
+
+        New candidates are told as ever (`local_candidates`); a restart is asked for only where nothing else is left.
+        """
+        if self._session.terminated is None:
+            self._machine.network_changed(self._verb())
 
     # -- states --------------------------------------------------------------------------------------------------------
 
@@ -398,6 +420,10 @@ class AsyncPeerConnection:
         if self._session.terminated is not None:
             self._free()
 
+    def _gather(self) -> None:
+        self._gathering.start()
+        self._monitor.start()
+
     def _on_failure(self, error: BaseException) -> None:
         self._session.fail(error)
         self._free()
@@ -428,6 +454,7 @@ class AsyncPeerConnection:
     def _free(self) -> None:
         self._driver.close()
         self._gathering.close()
+        self._monitor.close()
         self._resolver.close()
         self._session.changed.notify()
 

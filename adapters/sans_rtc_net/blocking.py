@@ -44,6 +44,7 @@ from sans_rtc_net.errors import ChannelClosed, ConnectionLost
 from sans_rtc_net.gathering import Gathering
 from sans_rtc_net.ice_servers import IceServerLike
 from sans_rtc_net.lookups import ThreadedLookups
+from sans_rtc_net.monitor import NetworkMonitor, WatchingThread
 from sans_rtc_net.proxy import Proxy
 from sans_rtc_net.session import CloseReport, Session
 from sans_rtc_net.settings import as_description, peer_config_from, stream_config_from
@@ -71,6 +72,7 @@ class BlockingPeerConnection:
         include_loopback: bool | None = None,
         sockets: Sequence[socket.socket] = (),
         network: BindConfig | None = None,
+        monitor_network: bool | float = False,
         trace: Trace | None = None,
         entropy: Entropy = system_entropy,
     ) -> None:
@@ -90,6 +92,8 @@ class BlockingPeerConnection:
         sockets           bound UDP sockets, and TCP sockets to listen on, to use in place of any other; they belong to
                           the connection from now on
         network           all that can be said of the sockets, in place of `bind`, `port` and `include_loopback`
+        monitor_network   move with the network: True, as the system tells of changes; or seconds between two looks.
+                          `local_candidates` then ends with the connection, not with the first gathering
         Errors            InvalidArgument for what cannot be
         """
         self.lock = threading.RLock()
@@ -111,9 +115,17 @@ class BlockingPeerConnection:
             self._machine,
             make_signal=lambda: ThreadSignal(self.lock),
             clock=monotonic,
-            on_gather=self._gathering.start,
+            on_gather=self._gather,
             on_resolve=self._lookups.resolve,
         )
+        self._monitor = NetworkMonitor(
+            monitor_network,
+            self._network,
+            self._local_hosts,
+            lambda watcher: WatchingThread(watcher, self.network_changed),
+            monotonic,
+        )
+        self._session.is_gathering_continual = monitor_network is not False
         self._report: CloseReport | None = None
         self._thread = threading.Thread(target=self._run, name="sans_rtc", daemon=True)
         self._thread.start()
@@ -181,6 +193,15 @@ class BlockingPeerConnection:
         """The description of the peer."""
         with self.lock:
             return self._machine.remote_description
+
+    def network_changed(self) -> None:
+        """The network of this machine may have changed: bind what is new, leave what is gone; data keep flowing.
+
+        New candidates are told as ever (`local_candidates`); a restart is asked for only where nothing else is left.
+        """
+        with self.verb():
+            if self._session.terminated is None:
+                self._machine.network_changed(monotonic())
 
     # -- states -------------------------------------------------------------------------------------------------------
 
@@ -315,10 +336,19 @@ class BlockingPeerConnection:
             with self.lock:
                 self._driver.close()
                 self._gathering.close()
+                self._monitor.close()
                 self._lookups.close()
 
     def _on_events(self, events: Sequence[PeerEvent]) -> None:
         self._session.on_events(events)
+
+    def _gather(self) -> None:
+        self._gathering.start()
+        self._monitor.start()
+
+    def _local_hosts(self) -> list[str]:
+        with self.lock:
+            return [address.host for address in self._driver.local_addresses]
 
     def _on_resolved(self, name: str, hosts: Sequence[str]) -> None:
         with self.verb():

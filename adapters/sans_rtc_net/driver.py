@@ -115,6 +115,14 @@ class Driver(Generic[Event]):
         self._selector.register(sock, selectors.EVENT_READ, sock)
         self.wake()
 
+    def remove_address(self, address: Address) -> None:
+        """Close and forget the socket with this address; no effect where there is none."""
+        for sock in self.sockets:
+            if sock.local == address and isinstance(sock, UdpSocket):
+                self._selector.unregister(sock)
+                self.sockets.remove(sock)
+                sock.close()
+
     def add_listener(self, listener: Listener) -> None:
         """Take over a listening socket: who connects is told to the machine, and it is closed in the end.
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 
+import attrs
+
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.peer.connection import PeerConnection as Machine
 from sans_rtc_net.binding import BindConfig, BoundListener, BoundSocket, bind_listeners, bind_sockets
-from sans_rtc_net.interfaces import interface_of
+from sans_rtc_net.interfaces import forget_listing, interface_of
 from sans_rtc_net.listener import Listener
 from sans_rtc_net.loop import LoopDriver
+from sans_rtc_net.monitor import is_present
 from sans_rtc_net.udp import UdpSocket
 
 
@@ -47,12 +50,17 @@ class Gathering:
         self._waiting = [UdpSocket(sock, self._bind.udp) for sock in own_sockets if sock not in own_streams]
         self._waiting_listeners = [Listener(sock, None, self._bind.streams) for sock in own_streams]
         self._listens = listens
+        self._is_begun = False
         self.failure: OSError | None = None
         """Why no socket could be opened, for whoever asked for them."""
 
     def start(self) -> None:
-        """Open what is not open yet, tell the machine; a failure is kept and means: no candidates."""
+        """Open what is not open yet, close what this machine has no address for any more, and tell the machine.
+
+        A failure is kept and means: no candidates.
+        """
         bound: Sequence[BoundSocket] = ()
+        forget_listing()
         try:
             bound = self._bound()
             self._listen(self._bound_listeners())
@@ -71,7 +79,13 @@ class Gathering:
     def _bound(self) -> list[BoundSocket]:
         if self._has_own_sockets:
             return [BoundSocket(sock, interface_of(sock.local.host)) for sock in self._waiting]
-        return bind_sockets(self._bind, bound_hosts=[address.host for address in self._driver.local_addresses])
+        bound_hosts = [address.host for address in self._driver.local_addresses]
+        hosts = self._bind.hosts
+        if self._is_begun and hosts:  # those asked for by name come and go
+            hosts = tuple(host for host in hosts if is_present(host))
+            if not hosts:
+                return []
+        return bind_sockets(attrs.evolve(self._bind, hosts=hosts), bound_hosts=bound_hosts)
 
     def _bound_listeners(self) -> list[BoundListener]:
         streams = self._driver.streams
@@ -97,5 +111,15 @@ class Gathering:
         now = self._clock()
         for item in bound:
             self._machine.add_local_address(item.socket.local, item.interface, now)
+        if self._is_begun:
+            self._release_gone(now)
+        self._is_begun = True
         self._machine.end_of_local_addresses(now)
         self._driver.request_flush()
+
+    def _release_gone(self, now: float) -> None:
+        """The new ones are there already: what used a socket that is gone has somewhere to go."""
+        for address in list(self._driver.local_addresses):
+            if not is_present(address.host):
+                self._machine.remove_local_address(address, now)
+                self._driver.remove_address(address)

@@ -83,6 +83,11 @@ def listed_addresses() -> list[LocalAddress]:
     return list(_last.addresses)
 
 
+def forget_listing() -> None:
+    """Ask the system again at the next listing: something has changed."""
+    _last.at = -math.inf
+
+
 def interface_of(host: str) -> str:
     """Name the interface that has this address; empty where none does."""
     return next((address.interface for address in listed_addresses() if address.host == host), "")

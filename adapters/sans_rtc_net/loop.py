@@ -61,6 +61,9 @@ class LoopDriver(Protocol):
     def add_socket(self, sock: UdpSocket) -> None:
         """Take over a socket: it is read from now on and closed in the end."""
 
+    def remove_address(self, address: Address) -> None:
+        """Close and forget the socket with this address; no effect where there is none."""
+
     @property
     def streams(self) -> StreamSet | None:
         """Its TCP and TLS streams; None where it was made without."""

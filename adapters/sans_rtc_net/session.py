@@ -117,6 +117,8 @@ class Session(Generic[SignalT]):
         self.is_negotiation_needed = False
         self.terminated: Terminated | None = None
         self.has_connected = False
+        self.is_gathering_continual = False
+        """There is never a last candidate: the network is watched, and what comes later is told as well."""
         self._make_signal = make_signal
         self._clock = clock
         self._on_gather = on_gather
@@ -220,7 +222,7 @@ class Session(Generic[SignalT]):
     def _on_candidate(self, event: LocalCandidate) -> None:
         if event.candidate:
             self.candidates.items.append(IceCandidate(event.candidate, event.mid, event.mline_index))
-        else:
+        elif not self.is_gathering_continual:
             self.candidates.is_complete = True
         self.candidates.changed.notify()
 
