@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+
+TURN_USER_VARIABLE = "SANS_RTC_TURN_USERNAME"
+TURN_PASSWORD_VARIABLE = "SANS_RTC_TURN_PASSWORD"
 
 DESCRIPTION = """\
 A WebRTC peer that signals by JSON lines on stdin and stdout, so that any program can carry them to the other side.
@@ -30,6 +34,8 @@ It takes:
   {"type": "create-channel", "label": ...}   and "ordered", "max_retransmits", "lifetime_s", "protocol", "negotiated_id"
   {"type": "send", "label": ..., "text": ... or "base64": ...}
   {"type": "close-channel", "label": ...}
+  {"type": "restart-ice"}   makes an offer with new credentials; data flow on meanwhile
+  {"type": "network-changed"}   looks which addresses this machine has now
   {"type": "explain"}
   {"type": "close"}   as the end of the input does
 
@@ -57,8 +63,28 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--echo", action="store_true", help="send every message back on its channel")
     parser.add_argument("--discard", action="store_true", help="count messages and bytes instead of writing them out")
     parser.add_argument("--stun", metavar="URL", action="append", default=[], help="ask this server, stun:HOST[:PORT]")
+    parser.add_argument(
+        "--turn",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="relay through this server, turn:HOST[:PORT][?transport=tcp] or turns:HOST[:PORT]; may be repeated",
+    )
+    parser.add_argument("--turn-user", metavar="NAME", help=f"who we are to it; else ${TURN_USER_VARIABLE}")
+    parser.add_argument(
+        "--turn-password",
+        metavar="PASSWORD",
+        help=f"others on this machine can see it here; else ${TURN_PASSWORD_VARIABLE}",
+    )
+    parser.add_argument("--relay-only", action="store_true", help="use and tell of nothing but relays")
+    parser.add_argument("--tls-ca", metavar="FILE", help="trust these certificates in place of the system's")
+    parser.add_argument("--proxy", metavar="URL", help='reach TCP and TLS through this HTTP proxy; or "environment"')
+    parser.add_argument("--tcp", action="store_true", help="candidates over TCP too")
+    parser.add_argument("--lite", action="store_true", help="only answer checks: for a host with a public address")
     parser.add_argument("--bind", metavar="ADDRESS", action="append", default=[], help="use this local address only")
-    parser.add_argument("--port", metavar="N", type=int, default=0, help="use this local UDP port; 0: any")
+    parser.add_argument(
+        "--port", metavar="N", type=int, default=0, help="use this local port, of UDP and with --tcp of TCP; 0: any"
+    )
     parser.add_argument(
         "--no-trickle", dest="trickle", action="store_false", help="put all candidates into the description"
     )
@@ -71,12 +97,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _run(arguments: argparse.Namespace) -> int:
     from sans_rtc.errors import LocalError
+    from sans_rtc.ice.config import IceConfig
+    from sans_rtc.peer.config import PeerConfig
     from sans_rtc_asyncio import PeerConnection
     from sans_rtc_demo.jsonl import LineReader, LineWriter
     from sans_rtc_demo.peer_script import PeerScript, ScriptOptions
 
     try:
-        connection = PeerConnection(stun_servers=arguments.stun, bind=arguments.bind, port=arguments.port)
+        connection = PeerConnection(
+            PeerConfig(ice=IceConfig(is_lite=arguments.lite)),
+            stun_servers=arguments.stun,
+            ice_servers=_turn_servers(arguments),
+            ice_transport_policy="relay" if arguments.relay_only else None,
+            tcp=arguments.tcp,
+            tls_ca=arguments.tls_ca,
+            proxy=arguments.proxy,
+            bind=arguments.bind,
+            port=arguments.port,
+        )
     except LocalError as error:
         print(f"sans-rtc peer: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -95,3 +133,10 @@ async def _run(arguments: argparse.Namespace) -> int:
         except NotImplementedError:  # a loop of Windows
             pass
     return EXIT_OK if await script.run() else EXIT_FAILED
+
+
+def _turn_servers(arguments: argparse.Namespace) -> list[dict[str, object]]:
+    """The servers of `--turn`, as `ice_servers` takes them."""
+    username = arguments.turn_user or os.environ.get(TURN_USER_VARIABLE, "")
+    credential = arguments.turn_password or os.environ.get(TURN_PASSWORD_VARIABLE, "")
+    return [{"urls": url, "username": username, "credential": credential} for url in arguments.turn]

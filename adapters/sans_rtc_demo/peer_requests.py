@@ -44,6 +44,8 @@ REQUESTS: dict[str, dict[str, tuple[type, ...]]] = {
     },
     "send": {"label": _STRING, "text": _OPTIONAL_STRING, "base64": _OPTIONAL_STRING},
     "close-channel": {"label": _STRING},
+    "restart-ice": {},
+    "network-changed": {},
     "explain": {},
     "close": {},
 }

@@ -20,6 +20,8 @@ from sans_rtc.errors import LocalError, SansRtcError
 from sans_rtc_asyncio import ChannelClosed, ConnectionLost, DataChannel, Description, PeerConnection
 from sans_rtc_demo.jsonl import LineReader, LineWriter
 from sans_rtc_demo.peer_requests import BadRequest, Request, parse_request
+from sans_rtc_net.loop import WaitSignal
+from sans_rtc_net.session import CandidateList
 
 DEFAULT_LABEL = "data"
 SUMMARY_INTERVAL_S = 1.0
@@ -88,7 +90,7 @@ class PeerScript:
         self._endless_tasks: list[asyncio.Task[None]] = []
         self._bug: BaseException | None = None
         self._ending = asyncio.Event()
-        self._is_reporting_candidates = False
+        self._reporting: tuple[object, asyncio.Task[None]] | None = None  # the candidates being told, and who tells
         self._has_failed = False
 
     async def run(self) -> bool:
@@ -151,9 +153,18 @@ class PeerScript:
             await connection.gathering_complete()
             description = connection.local_description or description
         await self._say(str(description.type), sdp=description.sdp)
-        if self._options.is_trickling and not self._is_reporting_candidates:
-            self._is_reporting_candidates = True
-            self._start(self._report_candidates())
+        if self._options.is_trickling:
+            self._tell_candidates()
+
+    def _tell_candidates(self) -> None:
+        """Tell the candidates of the present generation, where they are not being told yet."""
+        candidates = self._connection.session.candidates
+        if self._reporting is not None:
+            told, task = self._reporting
+            if told is candidates:
+                return
+            task.cancel()  # a new generation begins when the one before is complete, and so told
+        self._reporting = candidates, self._start(self._report_candidates(candidates))
 
     async def _on_candidate(self, request: Request) -> None:
         await self._connection.add_ice_candidate(None if request.fields["candidate"] is None else request.fields)
@@ -177,6 +188,15 @@ class PeerScript:
 
     async def _on_close_channel(self, request: Request) -> None:
         self._start(self._open_channel(request).close())
+
+    async def _on_restart_ice(self, request: Request) -> None:
+        if self._connection.local_description is None:
+            raise BadRequest(f"{request.kind}: there is nothing to restart yet")
+        self._connection.restart_ice()
+        await self._describe(await self._connection.create_offer())
+
+    async def _on_network_changed(self, request: Request) -> None:
+        self._connection.network_changed()
 
     async def _on_explain(self, request: Request) -> None:
         explanation = self._connection.explain()
@@ -203,10 +223,20 @@ class PeerScript:
                 break
         self._ending.set()
 
-    async def _report_candidates(self) -> None:
-        async for candidate in self._connection.local_candidates():
-            await self._say("candidate", **candidate.as_dict())
-        await self._say("candidate", candidate=None)
+    async def _report_candidates(self, candidates: CandidateList[WaitSignal]) -> None:
+        """Tell them as they are found, and their end; and again what comes later, as after `network-changed`."""
+        count, is_end_told = 0, False
+        while True:
+            while count < len(candidates.items):
+                count, is_end_told = count + 1, False
+                await self._say("candidate", **candidates.items[count - 1].as_dict())
+            if candidates.is_complete and not is_end_told:
+                is_end_told = True
+                await self._say("candidate", candidate=None)
+            elif self._connection.session.terminated is not None:
+                return
+            else:
+                await candidates.changed.wait()
 
     async def _accept_channels(self) -> None:
         async for channel in self._connection.incoming_channels():
@@ -312,6 +342,8 @@ _HANDLERS: dict[str, Callable[[PeerScript, Request], Awaitable[None]]] = {
     "create-channel": PeerScript._on_create_channel,
     "send": PeerScript._on_send,
     "close-channel": PeerScript._on_close_channel,
+    "restart-ice": PeerScript._on_restart_ice,
+    "network-changed": PeerScript._on_network_changed,
     "explain": PeerScript._on_explain,
     "close": PeerScript._on_close,
 }

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -152,6 +153,70 @@ def test_a_negotiated_channel_is_made_on_both_sides(standing):
     answerer.hear("message", label="agreed", text="hi")
 
 
+def test_a_restart_of_ice_makes_an_offer_and_the_channel_stays(connect):
+    offerer, answerer = connect()
+    for peer in (offerer, answerer):
+        peer.hear("channel", label="data")
+    before = next(line["sdp"] for line in offerer.lines if line["type"] == "offer")
+    for peer, other, answer in ((offerer, answerer, "answer"), (answerer, offerer, "answer")):
+        peer.say("restart-ice")
+        after = peer.hear("offer")["sdp"]
+        assert ufrag(after) != ufrag(before)
+        other.hear(answer)
+        assert peer.hear("candidate")["candidate"]
+        peer.hear("candidate", candidate=None)
+        before = after
+        peer.say("send", label="data", text="still here")
+        other.hear("message", text="still here")
+    for peer in (offerer, answerer):
+        assert not [line for line in peer.lines if line["type"] in ("channel-closed", "error")]
+
+
+def ufrag(sdp):
+    return re.search("a=ice-ufrag:(.*)\r", sdp)[1]
+
+
+def test_a_restart_before_anything_is_an_error(start):
+    peer = start()
+    peer.say("restart-ice")
+    assert "nothing to restart" in peer.hear("error")["message"]
+
+
+def test_a_change_of_the_network_that_changes_nothing_changes_nothing(connect):
+    offerer, answerer = connect()
+    offerer.hear("channel", label="data")
+    offerer.say("network-changed")
+    offerer.say("send", label="data", text="still here")
+    answerer.hear("message", text="still here")
+    offerer.say("close")
+    offerer.hear("closed", reason="closed")
+    assert offerer.wait() == 0
+    assert offerer.stderr == ""
+
+
+def test_tcp_candidates_are_made_where_they_are_asked_for(connect):
+    offerer, answerer = connect(["--tcp", "--no-trickle"], ["--no-trickle"])
+    offer = offerer.hear("offer")["sdp"]
+    assert "tcptype passive" in offer
+    assert "tcptype active" in offer
+    assert "tcptype" not in answerer.hear("answer")["sdp"]
+    offerer.hear("channel", label="data")
+
+
+def test_a_lite_peer_says_so_and_is_found(connect):
+    offerer, answerer = connect(["--no-trickle"], ["--lite", "--no-trickle"])
+    assert "a=ice-lite" in answerer.hear("answer")["sdp"]
+    for peer in (offerer, answerer):
+        peer.hear("channel", label="data")
+
+
+def test_relay_only_tells_nothing_of_this_machine(start):
+    peer = start("--offer", "--relay-only", "--no-trickle")
+    offer = peer.hear("offer")["sdp"]
+    assert "a=candidate" not in offer
+    assert "127.0.0.1" not in offer.replace("o=- ", "").replace("IN IP4 127.0.0.1", "")
+
+
 def test_explain_tells_how_it_stands(standing):
     offerer, _ = standing
     offerer.say("explain")
@@ -290,7 +355,17 @@ def test_the_port_asked_for_is_used(start):
 
 
 @pytest.mark.parametrize(
-    "options", [("--stun", "http://example.org"), ("--port", "70000"), ("--bind", "nowhere")], ids=lambda o: o[0]
+    "options",
+    [
+        ("--stun", "http://example.org"),
+        ("--port", "70000"),
+        ("--bind", "nowhere"),
+        ("--turn", "turn:127.0.0.1"),
+        ("--turn", "stun://127.0.0.1", "--turn-user", "a", "--turn-password", "b"),
+        ("--tls-ca", "/nowhere.pem"),
+        ("--proxy", "socks5://127.0.0.1"),
+    ],
+    ids=lambda options: f"{options[0]} {options[1]}",
 )
 def test_an_option_that_cannot_be_is_refused_with_one_line(start, options):
     peer = start(*options, is_on_loopback=False)
