@@ -1,6 +1,7 @@
 """Toy machines that speak the contract, and sockets with scripted faults: what the adapters' loops are tested with."""
 
 import datetime
+import importlib
 import ipaddress
 import math
 import os
@@ -164,20 +165,46 @@ def closed_port():
         return Address(*sock.getsockname())
 
 
+# The loop and the package of each adapter. A test that uses `peers` runs on every one.
+ADAPTERS = {
+    "asyncio": ("asyncio", "sans_rtc_asyncio"),
+    "trio": ("trio", "sans_rtc_trio"),
+    "anyio-asyncio": ("asyncio", "sans_rtc_anyio"),
+    "anyio-trio": ("trio", "sans_rtc_anyio"),
+}
+
+
+def pytest_generate_tests(metafunc):
+    if "adapter" in metafunc.fixturenames:
+        metafunc.parametrize("adapter", ADAPTERS)
+
+
 @pytest.fixture
-def anyio_backend():
-    return "asyncio"
+def anyio_backend(request):
+    if "adapter" not in request.fixturenames:
+        return "asyncio"
+    backend, _ = ADAPTERS[request.getfixturevalue("adapter")]
+    pytest.importorskip(backend)
+    return backend
+
+
+@pytest.fixture
+def adapter_package(adapter):
+    """The import package under test."""
+    return importlib.import_module(ADAPTERS[adapter][1])
 
 
 class Peers:
     """Makes peers of the adapter under test and joins two of them by handing over descriptions and candidates."""
 
-    def __init__(self, peer_type):
+    def __init__(self, peer_type, nursery=None):
         self.peer_type = peer_type
+        self.nursery = nursery
         self.made = []
 
     def make(self, config=None, **options):
         options.setdefault("bind", "127.0.0.1")
+        options.setdefault("nursery", self.nursery)
         peer = self.peer_type(config, **options)
         self.made.append(peer)
         return peer
@@ -222,18 +249,37 @@ class Peers:
 
 
 @pytest.fixture
-def peer_type(anyio_backend):
-    from sans_rtc_asyncio import PeerConnection
+def make_peers():
+    return Peers
 
-    return PeerConnection
+
+class Keeper:
+    """A nursery that keeps what its tasks raise: the test's own task must not be cancelled by it."""
+
+    def __init__(self, tasks):
+        self.tasks = tasks
+        self.failures = []
+
+    def start_soon(self, function, *args):
+        self.tasks.start_soon(self.run, function, *args)
+
+    async def run(self, function, *args):
+        try:
+            await function(*args)
+        except Exception as error:
+            self.failures.append(error)
 
 
 @pytest.fixture
-async def peers(peer_type):
-    """Peers on 127.0.0.1; whatever a test leaves open is ended."""
-    made = Peers(peer_type)
-    yield made
-    made.abort()
+async def peers(anyio_backend, adapter, adapter_package):
+    """Peers on 127.0.0.1, without `async with`; whatever a test leaves open is ended."""
+    async with anyio.create_task_group() as tasks:
+        keeper = Keeper(tasks)
+        made = Peers(adapter_package.PeerConnection, None if adapter == "asyncio" else keeper)
+        yield made
+        made.abort()
+    for failure in keeper.failures:
+        raise failure
 
 
 class TlsFiles:

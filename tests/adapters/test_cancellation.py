@@ -1,36 +1,48 @@
-"""A whole session of two peers, cancelled at every kind of moment: nothing is left running, open or unsaid."""
+"""A whole session of two peers, cancelled at every kind of moment on each loop: nothing is left running or open."""
 
 import asyncio
 import gc
-import logging
+import importlib
+import os
 import random
 import signal
+import threading
 import warnings
 
+import anyio
+import anyio.lowlevel
 import pytest
 
+from sans_rtc.errors import InvalidState
 from sans_rtc.peer.config import PeerConfig
-from sans_rtc_asyncio import PeerConnection
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 CANCELLATIONS = 200
 CONFIG = PeerConfig(close_timeout_s=0.2)
+LOOPS = ["asyncio", "trio"]
 
 
-async def session():
+def peer_type(loop):
+    pytest.importorskip(loop)
+    return importlib.import_module(f"sans_rtc_{loop}").PeerConnection
+
+
+async def session(make):
     """Connect, talk both ways, open a second channel, close it, and close."""
-    async with PeerConnection(CONFIG, bind="127.0.0.1") as first, PeerConnection(CONFIG, bind="127.0.0.1") as second:
+    async with make(CONFIG, bind="127.0.0.1") as first, make(CONFIG, bind="127.0.0.1") as second:
         channel = first.create_data_channel("a")
         await first.set_local_description(await first.create_offer())
         await second.set_remote_description(first.local_description)
         await second.set_local_description(await second.create_answer())
         await first.set_remote_description(second.local_description)
-        await asyncio.gather(trickle(first, second), trickle(second, first))
-        async with asyncio.timeout(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(trickle, first, second)
+            tasks.start_soon(trickle, second, first)
+        with anyio.fail_after(5):
             other = await anext(second.incoming_channels())
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(echo(other))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(echo, other)
                 for index in range(8):
                     await channel.send(b"%d" % index + bytes(5000))
                     await channel.receive()
@@ -51,28 +63,27 @@ async def echo(channel):
         await channel.send(message)
 
 
-class Run:
+class AsyncioRun:
     """One run of a coroutine on a loop of its own, cancelled after a number of the loop's steps."""
 
-    def __init__(self, make, cancel_after):
+    def __init__(self, function, argument, cancel_after):
         self.steps = 0
-        self.complaints = []
+        self.left = []
         self.was_cancelled = False
         self.cancel_after = cancel_after
         self.loop = asyncio.new_event_loop()
-        self.loop.set_exception_handler(lambda loop, context: self.complaints.append(context))
-        self.task = self.loop.create_task(make())
+        self.loop.set_exception_handler(lambda loop, context: self.left.append(context))
+        self.task = self.loop.create_task(function(argument))
         self.step()
         try:
             self.loop.run_until_complete(self.task)
         except asyncio.CancelledError:
             self.was_cancelled = True
         finally:
-            self.left = asyncio.all_tasks(self.loop)
-            self.timers = [timer for timer in self.loop._scheduled if not timer.cancelled()]
-            self.readers = [
-                key for key in self.loop._selector.get_map().values() if key.fd != self.loop._ssock.fileno()
-            ]
+            self.left += asyncio.all_tasks(self.loop)
+            self.left += [timer for timer in self.loop._scheduled if not timer.cancelled()]
+            readers = self.loop._selector.get_map().values()
+            self.left += [key for key in readers if key.fd != self.loop._ssock.fileno()]
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()
 
@@ -85,8 +96,45 @@ class Run:
         self.loop.call_soon(self.step)
 
 
-def test_session_cancelled_anywhere_leaves_nothing_behind(open_descriptors):
-    whole = Run(session, cancel_after=-1)
+class TrioRun:
+    """The same under trio, cancelled after a number of turns of its loop."""
+
+    def __init__(self, function, argument, cancel_after):
+        import trio
+
+        self.steps = 0
+        self.left = []
+        self.was_cancelled = False
+        self.cancel_after = cancel_after
+        self.scope = trio.CancelScope()
+        trio.run(self.main, function, argument, instruments=[self])
+
+    async def main(self, function, argument):
+        import trio
+
+        before = trio.lowlevel.current_statistics().tasks_living
+        with self.scope:
+            await function(argument)
+        self.was_cancelled = self.scope.cancelled_caught
+        self.cancel_after = -1
+        if trio.lowlevel.current_statistics().tasks_living != before:
+            self.left.append("a task")
+        if trio.lowlevel.current_statistics().io_statistics.tasks_waiting_read > 1:  # trio's own wake-up socket
+            self.left.append("a reader")
+
+    def after_io_wait(self, timeout):
+        if self.steps == self.cancel_after:
+            self.scope.cancel()
+        self.steps += 1
+
+
+RUNS = {"asyncio": AsyncioRun, "trio": TrioRun}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_session_cancelled_anywhere_leaves_nothing_behind(loop, open_descriptors):
+    make, run = peer_type(loop), RUNS[loop]
+    whole = run(session, make, cancel_after=-1)
     assert not whole.was_cancelled
     chance = random.Random(1)
     cancelled = 0
@@ -94,84 +142,65 @@ def test_session_cancelled_anywhere_leaves_nothing_behind(open_descriptors):
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         for _ in range(CANCELLATIONS):
-            run = Run(session, cancel_after=chance.randrange(whole.steps))
-            cancelled += run.was_cancelled
-            assert run.left == set()
-            assert run.complaints == []
-            assert run.timers == []
-            assert run.readers == []
+            one = run(session, make, cancel_after=chance.randrange(whole.steps))
+            cancelled += one.was_cancelled
+            assert one.left == []
             assert open_descriptors() == before
         gc.collect()
     assert [str(warning.message) for warning in warned] == []
     assert cancelled > CANCELLATIONS / 2
 
 
+@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
-def test_error_in_user_code_propagates_and_leaves_nothing_behind(error):
+def test_error_in_user_code_propagates_as_it_is_and_leaves_nothing_behind(loop, error):
     async def main():
-        async with PeerConnection(bind="127.0.0.1") as peer:
+        async with peer_type(loop)(bind="127.0.0.1") as peer:
             peer.create_data_channel("x")
             await peer.set_local_description()
             raise error
 
     with pytest.raises(error):
-        asyncio.run(main())
+        anyio.run(main, backend=loop)
 
 
-def test_interrupt_from_the_keyboard_ends_a_waiting_program():
+@pytest.mark.parametrize("loop", LOOPS)
+def test_interrupt_from_the_keyboard_ends_a_waiting_program(loop):
     async def main():
-        async with PeerConnection(bind="127.0.0.1") as peer:
+        async with peer_type(loop)(bind="127.0.0.1") as peer:
             channel = peer.create_data_channel("x")
             await peer.set_local_description()
-            asyncio.get_running_loop().call_later(0.02, signal.raise_signal, signal.SIGINT)
+            threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
             await channel.receive()
 
     with pytest.raises(KeyboardInterrupt):
-        asyncio.run(main())
+        anyio.run(main, backend=loop)
 
 
-def test_peer_outside_a_loop_is_refused():
-    from sans_rtc.errors import InvalidState
-
+@pytest.mark.parametrize("package", ["sans_rtc_asyncio", "sans_rtc_trio", "sans_rtc_anyio"])
+def test_peer_outside_a_loop_is_refused(package):
     with pytest.raises(InvalidState, match="running event loop"):
-        PeerConnection()
+        importlib.import_module(package).PeerConnection()
 
 
 @pytest.mark.anyio
-async def test_bug_in_the_machine_reaches_whoever_waits(peers):
-    from sans_rtc_net.errors import ConnectionLost
-
-    reported = []
-    asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context["exception"]))
-    first, _, channel, other = await peers.channel_pair()
-
-    def broken(datagrams, now):
-        raise AssertionError("a bug")
-
-    first._driver._receive_burst = broken
-    await other.send("x")
-    with pytest.raises(ConnectionLost, match="a bug") as caught:
-        await asyncio.wait_for(channel.receive(), 2.0)
-    assert caught.value.reason == "internal_error"
-    assert [str(error) for error in reported] == ["a bug"]
+async def test_peer_lives_in_a_task_group_and_ends_when_that_is_cancelled(adapter, adapter_package):
+    async with anyio.create_task_group() as tasks:
+        peer = adapter_package.PeerConnection(bind="127.0.0.1", nursery=tasks)
+        peer.create_data_channel("x")
+        await peer.set_local_description()
+        tasks.cancel_scope.cancel()
+    assert peer.connection_state == "closed"
+    assert peer.close_report.reason == "aborted"
 
 
 @pytest.mark.anyio
-async def test_trace_goes_to_the_log_only_where_asked_for(peers, caplog):
-    caplog.set_level(logging.DEBUG, logger="sans_rtc")
-    await peers.pair()
-    assert caplog.records == []
-    await peers.pair(log=True, name="loud")
-    assert caplog.records
-    assert all(record.getMessage().startswith("loud ") for record in caplog.records)
-
-
-@pytest.mark.anyio
-async def test_loop_without_readers_connects_through_its_own_transports(peers, monkeypatch):
-    monkeypatch.setattr("sans_rtc_asyncio.loop.has_readers", lambda loop: False)
-    first, second, channel, other = await peers.channel_pair()
-    await channel.send("through the fallback")
-    assert await asyncio.wait_for(other.receive(), 2.0) == "through the fallback"
-    await asyncio.wait_for(first.close(), 2.0)
-    await asyncio.wait_for(second.close(), 2.0)
-    await asyncio.sleep(0)
+async def test_task_group_ends_when_the_peers_in_it_have_ended(adapter, adapter_package):
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            peers = [adapter_package.PeerConnection(bind="127.0.0.1", nursery=tasks) for _ in range(2)]
+            for peer in peers:
+                peer.create_data_channel("x")
+                await peer.set_local_description()
+            await peers[0].close()
+            peers[1].abort()

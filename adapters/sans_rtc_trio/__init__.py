@@ -1,0 +1,41 @@
+"""WebRTC for trio: peer connections and data channels, each connection in a nursery.
+
+from sans_rtc_trio import PeerConnection
+
+async with PeerConnection() as pc:
+    channel = pc.create_data_channel("chat")
+    await pc.set_local_description()
+    ...
+"""
+
+from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded, LocalError, SansRtcError
+from sans_rtc.peer.config import PeerConfig
+from sans_rtc.peer.negotiation import Description
+from sans_rtc_net.async_channel import DataChannel
+from sans_rtc_net.binding import BindConfig
+from sans_rtc_net.candidates import IceCandidate
+from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
+from sans_rtc_net.options import UdpConfig
+from sans_rtc_net.session import CloseReport
+from sans_rtc_trio.connection import PeerConnection
+from sans_rtc_trio.driver import Driver
+
+__all__ = [
+    "BindConfig",
+    "ChannelClosed",
+    "CloseReport",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "DataChannel",
+    "Description",
+    "Driver",
+    "IceCandidate",
+    "InvalidArgument",
+    "InvalidState",
+    "LimitExceeded",
+    "LocalError",
+    "PeerConfig",
+    "PeerConnection",
+    "SansRtcError",
+    "UdpConfig",
+]

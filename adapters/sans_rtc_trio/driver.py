@@ -1,0 +1,233 @@
+"""Drives any machine of datagrams under trio: one task for verbs and the timer, and one that reads for each socket.
+
+    socket readable --> Pump.readable
+    verb called     --> request_flush --> the task wakes, once for all verbs of this turn --> Pump.wake
+    deadline        --> the task wakes                                                    --> Pump.wake
+
+The clock is that of the run, `trio.current_time`: a `trio.testing.MockClock` moves the machine's time too. The task
+sleeps to the nearest deadline it has seen; where that has moved away it wakes too early, looks, and sleeps again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import trio
+
+from sans_rtc.errors import InvalidState
+from sans_rtc.machine import Address, Datagram, Machine
+from sans_rtc_net.listener import Listener
+from sans_rtc_net.loop import Nursery
+from sans_rtc_net.options import StreamConfig
+from sans_rtc_net.pump import Item, Pump
+from sans_rtc_net.socket_set import SocketSet
+from sans_rtc_net.stream_set import StreamSet
+from sans_rtc_net.udp import UdpSocket
+
+Event = TypeVar("Event")
+
+
+def running_clock() -> Callable[[], float]:
+    """The clock of the running trio loop; InvalidState where none runs."""
+    try:
+        return trio.lowlevel.current_clock().current_time
+    except RuntimeError:
+        raise InvalidState("this must be made inside a running event loop of trio") from None
+
+
+class Driver(Generic[Event]):
+    """One machine, its sockets and its timer, in a nursery."""
+
+    def __init__(
+        self,
+        machine: Machine[Datagram, Datagram, Event],
+        *,
+        on_events: Callable[[Sequence[Event]], None],
+        on_failure: Callable[[BaseException], None],
+        on_received: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] | None = None,
+        streams: StreamConfig | None = None,
+        resolve: Callable[[str], None] | None = None,
+    ) -> None:
+        """Drive a machine from `start` until `close`.
+
+        on_events   takes the machine's events, in order; may call `close`, or verbs of the machine
+        on_failure  its tasks have been cancelled (trio.Cancelled), or the machine or `on_events` has raised, which is a
+                    bug and ends the nursery too: nothing is driven any more
+        on_received called after each burst, its datagrams and its events
+        clock       that of the run where None; another one must be of the same scale
+        streams     how TCP and TLS streams are opened; None: the machine's events of streams go to `on_events`
+        resolve     looks up the name of a proxy; answered by `streams.name_resolved` and `request_flush`
+        Errors      InvalidState outside a running loop
+        """
+        self.clock = clock or running_clock()
+        self._on_failure = on_failure
+        self._pump = Pump(
+            machine,
+            on_events=on_events,
+            watch=self._watch,
+            unwatch=self._unwatch,
+            arm=self._arm,
+            on_received=on_received,
+            clock=self.clock,
+            streams=streams,
+            resolve=resolve,
+        )
+        self._nursery: Nursery | None = None
+        self._reading: set[Item] = set()
+        self._writing: set[Item] = set()
+        self._flusher = trio.lowlevel.ParkingLot()
+        self._is_flush_due = False
+        self._alarm = trio.CancelScope()
+
+    def start(self, nursery: Nursery) -> None:
+        """Run the tasks in this nursery; they end at `close`, or where they are cancelled. InvalidState if it runs."""
+        if self._nursery is not None:
+            raise InvalidState("it runs already, in another nursery")
+        self._nursery = nursery
+        nursery.start_soon(self._run)
+        for sock in self.sockets:
+            assert isinstance(sock, UdpSocket)
+            self._watch(sock, sock.has_backlog)
+
+    def add_socket(self, sock: UdpSocket) -> None:
+        """Take over a socket: it is read from now on and closed in the end."""
+        self._pump.add_socket(sock)
+
+    def remove_socket(self, sock: UdpSocket) -> None:
+        """Close a socket and forget it."""
+        self._pump.remove_socket(sock)
+
+    def remove_address(self, address: Address) -> None:
+        """Close and forget the socket with this address; no effect where there is none."""
+        self._pump.remove_address(address)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Take over a listening socket: who connects is told to the machine, and it is closed in the end.
+
+        Errors  InvalidState where there are no streams
+        """
+        self._pump.add_listener(listener)
+
+    def request_flush(self) -> None:
+        """Flush soon, once, however often it is asked for in this turn of the loop.
+
+        Errors  InvalidState before `start`: nothing would ever go out
+        """
+        if self._nursery is None and not self.is_closed:
+            raise InvalidState("it does not run yet: enter it by `async with`, or give it a nursery")
+        self._is_flush_due = True
+        if self._flusher:
+            self._flusher.unpark()
+
+    def flush(self) -> None:
+        """Send what the machine has to send, hand over its events, set the timer."""
+        self._pump.flush()
+
+    def close(self) -> None:
+        """Drive no more: the sockets are closed, the tasks end in the next turn of the loop; idempotent."""
+        self._pump.close()
+        if self._flusher:
+            self._flusher.unpark()
+
+    @property
+    def sockets(self) -> SocketSet:
+        """The sockets, by local address."""
+        return self._pump.sockets
+
+    @property
+    def streams(self) -> StreamSet | None:
+        """The TCP and TLS streams; None where there are none."""
+        return self._pump.streams
+
+    @property
+    def local_addresses(self) -> Sequence[Address]:
+        """The addresses of the sockets."""
+        return self._pump.local_addresses
+
+    @property
+    def is_closed(self) -> bool:
+        """True once `close` has been called."""
+        return self._pump.is_closed
+
+    # -- tasks. A keyboard interrupt is raised in the program's own code, never in the middle of a machine -------------
+
+    @trio.lowlevel.enable_ki_protection
+    async def _run(self) -> None:
+        try:
+            while not self.is_closed:
+                await self._until_due()
+                self._pump.wake()
+        except trio.Cancelled as cancelled:
+            # Those who wait are cancelled too, and are to see that rather than the end of what they wait for.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            self._fail(cancelled)
+            raise
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    async def _until_due(self) -> None:
+        """Sleep to the deadline or the next request; always a checkpoint, so that verbs of one turn share one flush."""
+        if self._is_flush_due:
+            await trio.lowlevel.checkpoint()
+        else:
+            with trio.CancelScope(deadline=self._pump.deadline) as self._alarm:
+                await self._flusher.park()
+        self._is_flush_due = False
+
+    @trio.lowlevel.enable_ki_protection
+    async def _read_from(self, item: Item) -> None:
+        try:
+            while (descriptor := item.fileno()) >= 0:
+                await trio.lowlevel.wait_readable(descriptor)
+                self._guarded(self._pump.readable, item)
+        except trio.ClosedResourceError:
+            pass
+        finally:
+            self._reading.discard(item)
+
+    @trio.lowlevel.enable_ki_protection
+    async def _write_to(self, item: Item) -> None:
+        try:
+            if item.fileno() >= 0:
+                await trio.lowlevel.wait_writable(item.fileno())
+        except trio.ClosedResourceError:
+            pass
+        finally:
+            self._writing.discard(item)
+        self._guarded(self._pump.writable, item)
+
+    def _guarded(self, step: Callable[[Item], None], item: Item) -> None:
+        """Run one step; after a bug the tasks must not call into a broken machine again."""
+        if item.fileno() < 0:  # closed since the loop said so
+            return
+        try:
+            step(item)
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def _fail(self, error: BaseException) -> None:
+        self._on_failure(error)
+        self.close()
+
+    # -- what the pump asks --------------------------------------------------------------------------------------------
+
+    def _watch(self, item: Item, for_writing: bool) -> None:
+        if self._nursery is None:
+            return
+        if item not in self._reading:
+            self._reading.add(item)
+            self._nursery.start_soon(self._read_from, item)
+        if for_writing and item not in self._writing:
+            self._writing.add(item)
+            self._nursery.start_soon(self._write_to, item)
+
+    def _unwatch(self, item: Item) -> None:
+        trio.lowlevel.notify_closing(item.fileno())
+
+    def _arm(self, deadline: float) -> None:
+        if deadline < self._alarm.deadline:
+            self._alarm.deadline = deadline
