@@ -467,12 +467,10 @@ class Agent:
 
     def _follow_carriers(self) -> None:
         """What carriers want of the driver, and when; what passes through them may change both."""
-        if self._is_carrying:
-            for event in self._carriers.take_stream_events():
-                self._events.append(event)
-            self._deadline = min(self._settled_deadline, self._carriers.deadline)
-        else:
-            self._deadline = self._settled_deadline
+        for event in self._carriers.take_stream_events():
+            self._events.append(event)
+        carriers_deadline = self._carriers.deadline if self._is_carrying else math.inf
+        self._deadline = min(self._settled_deadline, carriers_deadline)
 
     def _follow_role(self) -> None:
         role = self._context.roles.role

@@ -83,9 +83,7 @@ class Generations:
         if self._number == 0 and config.local_ufrag is not None and config.local_pwd is not None:
             local = Parameters(config.local_ufrag, config.local_pwd, config.is_lite, pace_s, options)
         else:
-            local = draw_parameters(
-                self._context.entropy, is_lite=config.is_lite, check_pace_s=pace_s, options=options
-            )
+            local = draw_parameters(self._context.entropy, is_lite=config.is_lite, check_pace_s=pace_s, options=options)
         return Session(self._context, self._number, local, self._foundations)
 
     # -- the network changes -----------------------------------------------------------------------------------------
@@ -227,7 +225,8 @@ class Generations:
         if current.is_failed:
             return ConnectionState.FAILED
         if current.search.has_lost_pair:
-            is_alive = self.carrier is not None and self.carrier.is_alive(now, self._context.config.disconnected_after_s)
+            within_s = self._context.config.disconnected_after_s
+            is_alive = self.carrier is not None and self.carrier.is_alive(now, within_s)
             return ConnectionState.CONNECTED if is_alive else ConnectionState.DISCONNECTED
         return ConnectionState.CHECKING if self._has_begun else ConnectionState.NEW
 

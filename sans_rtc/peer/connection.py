@@ -24,7 +24,7 @@ from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidState
 from sans_rtc.ice import ConnectionState as IceState
 from sans_rtc.ice import GatheringState
-from sans_rtc.machine import UNARMED, Address, Datagram, Terminated, Trace, TraceRecord
+from sans_rtc.machine import UNARMED, Address, Datagram, Path, Terminated, Trace, TraceRecord
 from sans_rtc.outbox import Outbox
 from sans_rtc.peer import events
 from sans_rtc.peer.config import PeerConfig
@@ -36,6 +36,7 @@ from sans_rtc.peer.negotiation import Description, SignalingState
 from sans_rtc.peer.signalling import Signalling
 from sans_rtc.peer.states import ConnectionState, SctpState, TerminationReason, combine
 from sans_rtc.peer.transport import DtlsEnded, DtlsStateChanged, PeerTransport, SctpEnded, TransportEvent
+from sans_rtc.streams import StreamNeeded, StreamUnneeded
 
 
 class PeerConnection:
@@ -117,6 +118,31 @@ class PeerConnection:
         self._require_open()
         self._transport.agent.remove_local_address(address, now)
         self._rise_all(now)
+
+    def add_tcp_listener(self, address: Address, network: str, now: float) -> None:
+        """Name a listening TCP socket: a passive candidate where `IceConfig.tcp` wants one. Who connects to it is told
+        by `stream_opened`."""
+        self._require_open()
+        self._transport.agent.add_tcp_listener(address, network, now)
+        self._rise_all(now)
+
+    def remove_tcp_listener(self, address: Address, now: float) -> None:
+        """A listening socket is closed."""
+        self._require_open()
+        self._transport.agent.remove_tcp_listener(address, now)
+        self._rise_all(now)
+
+    def stream_opened(self, path: Path, now: float) -> None:
+        """A stream that `StreamNeeded` asked for is open, or somebody has connected to a listener (see `streams`)."""
+        if self._end is None:
+            self._transport.agent.stream_opened(path, now)
+            self._rise_all(now)
+
+    def stream_closed(self, path: Path, reason: str, now: float) -> None:
+        """A stream has ended, or could not be opened."""
+        if self._end is None:
+            self._transport.agent.stream_closed(path, reason, now)
+            self._rise_all(now)
 
     def network_changed(self, now: float) -> None:
         """The network of this host may have changed: look where it is now, and move there; data keep flowing.
@@ -384,6 +410,8 @@ class PeerConnection:
                 self._combine()
             case ice.ResolveName():
                 self._events.append(events.ResolveName(event.name))
+            case StreamNeeded() | StreamUnneeded():
+                self._events.append(event)
             case ice.PublishName():
                 self._events.append(events.PublishName(event.name, event.hosts))
             case ice.WithdrawName():
@@ -427,7 +455,7 @@ class PeerConnection:
         self._close_deadline = UNARMED
         self._transport.shut(is_graceful=reason is not TerminationReason.ABORTED, now=now)
         for event in self._transport.take_events():
-            if isinstance(event, ChannelMessage | ChannelClosed | ice.WithdrawName):
+            if isinstance(event, ChannelMessage | ChannelClosed | ice.WithdrawName | StreamUnneeded):
                 self._on_event(event)
         self._signalling.negotiation.close()
         self._ice_state = IceState.CLOSED

@@ -14,6 +14,7 @@ from sans_rtc import ice
 from sans_rtc.ice import ConnectionState as IceState
 from sans_rtc.machine import Terminated
 from sans_rtc.peer.negotiation import Negotiation, SignalingState
+from sans_rtc.peer.relay_diagnosis import advise_relay, lacks_relay, stream_trouble
 from sans_rtc.peer.states import ConnectionState, DtlsState, SctpState
 from sans_rtc.peer.transport import PeerTransport
 
@@ -75,11 +76,24 @@ def _is_connected(facts: Facts) -> tuple[str, str] | None:
     selected = facts.ice.selected
     if facts.state is not ConnectionState.CONNECTED or selected is None:
         return None
-    how = f"over {selected.path.protocol.upper()} from {selected.path.local} to {selected.path.remote}"
+    how = _way_of(facts.ice, selected)
     if facts.sctp_state is SctpState.CONNECTING:
         return "SCTP: the peer's answer to INIT", f"the path is encrypted {how}; the peer has not answered SCTP yet"
     rtt = f", round trip {selected.rtt_s * 1000:.1f} ms" if selected.rtt_s is not None else ""
     return "", f"connected {how}{rtt}"
+
+
+def _way_of(picture: ice.IceExplanation, pair: ice.PairExplanation) -> str:
+    path = pair.path
+    # The port of an active TCP candidate means nothing.
+    here = path.local.host if pair.local.tcp_type == "active" else str(path.local)
+    way = f"over {path.protocol.upper()} from {here} to {path.remote}"
+    relay = next((relay for relay in picture.relays if path.local in relay.relayed), None)
+    return way if relay is None else f"{way}, relayed by {relay.server}"
+
+
+def _has_no_relay(facts: Facts) -> tuple[str, str] | None:
+    return lacks_relay(facts.ice)
 
 
 def _has_no_description(facts: Facts) -> tuple[str, str] | None:
@@ -118,7 +132,7 @@ def _has_no_remote_candidate(facts: Facts) -> tuple[str, str] | None:
         names = ", ".join(facts.ice.unresolved_names)
         return f"the address of {names}", f"the peer hides its addresses behind names that do not resolve here: {names}"
     if facts.ice.has_remote_ended:
-        return "a way to the peer", "the peer has no candidate that can be used: a relay (TURN) would be needed"
+        return "a way to the peer", f"the peer has no candidate that can be used: {advise_relay(facts.ice)}"
     return "the peer's candidates", "no candidate of the peer has arrived: does the signalling carry them?"
 
 
@@ -146,6 +160,8 @@ def _has_no_path(facts: Facts) -> tuple[str, str] | None:
     if facts.ice.state in (IceState.CONNECTED, IceState.COMPLETED):
         return None
     pairs = facts.ice.pairs
+    if any(pair.state is ice.PairState.SUCCEEDED for pair in pairs):
+        return "the nomination", "a way to the peer works, and the controlling end has not settled on one yet"
     refused = next(
         (pair for pair in pairs if pair.statistics.refused_code or pair.statistics.unproven_refusal_code), None
     )
@@ -164,9 +180,13 @@ def _has_no_path(facts: Facts) -> tuple[str, str] | None:
     if facts.ice.state is IceState.FAILED:
         return (
             "an ICE restart",
-            f"{tally}, nothing came back: a firewall or NAT drops them; a relay (TURN) would be needed",
+            f"{tally}, nothing came back: a firewall or NAT drops them; {_advice(facts)}",
         )
     return "the peer's responses", f"{tally}, nothing has come back yet: a firewall or NAT may drop them"
+
+
+def _advice(facts: Facts) -> str:
+    return "; ".join(part for part in (stream_trouble(facts.ice), advise_relay(facts.ice)) if part)
 
 
 def _has_no_encryption(facts: Facts) -> tuple[str, str] | None:
@@ -193,6 +213,7 @@ QUESTIONS: tuple[Callable[[Facts], tuple[str, str] | None], ...] = (
     _is_connected,
     _has_no_description,
     _lacks_one_description,
+    _has_no_relay,
     _has_no_local_address,
     _fell_silent,
     _has_no_remote_candidate,

@@ -12,6 +12,7 @@ from sans_rtc.ice import GatheringState
 from sans_rtc.machine import Terminated
 from sans_rtc.peer.negotiation import SignalingState
 from sans_rtc.peer.states import ConnectionState
+from sans_rtc.streams import StreamNeeded, StreamUnneeded
 
 
 @attrs.define(slots=True)
@@ -49,7 +50,7 @@ class LocalCandidate:
 
 @attrs.define(slots=True)
 class CandidateError:
-    """A STUN server gave no candidate (W3C icecandidateerror): STUN error code (701: no answer) and reason."""
+    """A STUN or TURN server gave no candidate (W3C icecandidateerror): error code (701: no answer) and reason."""
 
     server: str
     address: str
@@ -108,6 +109,8 @@ PeerEvent: TypeAlias = (
     | ResolveName
     | PublishName
     | WithdrawName
+    | StreamNeeded
+    | StreamUnneeded
     | NegotiationNeeded
     | SignalingStateChanged
     | ConnectionStateChanged

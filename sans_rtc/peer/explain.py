@@ -14,6 +14,7 @@ from sans_rtc.datachannel import ChannelInfo
 from sans_rtc.machine import Terminated
 from sans_rtc.peer.diagnosis import diagnose
 from sans_rtc.peer.negotiation import Negotiation, SignalingState
+from sans_rtc.peer.relay_diagnosis import describe_relays, describe_streams
 from sans_rtc.peer.states import ConnectionState, DtlsState, SctpState
 from sans_rtc.peer.transport import PeerTransport
 
@@ -42,7 +43,7 @@ class Explanation:
     likely_cause: str
 
     def __str__(self) -> str:
-        return "\n".join([*self._head(), *self._pairs(), *self._servers(), *self._upper_layers()])
+        return "\n".join([*self._head(), *self._pairs(), *self._servers(), *self._relays(), *self._upper_layers()])
 
     def _head(self) -> list[str]:
         state, cause = self.connection_state, self.likely_cause
@@ -71,6 +72,9 @@ class Explanation:
             + (f", {server.code} {server.reason}" if server.code else "")
             for server in self.ice.servers
         ]
+
+    def _relays(self) -> list[str]:
+        return [*describe_relays(self.ice.relays), *describe_streams(self.ice)]
 
     def _upper_layers(self) -> list[str]:
         lines = []

@@ -173,6 +173,7 @@ class PeerTransport:
             self.agent.close(now)
         else:
             self.agent.abort(now)
+        self._events += [event for event in self.agent.take_events() if type(event) is not Datagram]
 
     # -- outputs -----------------------------------------------------------------------------------------------------
 
@@ -334,7 +335,8 @@ class PeerTransport:
         config = attrs.evolve(
             self._config.sctp,
             remote_port=self._parameters.remote_sctp_port,
-            mtu_bytes=self._packet_bytes_in(self._config.mtu_bytes),
+            # Of a relay that is found later 1200 bytes leave room for what TURN puts around them.
+            mtu_bytes=self._packet_bytes_in(self._config.mtu_bytes - self.agent.path_overhead_bytes),
             mtu_probe_bytes=self._probe_bytes() if self._config.mtu_discovery else (),
             mtu_unasked_bytes=self._packet_bytes_in(PROBE_UNASKED_BYTES),
         )
