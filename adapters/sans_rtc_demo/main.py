@@ -16,6 +16,7 @@ from sans_rtc import __version__
 # name: (module, one line of help, the extra that brings what it needs)
 SUBCOMMANDS = {
     "peer": ("sans_rtc_demo.peer_command", "a peer that signals by JSON lines on stdin and stdout", ""),
+    "stun": ("sans_rtc_demo.stun_command", "the public address, and what kind of NAT it is behind", ""),
     "turn-server": ("sans_rtc_demo.turn_command", "a TURN and STUN server, for development and small deployments", ""),
     "demo": ("sans_rtc_demo.demo_command", "a web page that connects to Python, served from this machine", "demo"),
 }

@@ -8,16 +8,19 @@ integrity       MESSAGE-INTEGRITY, MESSAGE-INTEGRITY-SHA256, FINGERPRINT
 long_term       the client's side of the long-term credential mechanism
 transaction     the retransmission schedule of a request over UDP
 binding_client  a machine that asks a server for the reflexive address
+behavior_discovery  a machine that finds out what kind of NAT there is (RFC 5780)
 uri             stun:, stuns:, turn: and turns:
 """
 
 from sans_rtc.stun.attributes import AttributeType
+from sans_rtc.stun.behavior_discovery import BehaviorDiscovery
 from sans_rtc.stun.binding_client import BindingClient, BindingStats
 from sans_rtc.stun.config import BindingConfig
 from sans_rtc.stun.credentials import PasswordAlgorithm, long_term_key, opaque_string, short_term_key, userhash
 from sans_rtc.stun.events import BindingEvent, BindingFailed, BindingSucceeded, DiscardReason, TerminationReason
 from sans_rtc.stun.integrity import IntegrityAlgorithm, has_integrity, is_fingerprint_valid, is_integrity_valid
 from sans_rtc.stun.long_term import ChallengeOutcome, LongTermAuthenticator, SecurityFeatures, security_features
+from sans_rtc.stun.nat_behavior import BehaviorDiscovered, BehaviorEvent, Dependence, DiscoveryFailed, NatBehavior
 from sans_rtc.stun.transaction import RELIABLE_TRANSPORT, RetransmissionSchedule, Transaction
 from sans_rtc.stun.uri import Scheme, StunUri, parse_stun_uri
 from sans_rtc.stun.values import AddressErrorCode, ErrorCode, Icmp, PasswordAlgorithmEntry
@@ -39,6 +42,9 @@ __all__ = [
     "AddressErrorCode",
     "Attribute",
     "AttributeType",
+    "BehaviorDiscovered",
+    "BehaviorDiscovery",
+    "BehaviorEvent",
     "BindingClient",
     "BindingConfig",
     "BindingEvent",
@@ -46,7 +52,9 @@ __all__ = [
     "BindingStats",
     "BindingSucceeded",
     "ChallengeOutcome",
+    "Dependence",
     "DiscardReason",
+    "DiscoveryFailed",
     "ErrorCode",
     "Icmp",
     "IntegrityAlgorithm",
@@ -54,6 +62,7 @@ __all__ = [
     "Message",
     "MessageClass",
     "Method",
+    "NatBehavior",
     "PasswordAlgorithm",
     "PasswordAlgorithmEntry",
     "RetransmissionSchedule",

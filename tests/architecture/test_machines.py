@@ -11,10 +11,22 @@ from sans_rtc import dtls, ice, sctp
 from sans_rtc.machine import Machine
 from sans_rtc.mdns import Querier
 from sans_rtc.peer import Mux, PeerConnection
-from sans_rtc.stun import BindingClient
+from sans_rtc.stun import BehaviorDiscovery, BindingClient
 from sans_rtc.turn import Client as TurnClient
+from sans_rtc.turn.server import Server as TurnServer
 
-MACHINES = [BindingClient, TurnClient, ice.Agent, dtls.Connection, sctp.Association, Querier, PeerConnection, Mux]
+MACHINES = [
+    BehaviorDiscovery,
+    BindingClient,
+    TurnClient,
+    TurnServer,
+    ice.Agent,
+    dtls.Connection,
+    sctp.Association,
+    Querier,
+    PeerConnection,
+    Mux,
+]
 INTERFACE = {
     "receive": ["self", "datagram", "now"],
     "handle_timer": ["self", "now"],
