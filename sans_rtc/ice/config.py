@@ -13,7 +13,7 @@ from sans_rtc.errors import InvalidArgument
 from sans_rtc.ice.addresses import is_ip
 from sans_rtc.ice.candidate import CandidateType, is_host
 from sans_rtc.ice.network_cost import NETWORK_COST_MAX
-from sans_rtc.ice.parameters import Parameters
+from sans_rtc.ice.parameters import check_own_parameters
 from sans_rtc.ice.priority import CANDIDATES_PER_ADDRESS_MAX
 from sans_rtc.machine import Address, TransportProtocol
 from sans_rtc.stun.transaction import RetransmissionSchedule
@@ -310,7 +310,7 @@ class IceConfig:
         if (self.local_ufrag is None) is not (self.local_pwd is None):
             raise InvalidArgument("local_ufrag and local_pwd go together")
         if self.local_ufrag is not None and self.local_pwd is not None:
-            Parameters(self.local_ufrag, self.local_pwd)  # raises InvalidArgument for what cannot be
+            check_own_parameters(self.local_ufrag, self.local_pwd)
         for _, cost in self.network_costs:
             if not 0 <= cost <= NETWORK_COST_MAX:
                 raise InvalidArgument(f"the cost of a network is 0 to {NETWORK_COST_MAX}, not {cost}")

@@ -17,6 +17,9 @@ UFRAG_CHARACTERS_MIN, PWD_CHARACTERS_MIN, CHARACTERS_MAX = 4, 22, 256
 # The grammar says ice-char (letters, digits, + and /). Peers are known to use - = _ # too, which harm nobody: all
 # but the colon that parts the two fragments in USERNAME.
 _TEXT = re.compile(r"[!-9;-~]*")
+_OWN_TEXT = re.compile(r"[A-Za-z0-9+/]*")
+# Two of them and the colon fit the 508 bytes of USERNAME (RFC 8489 section 14.3).
+OWN_UFRAG_CHARACTERS_MAX = 250
 
 # ICE options (RFC 8839 section 5.6) that change what an agent does.
 OPTION_ICE2 = "ice2"  # RFC 8445 section 10: no aggressive nomination
@@ -50,6 +53,15 @@ class Parameters:
             raise InvalidArgument(f"check_pace_s is above 0 and at most 60, not {self.check_pace_s}")
         if len(self.options) > OPTION_COUNT_MAX:
             raise InvalidArgument(f"more than {OPTION_COUNT_MAX} ICE options")
+
+
+def check_own_parameters(ufrag: str, pwd: str) -> None:
+    """Raise InvalidArgument for credentials that a description of ours could not tell (RFC 8839 section 5.4)."""
+    Parameters(ufrag, pwd)
+    if not _OWN_TEXT.fullmatch(ufrag) or not _OWN_TEXT.fullmatch(pwd) or len(ufrag) > OWN_UFRAG_CHARACTERS_MAX:
+        raise InvalidArgument(
+            f"local_ufrag and local_pwd are letters, digits, + and /, the first {OWN_UFRAG_CHARACTERS_MAX} at most"
+        )
 
 
 def draw_parameters(

@@ -123,6 +123,9 @@ def _check_fingerprint(text: str) -> str:
         raise InvalidArgument(str(error)) from None
 
 
+UFRAG_CHARACTERS_MAX = 250
+
+
 @attrs.frozen(slots=True, kw_only=True)
 class LocalTransport:
     """The facts about the local end that a description tells.
@@ -148,9 +151,12 @@ class LocalTransport:
     sctp_port: int = SCTP_PORT_DEFAULT
 
     def __attrs_post_init__(self) -> None:
-        # RFC 8839 section 5.4: ufrag of 4 to 32 characters when sending (256 when receiving), pwd of 22 to 256.
-        if not is_ice_text(self.ice_ufrag, 4, 32):
-            raise InvalidArgument(f"ice_ufrag is 4 to 32 letters, digits, + and /, not {shorten(self.ice_ufrag)}")
+        # RFC 8839 section 5.4: pwd of 22 to 256 characters; ufrag of 4 to 32 when sending and up to 256 when receiving.
+        # deviation: one that is given (`IceConfig.local_ufrag`) may be longer, for the peer has chosen it then. Ours
+        # have 8; two of 250 and a colon fit USERNAME.
+        if not is_ice_text(self.ice_ufrag, 4, UFRAG_CHARACTERS_MAX):
+            shown = shorten(self.ice_ufrag)
+            raise InvalidArgument(f"ice_ufrag is 4 to {UFRAG_CHARACTERS_MAX} letters, digits, + and /, not {shown}")
         if not is_ice_text(self.ice_pwd, 22, 256):
             raise InvalidArgument("ice_pwd is 22 to 256 letters, digits, + and /")
         if not self.fingerprints:

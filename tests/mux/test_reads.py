@@ -34,6 +34,8 @@ def test_restart_draws_new_credentials_where_the_first_were_given():
         {"local_ufrag": "abc", "local_pwd": PWD},
         {"local_ufrag": "ab:cd", "local_pwd": PWD},
         {"local_ufrag": UFRAG, "local_pwd": "short"},
+        {"local_ufrag": "with-a-hyphen", "local_pwd": PWD},
+        {"local_ufrag": "a" * 251, "local_pwd": PWD},
     ],
 )
 def test_credentials_that_cannot_be(fields):

@@ -236,7 +236,7 @@ FACTS = {"ice_ufrag": "abcd", "ice_pwd": "p" * 22, "fingerprints": ["sha-256 " +
     "facts",
     [
         {"ice_ufrag": "abc"},
-        {"ice_ufrag": "a" * 33},
+        {"ice_ufrag": "a" * 251},
         {"ice_ufrag": "ab\r\nm=x"},
         {"ice_pwd": "p" * 21},
         {"ice_pwd": "p" * 257},
