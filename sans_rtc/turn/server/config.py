@@ -129,4 +129,4 @@ class ServerConfig:
 
     def relay_host(self, family: int) -> str | None:
         """The address that relays of this version of IP are bound to."""
-        return next((host for host in self.relay_hosts if (":" in host) == (family == 6)), None)
+        return next((host for host in self.relay_hosts if Address(host, 0).family == family), None)

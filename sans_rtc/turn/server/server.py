@@ -91,7 +91,9 @@ class Server:
                 client = route if isinstance(route, Allocation) else None
             size = len(data)
             if inbound is not None:
-                if self._may_pass(inbound, size, now):
+                if self._is_open(inbound, size, now):
+                    if self._is_limited and not self._indications.spend(inbound.allocation, size, now):
+                        continue
                     append(Datagram(inbound.frame(data), inbound.client_path, datagram.ecn))
                     stats.packets_to_clients += 1
                     stats.bytes_to_clients += size
@@ -248,11 +250,9 @@ class Server:
 
     # -- data that do not go on a channel's quick way ------------------------------------------------------------------
 
-    def _may_pass(self, channel: Channel, size: int, now: float) -> bool:
-        """True for data of a peer that go to the client on this channel."""
-        if channel.expires_at <= now or channel.permission.expires_at <= now or size > CHANNEL_PAYLOAD_BYTES_MAX:
-            return False
-        return not self._is_limited or self._indications.spend(channel.allocation, size, now)
+    def _is_open(self, channel: Channel, size: int, now: float) -> bool:
+        """True where data of this size may go from the peer to the client on the channel."""
+        return channel.expires_at > now and channel.permission.expires_at > now and size <= CHANNEL_PAYLOAD_BYTES_MAX
 
     def _receive_other(self, datagram: Datagram, now: float) -> None:
         if self._is_terminated:
