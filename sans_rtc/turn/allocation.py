@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import attrs
 
+from sans_rtc.errors import WireError
 from sans_rtc.machine import Address
 from sans_rtc.stun.attributes import AttributeType
-from sans_rtc.stun.values import FAMILY_IPV4, FAMILY_IPV6, AddressErrorCode
+from sans_rtc.stun.values import FAMILY_IPV4, FAMILY_IPV6, AddressErrorCode, parse_address_error_code
 from sans_rtc.stun.wire import Attribute, Message
 from sans_rtc.turn.config import TurnConfig
 from sans_rtc.turn.events import FamilyRefused
@@ -18,6 +19,10 @@ LIFETIME_S_DEFAULT = 600  # RFC 8656 section 3.2
 # IANA protocol numbers, for REQUESTED-TRANSPORT.
 PROTOCOL_NUMBERS = {"udp": 17, "tcp": 6}
 FAMILIES = {4: FAMILY_IPV4, 6: FAMILY_IPV6}
+# coturn (4.6.1) has ADDITIONAL-ADDRESS-FAMILY and ADDRESS-ERROR-CODE under the numbers of the draft before RFC 8656. Both
+# are comprehension-optional, so that who does not know the number leaves it out.
+DRAFT_ADDITIONAL_ADDRESS_FAMILY = 0x8032
+DRAFT_ADDRESS_ERROR_CODE = 0x8033
 # While refreshes meet a server error, they are repeated after half of what is left, but not more often than this.
 RETRY_S_MIN = 1.0
 
@@ -62,6 +67,7 @@ def allocate_attributes(config: TurnConfig, *, dont_fragment: bool) -> list[Attr
         attributes.append(Attribute(_A.RESERVATION_TOKEN, config.reservation_token))
     elif families == {4, 6}:
         attributes.append(Attribute(_A.ADDITIONAL_ADDRESS_FAMILY, FAMILY_IPV6))
+        attributes.append(Attribute(DRAFT_ADDITIONAL_ADDRESS_FAMILY, bytes((FAMILY_IPV6, 0, 0, 0))))
     elif families == {6}:  # IPv4 is what a server allocates without being asked; an old one knows no other
         attributes.append(Attribute(_A.REQUESTED_ADDRESS_FAMILY, FAMILY_IPV6))
     if config.wants_even_port:
@@ -102,9 +108,16 @@ def _family(address: Address) -> int:
 
 def _refused(response: Message) -> tuple[FamilyRefused, ...]:
     """ADDRESS-ERROR-CODE: which of two families is missing, and why."""
+    errors = [error for error in response.values(_A.ADDRESS_ERROR_CODE) if isinstance(error, AddressErrorCode)]
+    for value in response.values(DRAFT_ADDRESS_ERROR_CODE) if not errors else ():
+        try:
+            if isinstance(value, bytes) and len(value) >= 4:
+                errors.append(parse_address_error_code(value, b""))
+        except WireError:
+            continue
     versions = {code: version for version, code in FAMILIES.items()}
     return tuple(
         FamilyRefused(versions[error.family], *failure_of_code(error.code, error.reason))
-        for error in response.values(_A.ADDRESS_ERROR_CODE)
-        if isinstance(error, AddressErrorCode) and error.family in versions
+        for error in errors
+        if error.family in versions
     )

@@ -47,7 +47,8 @@ class Failure(NamedTuple):
 
 def failure_of_code(code: int, reason: str) -> Failure:
     """The failure that an error code stands for."""
-    return Failure(code, REASONS.get(code, "Unknown Error"), reason)
+    # coturn ends some of its phrases as C does.
+    return Failure(code, REASONS.get(code, "Unknown Error"), reason.rstrip("\0"))
 
 
 def failure_of(response: Message) -> Failure:

@@ -84,8 +84,8 @@ def test_client_without_credentials_is_refused_by_name(make_scene):
     [
         ({"lifetime_s": 1200}, {A.LIFETIME: 1200}),
         ({"families": (6,)}, {A.REQUESTED_ADDRESS_FAMILY: 2}),
-        ({"families": (4, 6)}, {A.ADDITIONAL_ADDRESS_FAMILY: 2}),
-        ({"families": (6, 4)}, {A.ADDITIONAL_ADDRESS_FAMILY: 2}),
+        ({"families": (4, 6)}, {A.ADDITIONAL_ADDRESS_FAMILY: 2, 0x8032: b"\2\0\0\0"}),
+        ({"families": (6, 4)}, {A.ADDITIONAL_ADDRESS_FAMILY: 2, 0x8032: b"\2\0\0\0"}),
         ({"even_port": True}, {A.EVEN_PORT: False}),
         ({"reserve_next": True}, {A.EVEN_PORT: True}),
         ({"reservation_token": b"12345678"}, {A.RESERVATION_TOKEN: b"12345678"}),
@@ -116,6 +116,16 @@ def test_address_error_code_names_the_missing_family(make_scene, code, name):
     event = scene.allocated()
     assert event.relayed == (RELAYED,) and event.refused == (FamilyRefused(6, code, name, "none left"),)
     assert scene.client.explain().refused_families == event.refused
+
+
+@pytest.mark.parametrize(
+    ("value", "codes"),
+    [(b"\2\0\4\x28none", [440]), (b"\2\0\4", []), (b"\2\0\0\0", []), (b"\7\0\4\x28", [])],
+)
+def test_address_error_code_under_the_number_of_the_draft_is_read(make_scene, value, codes):
+    scene = make_scene(families=(4, 6))
+    alter_allocation(scene, lambda response: response.attributes.append(Attribute(0x8033, value)))
+    assert [refused.code for refused in scene.allocated().refused] == codes
 
 
 def test_reservation_token_is_handed_over(make_scene):

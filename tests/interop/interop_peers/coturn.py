@@ -18,12 +18,13 @@ from interop_peers.processes import Missing
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.streams import StreamNeeded, StreamUnneeded
 from sans_rtc.testing import SeededEntropy
-from sans_rtc.turn import Client
+from sans_rtc.turn import Client, Redirected
 
 EXECUTABLE = "/usr/bin/turnserver"
 START_S_MAX = 20.0
 STEP_S_MAX = 20.0
 REALM = "test.invalid"
+CREDENTIALS = ("user=alice:secret", "lt-cred-mech")
 SERVER_NAME = "turn.test.invalid"
 
 
@@ -88,13 +89,13 @@ class Coturn:
     options  lines of its configuration beyond those every test needs
     """
 
-    def __init__(self, directory, *options, credentials=("user=alice:secret", "user=bob:hunter2", "lt-cred-mech")):
+    def __init__(self, directory, *options, credentials=CREDENTIALS, hosts=("127.0.0.1", "::1")):
         if not FilePath(EXECUTABLE).is_file():
             raise Missing(f"no {EXECUTABLE}")
         self.directory = directory
         self.port, self.tls_port = free_port(), free_port()
         self.certificate, key = write_certificate(directory)
-        hosts = ["127.0.0.1", "::1"] if has_ipv6() else ["127.0.0.1"]
+        hosts = [host for host in hosts if ":" not in host or has_ipv6()]
         lines = [
             *[f"listening-ip={host}" for host in hosts],
             *[f"relay-ip={host}" for host in hosts],
@@ -151,18 +152,23 @@ class Coturn:
 
 
 class Driver:
-    """Drives one client with blocking sockets: what an application without a loop would write."""
+    """Drives one client with blocking sockets: what an application without a loop would write.
 
-    def __init__(self, config, server, protocol="udp", *, certificate=None, seed=None):
+    ahead_s  how far the client's clock runs before the server's, so that minutes can be let pass on one side
+    """
+
+    def __init__(self, config, server, protocol="udp", *, certificate=None, seed=None, udp=None):
         self.events = []
-        self.reports = []
+        self.ahead_s = 0.0
         self.certificate = certificate
         self.sockets = {}
         host = "::1" if server.family == 6 else "127.0.0.1"
         if protocol == "udp":
-            udp = socket.socket(family_of(host), socket.SOCK_DGRAM)
-            udp.bind((host, 0))
-            udp.setblocking(False)
+            if udp is None:
+                udp = socket.socket(family_of(host), socket.SOCK_DGRAM)
+                udp.bind((host, 0))
+                udp.setblocking(False)
+            self.udp = udp
             path = Path(Address(host, udp.getsockname()[1]), server)
             self.sockets[path] = udp
         else:
@@ -171,11 +177,35 @@ class Driver:
         if protocol != "udp":
             self._connect(path, config.server_name)
 
+    @property
+    def now(self):
+        return time.monotonic() + self.ahead_s
+
+    @property
+    def permissions(self):
+        """The state of the permission for each host."""
+        return {entry.host: str(entry.state) for entry in self.client.explain().permissions}
+
     def allocate(self):
-        self.client.allocate(time.monotonic())
+        self.client.allocate(self.now)
         return self.wait_for("Allocated")
 
-    def wait_for(self, *names):
+    def refused(self):
+        """Ask for an allocation, and be refused."""
+        self.client.allocate(self.now)
+        failure = self.wait_for("AllocationFailed")
+        return failure, self.wait_for("Terminated")
+
+    def permit(self, *hosts):
+        for host in hosts:
+            self.client.create_permission(host, self.now)
+        self.run_until(lambda: all(self.permissions[host] == "granted" for host in hosts), "no permission")
+
+    def send(self, data, peer):
+        self.client.send(data, peer, self.now)
+        self.flush()
+
+    def wait_for(self, *names, others=()):
         """Wait for an event of one of these types, take it out and return it."""
         found = []
 
@@ -183,7 +213,7 @@ class Driver:
             found[:] = [event for event in self.events if type(event).__name__ in names]
             return bool(found)
 
-        self.run_until(has_come, f"{names} does not come")
+        self.run_until(has_come, f"{names} does not come", others)
         self.events.remove(found[0])
         return found[0]
 
@@ -194,29 +224,21 @@ class Driver:
             for driver in (self, *others):
                 driver.step(0.01)
 
-    def run_for(self, seconds):
-        """Let time pass; only to see that something goes on, never to wait for it."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self.step(0.02)
-
     def step(self, wait_s):
         """One turn of the loop."""
         self.flush()
-        now = time.monotonic()
-        wait_s = max(0.0, min(wait_s, self.client.deadline - now))
+        wait_s = max(0.0, min(wait_s, self.client.deadline - self.now))
         readable, _, _ = select.select(list(self.sockets.values()), [], [], wait_s) if self.sockets else ([], [], [])
         for path, connection in list(self.sockets.items()):
             if connection in readable:
                 self._read(path, connection)
-        if self.client.deadline <= time.monotonic():
-            self.client.handle_timer(time.monotonic())
+        if self.client.deadline <= self.now:
+            self.client.handle_timer(self.now)
         self.flush()
 
     def flush(self):
-        now = time.monotonic()
         while True:
-            for datagram in self.client.take_datagrams(now):
+            for datagram in self.client.take_datagrams(self.now):
                 self._write(datagram)
             events = self.client.take_events()
             if not events:
@@ -226,7 +248,7 @@ class Driver:
 
     def close(self):
         """End the allocation and the sockets."""
-        self.client.close(time.monotonic())
+        self.client.close(self.now)
         self.run_until(lambda: self.client.is_terminated, "the end does not come")
         self.drop()
 
@@ -243,6 +265,8 @@ class Driver:
             if connection is not None:
                 connection.close()
         else:
+            if isinstance(event, Redirected) and event.path.protocol == "udp":
+                self.sockets = {event.path: self.udp}
             self.events.append(event)
 
     def _connect(self, path, server_name):
@@ -252,7 +276,7 @@ class Driver:
             connection = context.wrap_socket(connection, server_hostname=server_name or path.remote.host)
         connection.setblocking(False)
         self.sockets[path] = connection
-        self.client.stream_opened(path, time.monotonic())
+        self.client.stream_opened(path, self.now)
 
     def _read(self, path, connection):
         pieces = []
@@ -269,10 +293,10 @@ class Driver:
                 reason = "the server has closed it"
                 break
             pieces.append(Datagram(data, path))
-        self.client.receive_many(pieces, time.monotonic())
+        self.client.receive_many(pieces, self.now)
         if reason is not None and path.protocol != "udp":
             self.sockets.pop(path).close()
-            self.client.stream_closed(path, reason, time.monotonic())
+            self.client.stream_closed(path, reason, self.now)
 
     def _write(self, datagram):
         connection = self.sockets.get(datagram.path)
