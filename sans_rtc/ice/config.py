@@ -237,6 +237,8 @@ class IceConfig:
       check_schedule                requests of one check
       patience_s                    RFC 8863: no failure is declared earlier; None: the length of check_schedule
       nomination_wait_s             how long a valid pair waits for a better one that is still being checked
+      nomination_wait_relayed_s     the same for a pair by way of a relay: a check that came to a NAT before that was open
+                                    is repeated half a second later. Data travel on the valid pair meanwhile
     After that
       renomination                  move to better pairs where the peer takes that, too
       renomination_policy           which pairs are better, and when to move
@@ -284,6 +286,7 @@ class IceConfig:
     check_schedule: RetransmissionSchedule = CHECK_SCHEDULE
     patience_s: float | None = None
     nomination_wait_s: float = attrs.field(default=0.15, validator=_within(0.0, 600.0))
+    nomination_wait_relayed_s: float = attrs.field(default=1.0, validator=_within(0.0, 600.0))
     liveness_interval_s: float | None = 1.0
     liveness_retry_s: float = attrs.field(default=0.5, validator=_within(0.05, 60.0))
     consent_interval_s: float = attrs.field(default=5.0, validator=_within(1.0, 25.0))

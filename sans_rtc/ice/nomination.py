@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from sans_rtc.ice.candidate import CandidateType
 from sans_rtc.ice.checklist import Checklist
 from sans_rtc.ice.config import IceConfig
 from sans_rtc.ice.pair import CandidatePair, PairState
@@ -19,7 +20,8 @@ _UNDECIDED = (PairState.FROZEN, PairState.WAITING, PairState.IN_PROGRESS)
 class Nominator:
     """The controlling agent's choice: the best valid pair, as soon as nothing better is likely.
 
-    A valid pair waits for better ones only while they may still succeed, and for nomination_wait_s at most.
+    A valid pair waits for better ones only while they may still succeed, and for nomination_wait_s at most, one by way
+    of a relay for nomination_wait_relayed_s.
 
     pair      the nominated pair whose check with USE-CANDIDATE has not been answered; None: nothing is under way
     deadline  when `choose` may have another answer, though nothing happens until then
@@ -29,6 +31,9 @@ class Nominator:
         self.pair: CandidatePair | None = None
         self.deadline = math.inf
         self._wait_s = config.nomination_wait_s
+        # Where nothing but relays may be used there is nothing better to wait for.
+        longer_s = 0.0 if config.is_relay_only else config.nomination_wait_relayed_s
+        self._wait_relayed_s = max(config.nomination_wait_s, longer_s)
         self._alive_s = config.disconnected_after_s
         self._first_valid_at = math.inf
         self._overdue_at = math.inf
@@ -94,7 +99,8 @@ class Nominator:
         for pair in checklist:
             if pair.state in _UNDECIDED and _is_better(pair, best):
                 likely_until = max(likely_until, _likely_until(pair, best))
-        return min(likely_until, self._first_valid_at + self._wait_s)
+        wait_s = self._wait_relayed_s if _is_relayed(best) else self._wait_s
+        return min(likely_until, self._first_valid_at + wait_s)
 
 
 def _likely_until(pair: CandidatePair, best: CandidatePair) -> float:
@@ -112,6 +118,10 @@ def _is_better(pair: CandidatePair, best: CandidatePair) -> bool:
     if _is_same_kind(pair, best) and pair.network_cost != best.network_cost:
         return pair.network_cost < best.network_cost
     return pair.priority > best.priority
+
+
+def _is_relayed(pair: CandidatePair) -> bool:
+    return CandidateType.RELAYED in (pair.local.candidate.type, pair.remote.candidate.type)
 
 
 def _is_same_kind(pair: CandidatePair, other: CandidatePair) -> bool:
