@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
-from sans_rtc.machine import Machine, Terminated
+from sans_rtc.machine import Machine, Path, Terminated
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -51,6 +51,14 @@ class ContractMonitor(Generic[In, Out, Event]):
     def handle_timer(self, now: float) -> None:
         self._advance(now)
         self.machine.handle_timer(now)
+
+    def stream_opened(self, path: Path, now: float) -> None:
+        self._advance(now)
+        self.machine.stream_opened(path, now)  # type: ignore[attr-defined]  # called for machines that use streams
+
+    def stream_closed(self, path: Path, reason: str, now: float) -> None:
+        self._advance(now)
+        self.machine.stream_closed(path, reason, now)  # type: ignore[attr-defined]  # as above
 
     def close(self, now: float) -> None:
         self._advance(now)

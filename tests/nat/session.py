@@ -7,7 +7,7 @@ import attrs
 
 from sans_rtc import dtls
 from sans_rtc.datachannel import ChannelMessage, ChannelOpened, ChannelOptions
-from sans_rtc.ice import CandidateType, IceConfig, StunServer
+from sans_rtc.ice import IceConfig, StunServer, TurnServer
 from sans_rtc.machine import Terminated
 from sans_rtc.peer import (
     ConnectionState,
@@ -19,8 +19,8 @@ from sans_rtc.peer import (
     PeerConnection,
 )
 from sans_rtc.testing import ContractMonitor, Network, SeededEntropy
-from tests.nat.oracle import DIRECT, NONE, OUTCOMES, UDP, expected, expected_in_the_end
-from tests.nat.servers import start_stun_server
+from tests.nat.oracle import BY_PROTOCOL, DIRECT, NONE, OUTCOMES, expected, expected_in_the_end
+from tests.nat.servers import PASSWORD, USERNAME, TurnHost
 from tests.nat.topology import SERVER_HOSTS, STUN_PORT, build, draw_topology
 
 NOT_BEFORE = 0
@@ -59,9 +59,9 @@ class TopologyError(AssertionError):
     """Something else than what must be; the message holds the topology and where both ends stand."""
 
 
-def simulate(seed, *, topology=None, has_turn=False):
+def simulate(seed, *, topology=None):
     """Let the pair of a topology connect; TopologyError where that does not end as it must."""
-    topology = topology or draw_topology(seed, has_turn=has_turn)
+    topology = topology or draw_topology(seed)
     pair = NatPair(topology)
     try:
         return pair.live()
@@ -77,7 +77,7 @@ class NatPair:
     def __init__(self, topology):
         self.topology = topology
         self.network = Network(seed=topology.seed)
-        start_stun_server(self.network)
+        TurnHost(self.network, topology.services)
         self.hosts = build(self.network, topology)
         self.peers = tuple(self._peer(end) for end in (0, 1))
         self.programs = [
@@ -91,7 +91,12 @@ class NatPair:
     def _peer(self, end):
         access = self.topology.accesses[end]
         servers = tuple(StunServer(SERVER_HOSTS[family], STUN_PORT) for family in access.families)
-        config = PeerConfig(ice=IceConfig(stun_servers=servers))
+        relays = tuple(
+            TurnServer(SERVER_HOSTS[family], port, USERNAME, PASSWORD, transport=protocol)
+            for protocol, port in self.topology.services
+            for family in access.families
+        )
+        config = PeerConfig(ice=IceConfig(stun_servers=servers, turn_servers=relays))
         entropy = SeededEntropy(f"{self.topology.seed}/{end}")
         number = 2 * (self.topology.seed % 4) + end
         return PeerConnection(config, certificate=certificate(number), entropy=entropy)
@@ -130,14 +135,8 @@ class NatPair:
         return bool(self.echoed) and all(peer.connection_state is ConnectionState.CONNECTED for peer in self.peers)
 
     def outcome(self):
-        """How data travel now."""
-        kinds = []
-        for peer in self.peers:
-            selected = peer.explain().ice.selected
-            kinds += [
-                UDP if each.type is CandidateType.RELAYED else DIRECT for each in (selected.local, selected.remote)
-            ]
-        return max(kinds, key=OUTCOMES.index)
+        """How data travel now: the worst of what both ends need."""
+        return max((_way_of(peer.explain().ice) for peer in self.peers), key=OUTCOMES.index)
 
     def _has_failed(self):
         return all(peer.connection_state in ENDED for peer in self.peers)
@@ -192,3 +191,10 @@ class NatPair:
                     peer.send(event.channel, event.data, now)
                 else:
                     self.echoed.append(event.data)
+
+
+def _way_of(explanation):
+    """How an end sends: from a socket of its own, or by a relay that it reaches so."""
+    path = explanation.selected.path
+    protocols = (relay.path.protocol for relay in explanation.relays if path.local in relay.relayed)
+    return BY_PROTOCOL.get(next(protocols, None), DIRECT)

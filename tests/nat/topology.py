@@ -49,7 +49,7 @@ class Topology:
         )
 
 
-def draw_topology(seed, *, has_turn=True):
+def draw_topology(seed):
     """The topology of a seed; the same at every run."""
     chance = random.Random(seed)
     relation = chance.choices((APART, SAME_LAN, SAME_CARRIER), (8, 1, 1))[0]
@@ -70,7 +70,7 @@ def draw_topology(seed, *, has_turn=True):
         accesses=accesses,
         relation=relation,
         is_carrier_hairpinning=is_hairpinning,
-        services=services if has_turn else (),
+        services=services,
         weather=_draw_weather(chance),
         signalling_s=chance.choice((0.0, 0.02, 0.3)),
     )

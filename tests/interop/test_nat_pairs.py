@@ -1,0 +1,124 @@
+"""Real NATs in network namespaces: every pair of hosts connects as it must, through coturn and through our own server.
+
+The table of docs/nat-traversal.md is made of the same runs:  python -m tests.nat.table
+"""
+
+import asyncio
+import itertools
+
+import pytest
+from interop_peers.namespaces import NamespacesRefused
+from interop_peers.nat_lab import KINDS, NatLab
+from interop_peers.nat_matrix import Attempt, Worker, connect_all
+from interop_peers.nat_table import must_be, outcome_of
+from interop_peers.processes import Missing
+
+from tests.nat.oracle import TCP, TLS
+
+pytestmark = pytest.mark.interop
+
+LASTING = [kind for kind in KINDS if kind != "UDP for 5 s"]
+PAIRS = list(itertools.combinations_with_replacement(LASTING, 2))
+# With our server in coturn's place: each way to it, over both versions of IP.
+OUR_PAIRS = [
+    ("open", "symmetric"),
+    ("symmetric", "symmetric"),
+    ("symmetric", "IPv6 only"),
+    ("IPv6 only", "UDP blocked"),
+    ("UDP blocked", "UDP blocked"),
+    ("symmetric", "TLS only"),
+    ("TLS only", "TLS only"),
+]
+AT_ONCE = 6
+# A firewall lets UDP through for 5 s; then silence shows it in 3 s, and another path is found.
+UDP_S = 5.0
+BACK_S_MAX = 45.0
+
+
+@pytest.fixture(scope="module")
+def make_lab(tmp_path_factory, refuse):
+    """Build a lab; all of them are taken down at the end of the module."""
+    labs = []
+
+    def make(kinds, server="coturn"):
+        try:
+            labs.append(NatLab(tmp_path_factory.mktemp("lab"), kinds, server=server).__enter__())
+        except NamespacesRefused as refusal:
+            pytest.skip(str(refusal))
+        except Missing as missing:
+            refuse(missing)
+        return labs[-1]
+
+    yield make
+    for lab in labs:
+        lab.close()
+
+
+@pytest.fixture(scope="module")
+def refuse():
+    """What to do where a program is missing: fail where it is required, else skip."""
+    import os
+
+    def refuse(missing):
+        if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
+            pytest.fail(f"coturn is required: {missing}")
+        pytest.skip(f"coturn: {missing}")
+
+    return refuse
+
+
+@pytest.fixture(scope="module")
+def results(make_lab):
+    """Every pair, connected once."""
+    lab = make_lab(LASTING)
+    return asyncio.run(connect_all(lab.commands, lab.settings, PAIRS, at_once=AT_ONCE))
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=" and ".join)
+def test_pair_connects_as_it_must(pair, results):
+    result = results[pair]
+    assert outcome_of(result) == must_be(*pair), "\n".join([*result.errors, *result.texts])
+
+
+def test_relay_only_peers_connect_whatever_is_between_them(make_lab):
+    lab = make_lab(["full cone", "TLS only"])
+    pairs = [("full cone", "full cone"), ("full cone", "TLS only")]
+    results = asyncio.run(
+        connect_all(lab.commands, lambda kind: lab.settings(kind, is_relay_only=True), pairs, at_once=2)
+    )
+    assert [results[pair].relays for pair in pairs] == [("udp", "udp"), ("udp", "tls")]
+
+
+def test_our_server_does_what_coturn_does(make_lab):
+    lab = make_lab(sorted({kind for pair in OUR_PAIRS for kind in pair}), server="ours")
+    results = asyncio.run(connect_all(lab.commands, lab.settings, OUR_PAIRS, at_once=AT_ONCE))
+    assert {pair: outcome_of(result) for pair, result in results.items()} == {
+        pair: must_be(*pair) for pair in OUR_PAIRS
+    }, "\n".join(text for result in results.values() for text in (*result.errors, *result.texts))
+
+
+@pytest.mark.parametrize(
+    ("other", "outcome"), [("open", TCP), ("UDP for 5 s", TCP), ("TLS only", TLS)], ids=["open", "both", "TLS only"]
+)
+def test_session_outlives_a_firewall_that_drops_udp_after_5_s(make_lab, other, outcome):
+    lab = make_lab(["UDP for 5 s"] if other == "UDP for 5 s" else ["UDP for 5 s", other])
+
+    async def live():
+        workers = [
+            await Worker.start("first", lab.commands["UDP for 5 s"][0]),
+            await Worker.start("second", lab.commands[other][1]),
+        ]
+        try:
+            attempt = Attempt(1, *workers, (lab.settings("UDP for 5 s"), lab.settings(other)))
+            assert await attempt.through(), "\n".join((await attempt.explain()).texts)
+            await asyncio.sleep(UDP_S + 0.5)  # what the test is about is that this time passes
+            is_back = await attempt.ping(BACK_S_MAX)
+            await attempt.until_settled()
+            return is_back, await attempt.explain()
+        finally:
+            for worker in workers:
+                await worker.kill()
+
+    is_back, result = asyncio.run(live())
+    assert is_back, "\n".join(result.texts)
+    assert outcome_of(result) == outcome, "\n".join(result.texts)
