@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from operator import is_
 
 from sans_rtc.ice.base import Base
 from sans_rtc.ice.config import IceConfig
@@ -18,7 +19,7 @@ from sans_rtc.ice.gather import Gatherer
 from sans_rtc.ice.generations import Generations
 from sans_rtc.ice.payload import PayloadGate
 from sans_rtc.ice.tcp_streams import TcpStreams
-from sans_rtc.ice.wiring import Carrier, StreamEvent, Wiring, is_binding
+from sans_rtc.ice.wiring import StreamEvent, Wiring, is_binding
 from sans_rtc.machine import Datagram, Path
 
 _IN_USE = (ConnectionState.CONNECTED, ConnectionState.COMPLETED)
@@ -43,27 +44,43 @@ class Carriers:
         self._gate = gate
         self._wiring = wiring
         self._quiet_since = math.inf
+        self._release_at = math.inf
 
     # -- datagrams ---------------------------------------------------------------------------------------------------
 
     def unwrap(self, datagrams: Sequence[Datagram], now: float) -> Sequence[Datagram]:
-        """Replace what has come on real paths of carriers by the datagrams of pairs that were in it."""
+        """Replace what has come on real paths of carriers by the datagrams of pairs that were in it.
+
+        The very sequence that was given where there is nothing of theirs in it.
+        """
         routes = self._wiring.routes
         inner: list[Datagram] = []
-        path: Path | None = None
-        carrier: Carrier | None = None
-        for datagram in datagrams:
-            if datagram.path is not path:
-                path = datagram.path
-                carrier = routes.get(path)
-            if carrier is None or (path.protocol == "udp" and is_binding(datagram.data)):
-                inner.append(datagram)
+        start, count = 0, len(datagrams)
+        while start < count:
+            path = datagrams[start].path
+            end = start + 1
+            while end < count and datagrams[end].path is path:
+                end += 1
+            run = datagrams[start:end]
+            carrier = routes.get(path)
+            if carrier is None:
+                if end - start == count:
+                    return datagrams
+                inner += run
+            elif path.protocol == "udp":
+                bindings = [d for d in run if d.data and d.data[0] < 2 and is_binding(d.data)]
+                inner += bindings
+                inner += carrier.unwrap([d for d in run if d not in bindings] if bindings else run, now)
             else:
-                inner += carrier.unwrap(datagram, now)
+                inner += carrier.unwrap(run, now)
+            start = end
         return inner
 
     def wrap(self, datagrams: Sequence[Datagram], now: float) -> Sequence[Datagram]:
-        """Replace datagrams of pairs by those that leave on real paths, and add what carriers say themselves."""
+        """Replace datagrams of pairs by those that leave on real paths, and add what carriers say themselves.
+
+        The very sequence that was given where there is nothing for them in it, and they say nothing.
+        """
         if not self._wiring.routes and not self._gatherer.tcp_bases:
             return datagrams
         outer: list[Datagram] = []
@@ -73,17 +90,20 @@ class Carriers:
             if datagram.path is not path:
                 path = datagram.path
                 relay = None if path.protocol == "tcp" else self._relayed.relay_of(path.local)
-                is_plain = path.local in self._gatherer.bases
-            if relay is not None:
+                is_plain = path.protocol == "udp" and path.local in self._gatherer.bases
+            if is_plain:
+                outer.append(datagram)
+            elif relay is not None:
                 relay.send(datagram, now)
-            elif path.protocol == "udp":
-                if is_plain:  # else its relay or its socket has just gone
-                    outer.append(datagram)
-            else:
+            elif path.protocol == "tcp":
                 framed = self.streams.wrap(datagram, now)
                 if framed is not None:
                     outer.append(framed)
-        outer += self.take_datagrams(now)
+            # else its relay or its socket has just gone
+        said = self.take_datagrams(now)
+        if not said and len(outer) == len(datagrams) and all(map(is_, outer, datagrams)):
+            return datagrams
+        outer += said
         return outer
 
     def take_datagrams(self, now: float) -> list[Datagram]:
@@ -147,6 +167,7 @@ class Carriers:
             relay.permit(path.remote.host, now)
         self.streams.retain(self._is_needed)
         self._release_unused(state, now)
+        self._release_at = self._when_to_release()
 
     def remove_base(self, base: Base, now: float) -> None:
         """A base is gone, and with it every pair on it."""
@@ -188,15 +209,14 @@ class Carriers:
         """Give back what only a search would need, once the search is long over; a restart asks for it again."""
         is_over = state in _IN_USE and self._generations.is_settled and self._gatherer.state is GatheringState.COMPLETE
         self._quiet_since = min(self._quiet_since, now) if is_over else math.inf
-        if self._release_at <= now:
+        if self._when_to_release() <= now:
             used = self._generations.used_pairs
             self._relayed.release([pair.local.base for pair in used], now)
             paths = {pair.path for pair in used}
             self.streams.release(paths.__contains__)
             self._break(self.streams.take_broken(), now)
 
-    @property
-    def _release_at(self) -> float:
+    def _when_to_release(self) -> float:
         """When what is not used is given back; inf where there is nothing."""
         wait_s = self._config.relay_release_after_s
         if wait_s is None or self._quiet_since == math.inf:

@@ -80,17 +80,21 @@ class Relay:
 
     # -- the network -------------------------------------------------------------------------------------------------
 
-    def unwrap(self, datagram: Datagram, now: float) -> Sequence[Datagram]:
+    def unwrap(self, datagrams: Sequence[Datagram], now: float) -> Sequence[Datagram]:
         """Take what the server has sent; return what peers have sent through it."""
         assert self.client is not None
-        self.client.receive(datagram, now)
-        inner = []
+        self.client.receive_many(datagrams, now)
+        inner: list[Datagram] = []
+        peer = relayed = path = None
         for event in self.client.take_events():
-            if type(event) is DataReceived:
-                if event.data and event.relayed in self.bases:
-                    inner.append(Datagram(event.data, self._path(event.relayed, event.peer), datagram.ecn))
-            else:
+            if type(event) is not DataReceived:
                 self._news.append(event)
+                continue
+            if event.peer is not peer or event.relayed is not relayed:
+                peer, relayed = event.peer, event.relayed
+                path = self._path(relayed, peer) if relayed in self.bases else None
+            if path is not None and event.data:
+                inner.append(Datagram(event.data, path))
         return inner
 
     def send(self, datagram: Datagram, now: float) -> None:

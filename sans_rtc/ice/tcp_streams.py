@@ -56,15 +56,17 @@ class TcpStream:
         self._owner = owner
         self._reader = FrameReader(STRANGERS_FRAME_BYTES_MAX if is_accepted else owner.policy.frame_bytes_max)
 
-    def unwrap(self, datagram: Datagram, now: float) -> Sequence[Datagram]:
-        """Take a piece; return the datagrams that are whole now. A stream that is broken is closed."""
-        frames = self._reader.feed(datagram.data)
+    def unwrap(self, datagrams: Sequence[Datagram], now: float) -> Sequence[Datagram]:
+        """Take pieces; return the datagrams that are whole now. A stream that is broken is closed."""
+        reader = self._reader
+        pieces = [datagram.data for datagram in datagrams]
+        frames = reader.feed(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if frames and not self.is_proven:
             self._owner.note_to_judge(self)
-        if self._reader.is_broken:
+        if reader.is_broken:
             self._owner.on_broken(self)
         inner = self.inner
-        return [Datagram(frame, inner, datagram.ecn) for frame in frames]
+        return [Datagram(frame, inner) for frame in frames]
 
     def prove(self) -> None:
         """The peer's check has come on it."""

@@ -19,8 +19,8 @@ StreamEvent: TypeAlias = StreamNeeded | StreamUnneeded
 class Carrier(Protocol):
     """Lives on one real path at a time, or more."""
 
-    def unwrap(self, datagram: Datagram, now: float) -> Sequence[Datagram]:
-        """Take what has arrived on a real path; return the datagrams of pairs that were in it."""
+    def unwrap(self, datagrams: Sequence[Datagram], now: float) -> Sequence[Datagram]:
+        """Take what has arrived on one real path; return the datagrams of pairs that were in it."""
 
     def on_stream_opened(self, path: Path, now: float) -> None:
         """The driver has opened this stream."""
