@@ -237,8 +237,8 @@ class IceConfig:
       check_schedule                requests of one check
       patience_s                    RFC 8863: no failure is declared earlier; None: the length of check_schedule
       nomination_wait_s             how long a valid pair waits for a better one that is still being checked
-      nomination_wait_relayed_s     the same for a pair by way of a relay: a check that came to a NAT before that was open
-                                    is repeated half a second later. Data travel on the valid pair meanwhile
+      nomination_wait_relayed_s     the same for a pair by way of a relay: a check that came to a NAT before that was
+                                    open is repeated half a second later. Data travel on the valid pair meanwhile
     After that
       renomination                  move to better pairs where the peer takes that, too
       renomination_policy           which pairs are better, and when to move
