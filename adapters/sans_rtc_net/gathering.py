@@ -123,3 +123,8 @@ class Gathering:
             if not is_present(address.host):
                 self._machine.remove_local_address(address, now)
                 self._driver.remove_address(address)
+        streams = self._driver.streams
+        for listener in () if streams is None else streams.listeners:
+            if streams is not None and not is_present(listener.local.host):
+                self._machine.remove_tcp_listener(listener.local, now)
+                streams.remove_listener(listener)

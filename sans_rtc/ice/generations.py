@@ -137,9 +137,7 @@ class Generations:
     def _follow_carrier(self, now: float) -> None:
         self.carrier, self._owner = self._choose(now)
         # Two lite agents have no means to learn whether the other is there.
-        is_watched = not (
-            self._context.config.is_lite and self._owner.remote is not None and self._owner.remote.is_lite
-        )
+        is_watched = not self._owner.is_checkless
         self._consent.watch(self.carrier if is_watched else None, now)
 
     def _choose(self, now: float) -> tuple[CandidatePair | None, Session]:

@@ -236,7 +236,7 @@ class Session:
         """Draw the consequences of whatever has happened: select, nominate, check, or give up."""
         if self.remote is None or self.is_failed:
             return
-        if self._config.is_lite and self.remote.is_lite and self.selected is None:
+        if self.is_checkless and self.selected is None:
             select_without_checks(self.checklist, now)
         self.search.proceed(is_waiting_for_names=bool(self.remotes.names), now=now)
 
@@ -272,6 +272,11 @@ class Session:
         """True where a pair that has not failed has this path, or a request that came early."""
         pair = self.checklist.find(path)
         return self._early.knows(path) if pair is None else pair.state is not PairState.FAILED
+
+    @property
+    def is_checkless(self) -> bool:
+        """True where both ends are lite: neither sends a check (RFC 8445 section 6.1.1)."""
+        return self._config.is_lite and self.remote is not None and self.remote.is_lite
 
     @property
     def selected(self) -> CandidatePair | None:

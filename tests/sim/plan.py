@@ -178,9 +178,7 @@ def _draw_faults(plan):
     if chance.random() < 0.2:
         end, start = chance.randrange(2), chance.uniform(0.2, 2.0)
         plan.script += [(start, "stop reading", end), (start + chance.uniform(0.5, 3.0), "read", end)]
-    is_restarted = any(what == "restart" for _, what, *_ in plan.script)
-    # Not both: a generation whose only pair dies before it is nominated is given up after 17.5 s, checks and all.
-    if plan.end_behind_nat is not None and chance.random() < 0.5 and not is_restarted:
+    if plan.end_behind_nat is not None and chance.random() < 0.5:
         plan.script.append((chance.uniform(0.1, 3.0), "rebind"))
     if chance.random() < 0.15:
         plan.script.append((chance.uniform(0.5, 3.0), "corrupt", chance.choice((0.02, 0.2))))
