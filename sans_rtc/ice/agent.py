@@ -124,7 +124,8 @@ class Agent:
     def _receive_carried(self, datagrams: Sequence[Datagram], now: float) -> None:
         """As `receive_many`, where some may be for a TURN client, or pieces of a stream."""
         known: Path | None = None
-        for datagram in self._carriers.unwrap(datagrams, now):
+        inner = self._carriers.unwrap(datagrams, now)
+        for datagram in inner:
             data, path = datagram.data, datagram.path
             if data and data[0] > STUN_BYTE_MAX and (path is known or path in self._proven):
                 known = path
@@ -132,6 +133,8 @@ class Agent:
             else:
                 known = None
                 self._receive_plain(datagram, now)
+        if inner is datagrams:
+            return
         if self._carriers.has_news:
             self._settle(now)
         else:
@@ -334,10 +337,12 @@ class Agent:
     def take_datagrams(self, now: float) -> Sequence[Datagram]:
         """Hand over what is to be sent, in order."""
         datagrams = self._datagrams.take()
-        if self._is_carrying:
-            datagrams = self._carriers.wrap(datagrams, now)
+        if not self._is_carrying:
+            return datagrams
+        outer = self._carriers.wrap(datagrams, now)
+        if outer is not datagrams:
             self._follow_carriers()
-        return datagrams
+        return outer
 
     def take_events(self) -> Sequence[IceEvent]:
         """Hand over what has happened, in order."""
