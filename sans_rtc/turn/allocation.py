@@ -19,8 +19,8 @@ LIFETIME_S_DEFAULT = 600  # RFC 8656 section 3.2
 # IANA protocol numbers, for REQUESTED-TRANSPORT.
 PROTOCOL_NUMBERS = {"udp": 17, "tcp": 6}
 FAMILIES = {4: FAMILY_IPV4, 6: FAMILY_IPV6}
-# coturn (4.6.1) has ADDITIONAL-ADDRESS-FAMILY and ADDRESS-ERROR-CODE under the numbers of the draft before RFC 8656. Both
-# are comprehension-optional, so that who does not know the number leaves it out.
+# coturn (4.6.1) has ADDITIONAL-ADDRESS-FAMILY and ADDRESS-ERROR-CODE under the numbers of the draft before RFC 8656.
+# Both are comprehension-optional, so that who does not know the number leaves it out.
 DRAFT_ADDITIONAL_ADDRESS_FAMILY = 0x8032
 DRAFT_ADDRESS_ERROR_CODE = 0x8033
 # While refreshes meet a server error, they are repeated after half of what is left, but not more often than this.

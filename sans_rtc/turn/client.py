@@ -32,7 +32,7 @@ from sans_rtc.turn.context import Context
 from sans_rtc.turn.events import DiscardReason, TurnEvent
 from sans_rtc.turn.explain import TurnExplanation, explain_client
 from sans_rtc.turn.failure import STREAM_BROKEN, Failure
-from sans_rtc.turn.inbound import Inbound
+from sans_rtc.turn.inbound import CHANNEL_BYTE_MAX, CHANNEL_BYTE_MIN, Inbound
 from sans_rtc.turn.indications import DATA_BYTES_MAX, DONT_FRAGMENT_BYTES, OVERHEAD_BYTES
 from sans_rtc.turn.lifecycle import ClientState, Lifecycle
 from sans_rtc.turn.peers import Peer, Permission, canonical, canonical_host
@@ -183,9 +183,16 @@ class Client:
             self._receive_piece(datagram.data, now)
 
     def receive_many(self, datagrams: Sequence[Datagram], now: float) -> None:
-        """Take a burst, as `receive` would one by one."""
+        """Take a burst, as `receive` would one by one; ChannelData over UDP, the packet path, with less ado."""
+        is_udp = not self._pads
+        path, take_channel_data = self._context.path, self._inbound.take_channel_data
         for datagram in datagrams:
-            self.receive(datagram, now)
+            data = datagram.data
+            if is_udp and datagram.path is path and data and CHANNEL_BYTE_MIN <= data[0] <= CHANNEL_BYTE_MAX:
+                take_channel_data(data, now)
+            else:
+                self.receive(datagram, now)  # which may move the path, or end it all
+                path, take_channel_data = self._context.path, self._inbound.take_channel_data
 
     def stream_opened(self, path: Path, now: float) -> None:
         """A stream stands: the one to the server, or one that StreamNeeded asked for."""

@@ -16,7 +16,7 @@ from sans_rtc.turn.relaying import Relaying
 from sans_rtc.turn.requests import Answer
 
 # The first byte tells STUN from ChannelData (RFC 8656 section 12).
-CHANNEL_BYTES = range(0x40, 0x50)
+CHANNEL_BYTE_MIN, CHANNEL_BYTE_MAX = 0x40, 0x4F
 STUN_BYTE_MAX = 3
 
 
@@ -32,7 +32,7 @@ class Inbound:
         """Take one message; the answer where it is the response to a request."""
         if not data:
             self._discard(DiscardReason.EMPTY)
-        elif data[0] in CHANNEL_BYTES:
+        elif CHANNEL_BYTE_MIN <= data[0] <= CHANNEL_BYTE_MAX:
             self.take_channel_data(data, now)
         elif data[0] <= STUN_BYTE_MAX:
             return self._take_stun(data, now)

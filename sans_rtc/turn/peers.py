@@ -80,6 +80,7 @@ class Peer:
     due_at           when to look at the channel next
     retry_at         once refused: not bound again by itself before
     sent_count       datagrams sent without a channel
+    address_attribute  XOR-PEER-ADDRESS as it stands in every Send indication, where it is always the same
     """
 
     address: Address
@@ -95,6 +96,7 @@ class Peer:
     retry_at: float = NEVER
     used_at: float = NEVER
     sent_count: int = 0
+    address_attribute: bytes = b""
     failure: Failure | None = None
 
 

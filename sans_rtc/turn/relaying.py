@@ -188,7 +188,7 @@ class Relaying:
     def _indicate(self, data: bytes, peer: Peer, now: float) -> None:
         context, config = self._context, self._context.config
         context.stats.data_sent += 1
-        context.datagrams.append(send_indication(data, peer.address, context))
+        context.datagrams.append(send_indication(data, peer, context))
         peer.sent_count += 1
         pays = config.channel_after is not None and peer.sent_count >= config.channel_after
         if pays and peer.channel is not ChannelState.BOUND and peer.retry_at <= now:
