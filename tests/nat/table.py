@@ -2,8 +2,8 @@
 
     python -m tests.nat.table [--print] [--server ours]
 
-Needs root, `ip` and `nft`, and coturn for `--server coturn`. The exit status is 1 where a pair is not as it must be; then
-nothing is written.
+Needs root, `ip` and `nft`, and coturn for `--server coturn`. The exit status is 1 where a pair is not as it must be;
+then nothing is written.
 """
 
 import argparse

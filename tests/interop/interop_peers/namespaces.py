@@ -4,13 +4,14 @@
     gateway   one namespace a NAT or firewall: "out" towards the public one or another gateway, "in" towards its hosts
     host      one interface, "eth0"
 
-Names begin with `sr` and the number of this process, and `close` removes exactly those; a namespace takes its
+Names begin with `sr` and the numbers of this process and lab, and `close` removes exactly those; a namespace takes its
 interfaces, rules and routes with it.
 """
 
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import re
 import subprocess
@@ -21,6 +22,9 @@ import attrs
 
 PROGRAMS = ("ip", "nft")
 COMMAND_TIMEOUT_S = 20.0
+
+
+_numbers = itertools.count(1)
 
 
 class NamespacesRefused(Exception):
@@ -101,7 +105,7 @@ class Namespaces:
     """All namespaces of one test module. Use as a context manager."""
 
     def __init__(self) -> None:
-        self.prefix = f"sr{os.getpid()}"
+        self.prefix = f"sr{os.getpid()}-{next(_numbers)}"
         self._names: list[str] = []
         remove_orphans()
         atexit.register(self.close)
