@@ -2,6 +2,7 @@
 
 from sans_rtc_net import BlockingPeerConnection    # for threads and scripts
 from sans_rtc_net import drive                     # any machine, in this thread
+from sans_rtc_net import Pump                      # any machine, in any other loop
 """
 
 from sans_rtc_net.binding import BindConfig, bind_config_from, bind_sockets
@@ -12,9 +13,12 @@ from sans_rtc_net.clock import monotonic, wall_clock_offset_s
 from sans_rtc_net.driver import Driver, drive
 from sans_rtc_net.entropy import system_entropy
 from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
+from sans_rtc_net.gathering import Gathering
 from sans_rtc_net.interfaces import LocalAddress, listed_addresses, usable_addresses
 from sans_rtc_net.options import UdpConfig
+from sans_rtc_net.pump import Pump
 from sans_rtc_net.session import CloseReport
+from sans_rtc_net.settings import peer_config_from
 from sans_rtc_net.socket_set import SocketSet
 from sans_rtc_net.trace_log import trace_to_logging
 from sans_rtc_net.udp import UdpSocket
@@ -28,8 +32,10 @@ __all__ = [
     "ConnectionFailed",
     "ConnectionLost",
     "Driver",
+    "Gathering",
     "IceCandidate",
     "LocalAddress",
+    "Pump",
     "SocketSet",
     "UdpConfig",
     "UdpSocket",
@@ -39,6 +45,7 @@ __all__ = [
     "drive",
     "listed_addresses",
     "monotonic",
+    "peer_config_from",
     "system_entropy",
     "trace_to_logging",
     "usable_addresses",

@@ -7,7 +7,7 @@
                                        and in the end of each: datagrams out, events to the owner, then the deadline
 
     the pump asks the loop
-    watch(item, for_writing)    watch it for reading, from now on; and, where so said, for writing, once
+    watch(item, for_writing)    watch it for reading, and for writing where so said, until something else is said of it
     unwatch(item)               watch it no more: it is closed right after this
     arm(deadline)               call `wake` at this time of the clock, in place of any earlier wish; math.inf: never
 
@@ -67,6 +67,7 @@ class Pump(Generic[Event]):
         self.streams: StreamSet | None = None
         """The TCP and TLS streams; None where there are none."""
         self.is_closed = False
+        self._is_flushing = False
         self._machine = machine
         self._receive_burst = burst_receiver(machine)
         self._on_events = on_events
@@ -100,15 +101,13 @@ class Pump(Generic[Event]):
         self._on_received()
 
     def writable(self, item: Item) -> None:
-        """Send what waited for it; where some still waits, the loop is asked again."""
+        """Send what waited for it; the loop is told where nothing waits any more."""
         if isinstance(item, UdpSocket):
-            if not item.flush():
-                self._watch(item, True)
+            if item.flush():
+                self._watch(item, False)
         elif self.streams is not None:
             self.streams.on_writable(item, self.clock())
             self.flush()
-            if item.wants_write and item.fileno() >= 0:
-                self._watch(item, True)
 
     def wake(self) -> None:
         """Run what is due of the machine's timers, and flush."""
@@ -122,21 +121,19 @@ class Pump(Generic[Event]):
         self.flush()
 
     def flush(self) -> None:
-        """Send what the machine has to send and hand over its events, until there are none; then arm the timer."""
-        now = self.clock()
-        while not self.is_closed:
-            datagrams = self._machine.take_datagrams(now)
-            if datagrams:
-                for sock in self.sockets.send(datagrams):
-                    assert isinstance(sock, UdpSocket)
-                    self._watch(sock, True)
-            events = self._machine.take_events()
-            if not events:
-                self._arm(self.deadline)
-                return
-            others = events if self.streams is None else self.streams.on_events(events, now)
-            if others:
-                self._on_events(others)
+        """Send what the machine has to send and hand over its events, until there are none; then arm the timer.
+
+        Within `on_events` it does nothing: what its verbs bring about goes out when it returns.
+        """
+        if self._is_flushing:
+            return
+        self._is_flushing = True
+        try:
+            self._flush()
+        finally:
+            self._is_flushing = False
+
+    request_flush = flush
 
     # -- what the owner says -------------------------------------------------------------------------------------------
 
@@ -190,3 +187,19 @@ class Pump(Generic[Event]):
         if sock.fileno() >= 0:
             self._unwatch(sock)
         sock.close()
+
+    def _flush(self) -> None:
+        now = self.clock()
+        while not self.is_closed:
+            datagrams = self._machine.take_datagrams(now)
+            if datagrams:
+                for sock in self.sockets.send(datagrams):
+                    assert isinstance(sock, UdpSocket)
+                    self._watch(sock, True)
+            events = self._machine.take_events()
+            if not events:
+                self._arm(self.deadline)
+                return
+            others = events if self.streams is None else self.streams.on_events(events, now)
+            if others:
+                self._on_events(others)

@@ -76,7 +76,9 @@ class Driver(Generic[Event]):
         )
         self._nursery: Nursery | None = None
         self._reading: set[Item] = set()
+        # Those that a task waits for to become writable, and those that still want it.
         self._writing: set[Item] = set()
+        self._wanting: set[Item] = set()
         self._flusher = trio.lowlevel.ParkingLot()
         self._is_flush_due = False
         self._alarm = trio.CancelScope()
@@ -191,13 +193,13 @@ class Driver(Generic[Event]):
     @trio.lowlevel.enable_ki_protection
     async def _write_to(self, item: Item) -> None:
         try:
-            if item.fileno() >= 0:
-                await trio.lowlevel.wait_writable(item.fileno())
+            while item in self._wanting and (descriptor := item.fileno()) >= 0:
+                await trio.lowlevel.wait_writable(descriptor)
+                self._guarded(self._pump.writable, item)
         except trio.ClosedResourceError:
             pass
         finally:
             self._writing.discard(item)
-        self._guarded(self._pump.writable, item)
 
     def _guarded(self, step: Callable[[Item], None], item: Item) -> None:
         """Run one step; after a bug the tasks must not call into a broken machine again."""
@@ -221,11 +223,13 @@ class Driver(Generic[Event]):
         if item not in self._reading:
             self._reading.add(item)
             self._nursery.start_soon(self._read_from, item)
+        (self._wanting.add if for_writing else self._wanting.discard)(item)
         if for_writing and item not in self._writing:
             self._writing.add(item)
             self._nursery.start_soon(self._write_to, item)
 
     def _unwatch(self, item: Item) -> None:
+        self._wanting.discard(item)
         trio.lowlevel.notify_closing(item.fileno())
 
     def _arm(self, deadline: float) -> None:

@@ -10,13 +10,14 @@ from pathlib import Path
 import sans_rtc
 
 LIST = Path(__file__).with_name("public_names.txt")
+ADAPTERS = ["sans_rtc_asyncio", "sans_rtc_trio", "sans_rtc_anyio"]
 # What an application imports beside the packages of the core.
 MODULES = [
     "sans_rtc.demux", "sans_rtc.entropy", "sans_rtc.errors", "sans_rtc.machine", "sans_rtc.outbox", "sans_rtc.timers",
     "sans_rtc.replay_window", "sans_rtc.serial",
     "sans_rtc_net.binding", "sans_rtc_net.blocking", "sans_rtc_net.blocking_channel", "sans_rtc_net.driver",
     "sans_rtc_net.entropy", "sans_rtc_net.errors", "sans_rtc_net.interfaces", "sans_rtc_net.options",
-    "sans_rtc_net.udp",
+    "sans_rtc_net.pump", "sans_rtc_net.udp",
 ]  # fmt: skip
 
 
@@ -24,7 +25,7 @@ def public_names():
     """`package: name` for every name in `__all__` of every package, and every public name that a module defines."""
     packages = [m.name for m in pkgutil.walk_packages(sans_rtc.__path__, "sans_rtc.") if m.ispkg]
     lines = []
-    for package in [*packages, "sans_rtc_asyncio"]:
+    for package in [*packages, *ADAPTERS]:
         module = importlib.import_module(package)
         lines += [f"{package}: {name}" for name in module.__all__]
     for name in MODULES:
