@@ -1,25 +1,27 @@
-"""Multicast DNS (RFC 6762), as much of it as the `.local` candidates of browsers need.
+"""Multicast DNS (RFC 6762), as much of it as `.local` candidates need: names resolved, and names published.
 
-    wire     DNS messages: names with compression, questions, records
-    config   schedule and limits
-    events   what a querier reports
-    querier  a machine that resolves names
+    wire       DNS messages: names with compression, questions, records
+    config     schedules and limits
+    events     what the machines report
+    querier    a machine that resolves names
+    responder  a machine that publishes names of our own (draft-ietf-rtcweb-mdns-ice-candidates)
 
-The codec serves both directions. A responder that publishes names of our own (draft-ietf-rtcweb-mdns-ice-candidates)
-is one more machine beside the querier: the driver hands every datagram of the shared port to both; the querier takes
-responses and discards queries, the responder the other way round.
+A driver hands every datagram of the shared port to both: the querier takes responses, the responder queries, and each
+discards the rest.
 """
 
-from sans_rtc.mdns.config import MdnsConfig
+from sans_rtc.mdns.config import MdnsConfig, ResponderConfig
 from sans_rtc.mdns.events import (
     DiscardReason,
     MdnsEvent,
     NameResolved,
     NameUnresolved,
+    ResponderDiscardReason,
     TerminationReason,
     UnresolvedReason,
 )
 from sans_rtc.mdns.querier import Querier, QuerierStats
+from sans_rtc.mdns.responder import Responder, ResponderStats
 
 __all__ = [
     "DiscardReason",
@@ -29,6 +31,10 @@ __all__ = [
     "NameUnresolved",
     "Querier",
     "QuerierStats",
+    "Responder",
+    "ResponderConfig",
+    "ResponderDiscardReason",
+    "ResponderStats",
     "TerminationReason",
     "UnresolvedReason",
 ]

@@ -1,4 +1,4 @@
-"""How a querier behaves: its schedule and its limits."""
+"""How a querier and a responder behave: schedules and limits."""
 
 from __future__ import annotations
 
@@ -52,3 +52,23 @@ class MdnsConfig:
     cache_name_count_max: int = attrs.field(default=128, validator=_within(0, 4096))
     host_count_max: int = attrs.field(default=8, validator=_within(1, 64))
     ttl_s_max: float = attrs.field(default=120.0, validator=_within(0.0, 86400.0))
+
+
+@attrs.frozen(slots=True)
+class ResponderConfig:
+    """How a responder behaves.
+
+    ttl_s                   seconds that others may keep its records; RFC 6762 section 10 recommends 120 for addresses
+    name_count_max          names; `publish` raises LimitExceeded beyond
+    host_count_max          addresses of one name
+    local_address_count_max addresses that may be answered on
+    names_per_message_max   names told in one announcement
+    responses_per_s_max     responses, all together; queries beyond are discarded
+    """
+
+    ttl_s: int = attrs.field(default=120, validator=_within(1, 86400))
+    name_count_max: int = attrs.field(default=1024, validator=_within(1, 65536))
+    host_count_max: int = attrs.field(default=8, validator=_within(1, 64))
+    local_address_count_max: int = attrs.field(default=32, validator=_within(1, 256))
+    names_per_message_max: int = attrs.field(default=8, validator=_within(1, 16))
+    responses_per_s_max: float = attrs.field(default=50.0, validator=_within(1.0, 10_000.0))

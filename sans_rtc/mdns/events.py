@@ -1,4 +1,4 @@
-"""What a querier reports."""
+"""What a querier and a responder report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UnresolvedReason(StrEnum):
 
 
 class TerminationReason(StrEnum):
-    """Why a querier has ended."""
+    """Why a querier or a responder has ended."""
 
     CLOSED = "closed"
     ABORTED = "aborted"
@@ -37,6 +37,18 @@ class DiscardReason(StrEnum):
     NOT_ASKED = "not_asked"
     UNUSABLE_ADDRESS = "unusable_address"
     TOO_MANY_HOSTS = "too_many_hosts"
+
+
+class ResponderDiscardReason(StrEnum):
+    """Why a datagram got no answer, or one of its questions did not."""
+
+    UNKNOWN_LOCAL_ADDRESS = "unknown_local_address"
+    MALFORMED = "malformed"
+    NOT_A_QUERY = "not_a_query"
+    NOT_OURS = "not_ours"
+    KNOWN_ANSWER = "known_answer"
+    TOO_SOON = "too_soon"
+    RATE_LIMITED = "rate_limited"
 
 
 @attrs.define(slots=True)

@@ -36,6 +36,7 @@ from sans_rtc.mdns.events import (
     TerminationReason,
     UnresolvedReason,
 )
+from sans_rtc.mdns.groups import MDNS_PORT, group_path
 from sans_rtc.mdns.wire import (
     CLASS_IN,
     DnsMessage,
@@ -48,10 +49,6 @@ from sans_rtc.mdns.wire import (
     serialize_name,
 )
 from sans_rtc.outbox import Outbox
-
-MDNS_PORT = 5353
-GROUP_IPV4 = "224.0.0.251"
-GROUP_IPV6 = "ff02::fb"
 
 
 @attrs.define(slots=True)
@@ -109,7 +106,7 @@ class Querier:
             return
         if len(self._paths) >= self._config.local_address_count_max:
             raise LimitExceeded(f"{len(self._paths)} local addresses are the most")
-        self._paths[address] = Path(address, Address(_group_of(address), MDNS_PORT))
+        self._paths[address] = group_path(address)
         asked = [resolution for resolution in self._pending.values() if resolution.query_count]
         if asked:
             self._catch_up[address] = asked
@@ -343,17 +340,6 @@ class Querier:
 
 def _questions(name: str, wants_unicast: bool) -> tuple[Question, Question]:
     return Question(name, RecordType.A, wants_unicast), Question(name, RecordType.AAAA, wants_unicast)
-
-
-def _group_of(address: Address) -> str:
-    try:
-        ip_address(address.host.partition("%")[0])
-    except ValueError as error:
-        raise InvalidArgument(f"not an IP address: {address.host!r}") from error
-    if address.family == 4:
-        return GROUP_IPV4
-    zone = address.host.partition("%")[2]
-    return f"{GROUP_IPV6}%{zone}" if zone else GROUP_IPV6
 
 
 def _is_usable(host: str) -> bool:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Collection
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 
@@ -35,6 +36,7 @@ LABEL_BYTES_MAX = 63
 # 127 labels fill a name; the rest are pointers, of which a sane name has one.
 NAME_STEPS_MAX = 160
 CLASS_IN = 1
+CLASS_ANY = 255
 
 _HEADER = struct.Struct("!6H")
 _QUESTION = struct.Struct("!HH")
@@ -124,6 +126,18 @@ def address_record(name: str, host: str, ttl_s: int, *, flushes_cache: bool = Tr
         return Record(name, RecordType.A, ttl_s, IPv4Address(host).packed, flushes_cache)
     except ValueError as error:
         raise InvalidArgument(f"not an IP address: {host!r}") from error
+
+
+def nsec_record(name: str, types: Collection[int], ttl_s: int, *, flushes_cache: bool = True) -> Record:
+    """The record that says which types a name has, and that it has no others (RFC 6762 section 6.1, RFC 4034 4.1).
+
+    types  below 256, one at least
+    """
+    bitmap = bytearray(max(types) // 8 + 1)
+    for record_type in types:
+        bitmap[record_type // 8] |= 0x80 >> record_type % 8
+    data = serialize_name(name) + bytes((0, len(bitmap))) + bitmap
+    return Record(name, RecordType.NSEC, ttl_s, data, flushes_cache)
 
 
 def name_key(name: str) -> bytes:

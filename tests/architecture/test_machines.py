@@ -9,7 +9,7 @@ import pytest
 
 from sans_rtc import dtls, ice, sctp
 from sans_rtc.machine import Machine
-from sans_rtc.mdns import Querier
+from sans_rtc.mdns import Querier, Responder
 from sans_rtc.peer import Mux, PeerConnection
 from sans_rtc.stun import BehaviorDiscovery, BindingClient
 from sans_rtc.turn import Client as TurnClient
@@ -24,6 +24,7 @@ MACHINES = [
     dtls.Connection,
     sctp.Association,
     Querier,
+    Responder,
     PeerConnection,
     Mux,
 ]
