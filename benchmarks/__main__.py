@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import datachannel, mux, pairs
+from benchmarks import datachannel, mux, pairs, turn
 from benchmarks.processes import WorkerFailed
 from benchmarks.report import Cell, machine_facts, print_table
 from benchmarks.stack import PEERS
@@ -48,6 +48,8 @@ def _rows(args: argparse.Namespace) -> list[dict[str, Cell]]:
         return datachannel.measure(args.vs, args.sizes, transfer)
     if args.name == "mux":
         return mux.measure(mux.Options(args.peers, args.idle, args.seconds, args.warm_up, args.settle, args.profile))
+    if args.name == "turn":
+        return turn.measure(turn.Options(args.allocations, args.seconds, args.size, args.burst, args.rounds))
     profile = str(Path(args.profile).resolve() / args.name) if args.profile else ""
     options = pairs.Options(args.count, args.rounds, profile)
     match args.name:
@@ -73,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     many.add_argument("--seconds", type=_positive, default=3.0, help="duration of each transfer (3)")
     many.add_argument("--warm-up", type=_positive, default=1.0, metavar="SECONDS", help="before it counts (1)")
     many.add_argument("--settle", type=_positive, default=3.0, metavar="SECONDS", help="after the set-up (3)")
+    relay = _subparser(subparsers, "turn", "cost of a TURN server's allocations and packets, coturn's beside it")
+    relay.add_argument("--allocations", type=_count, default=500, help="at the same time (500)")
+    relay.add_argument("--seconds", type=_positive, default=5.0, help="duration of each exchange (5)")
+    relay.add_argument("--size", type=_count, default=1000, help="bytes of a packet (1000)")
+    relay.add_argument("--burst", type=_count, default=1, help="packets that a client sends at once (1)")
     for name, (summary, count) in PAIR_BENCHMARKS.items():
         one = _subparser(subparsers, name, summary)
         unit = "echoes" if name == "rtt" else "pairs"
