@@ -84,12 +84,13 @@ class BrowserHost(Host):
     async def crash(self) -> None:
         """End the page without letting it say goodbye."""
 
-    async def open_session(self) -> Session:
+    async def open_session(self, configuration: dict | None = None) -> Session:
+        """Open one connection; `configuration` is that of RTCPeerConnection."""
         if self._poller is None or self._poller.done():
             await self.load_page()
             self._poller = asyncio.create_task(self._poll())
         number = next(self._numbers)
-        await self.evaluate(f"rtc.open({number})")
+        await self.evaluate(f"rtc.open({number}, {json.dumps(configuration or {})})")
         session = self._sessions[number] = BrowserSession(self, number)
         return session
 

@@ -35,12 +35,12 @@ async function digest(data) {
 }
 
 class Session {
-  constructor() {
+  constructor(configuration) {
     this.events = [];
     this.channels = new Map();
     this.echoed = new Set();
     this.hashed = Promise.resolve();
-    this.pc = new RTCPeerConnection();
+    this.pc = new RTCPeerConnection(configuration);
     this.pc.onicecandidate = ({ candidate }) => {
       // Firefox says twice that there are no more: an empty candidate, then none.
       if (candidate?.candidate !== "") this.events.push({ event: "candidate", candidate: candidate?.toJSON() ?? null });
@@ -142,8 +142,8 @@ class Session {
 const sessions = new Map();
 
 const rtc = {
-  open(number) {
-    sessions.set(number, new Session());
+  open(number, configuration) {
+    sessions.set(number, new Session(configuration));
     return null;
   },
   // The answer arrives as an event, so that no browser's driver has to wait inside a call.
