@@ -21,6 +21,8 @@ from sans_rtc.ice import (
 )
 from sans_rtc.ice.agent import STATE_TRANSITIONS
 from sans_rtc.machine import Address, Datagram, Terminated
+from sans_rtc.stun.attributes import AttributeType
+from sans_rtc.stun.wire import Attribute
 from sans_rtc.testing import ContractMonitor, LinkConditions, SeededEntropy, drain
 
 
@@ -57,6 +59,7 @@ def test_inputs_after_the_end_are_ignored(make_hand):
     agent.add_remote_candidate(hand.candidate(), now)
     agent.end_of_remote_candidates(now)
     agent.name_resolved("n.local", [], now)
+    agent.network_changed(now)
     agent.restart(now)
     agent.cancel_restart(now)
     agent.abort(now)
@@ -148,6 +151,11 @@ candidates = st.builds(
     st.sampled_from(["1", "2"]),
     st.sampled_from([(), (("ufrag", "peer"),), (("ufrag", "old0"),)]),
 )
+CONFIGS = [
+    {},
+    {"is_lite": True},
+    {"renomination": True, "network_costs": (("eth*", 10),), "hide_host_addresses": True},
+]
 verbs = st.one_of(
     st.tuples(st.just("add_local_address"), st.sampled_from([("10.0.0.1", 1), ("2001:db8::1", 1), ("127.0.0.1", 1)])),
     st.tuples(st.just("remove_local_address"), st.sampled_from([("10.0.0.1", 1), ("2001:db8::1", 1)])),
@@ -157,10 +165,11 @@ verbs = st.one_of(
     st.tuples(st.just("add_remote_candidate"), candidates),
     st.tuples(st.just("name_resolved"), st.sampled_from([(), ("10.0.0.4",), ("10.0.0.4", "10.0.0.5")])),
     st.tuples(st.just("restart")),
+    st.tuples(st.just("network_changed")),
     st.tuples(st.just("answer")),
     st.tuples(st.just("conflict")),
     st.tuples(st.just("refuse")),
-    st.tuples(st.just("nominate")),
+    st.tuples(st.just("nominate"), st.sampled_from([None, 1, 2])),
     st.tuples(st.just("wait"), st.floats(0.0, 40.0)),
 )
 
@@ -173,7 +182,8 @@ def apply(hand, verb, arguments):
         case "remove_local_address":
             agent.remove_local_address(Address(*arguments[0]), now)
         case "set_remote_parameters":
-            hand.parameters = Parameters(arguments[0], "p" * 22, arguments[0] == "lite")
+            options = ("ice2", "renomination") if arguments[0] == "next" else ()
+            hand.parameters = Parameters(arguments[0], "p" * 22, arguments[0] == "lite", options=options)
             agent.set_remote_parameters(hand.parameters, now)
         case "add_remote_candidate":
             agent.add_remote_candidate(arguments[0], now)
@@ -188,18 +198,19 @@ def apply(hand, verb, arguments):
             hand.answer_all(hand.sent[-2:], code=403)
         case "nominate":
             for check in hand.checks()[-3:]:
-                hand.receive(hand.request(path=check.path, use_candidate=True))
+                more = [] if arguments[0] is None else [Attribute(AttributeType.NOMINATION, arguments[0])]
+                hand.receive(hand.request(path=check.path, use_candidate=True, more=more))
         case "wait":
             hand.wait(arguments[0])
         case _:
             getattr(agent, verb)(now)
 
 
-@given(st.lists(verbs, min_size=1, max_size=25), st.sampled_from(Role), st.booleans())
+@given(st.lists(verbs, min_size=1, max_size=25), st.sampled_from(Role), st.sampled_from(CONFIGS))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_order_of_inputs_keeps_the_contract(hand_class, steps, role, is_lite):
+def test_any_order_of_inputs_keeps_the_contract(hand_class, steps, role, config):
     servers = (StunServer("stun.example.org"), StunServer("192.0.2.2"))
-    config = IceConfig(is_lite=is_lite, stun_servers=servers, pair_count_max=4)
+    config = IceConfig(stun_servers=servers, pair_count_max=4, **config)
     agent = Agent(config, role=role, entropy=SeededEntropy(1))
     hand = hand_class(agent)
     monitor = ContractMonitor(agent)

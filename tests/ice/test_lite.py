@@ -2,8 +2,8 @@
 
 import pytest
 
-from sans_rtc.ice import IceConfig, LocalCandidate, Parameters, Role, RoleChanged, StunServer
-from sans_rtc.machine import Address, Path
+from sans_rtc.ice import IceConfig, LocalCandidate, Parameters, Payload, Role, RoleChanged, StunServer
+from sans_rtc.machine import Address, Datagram, Path
 
 LITE_PEER = Parameters("peer", "p" * 22, is_lite=True)
 
@@ -106,3 +106,51 @@ def test_full_and_lite_agent_connect(duo, lite_end):
     assert pair.agents[lite_end].role is Role.CONTROLLED
     pair.run(60.0)
     assert pair.is_connected()
+
+
+ICE2 = Parameters("peer", "p" * 22, options=("ice2",))
+
+
+def test_lite_agent_follows_a_second_nomination_of_a_peer_that_is_not_aggressive(make_hand):
+    lite = make_hand(Role.CONTROLLED, is_lite=True)
+    lite.parameters = ICE2
+    lite.meet()
+    other = Path(lite.local, Address("198.51.100.1", 7))
+    lite.receive(lite.request(use_candidate=True))
+    first = lite.request(path=other, priority=1, use_candidate=True)
+    lite.receive(first)
+    assert lite.agent.selected_path == other
+    lite.receive(lite.request(use_candidate=True))
+    assert lite.agent.selected_path == lite.path
+    lite.receive(first)  # somebody replays it
+    assert lite.agent.selected_path == lite.path
+
+
+def test_lite_agent_is_not_moved_by_a_nomination_that_is_replayed_from_elsewhere(make_hand):
+    lite = make_hand(Role.CONTROLLED, is_lite=True)
+    lite.parameters = ICE2
+    lite.meet()
+    nomination = lite.request(use_candidate=True)
+    lite.receive(nomination)
+    lite.receive(Datagram(nomination.data, Path(lite.local, Address("198.51.100.6", 6))))
+    assert lite.agent.selected_path == lite.path
+
+
+def test_lite_agent_never_suspects_nor_searches(lite):
+    lite.receive(lite.request(use_candidate=True))
+    lite.sent.clear()
+    lite.agent.network_changed(lite.now)
+    lite.wait(20.0)
+    assert lite.sent == []
+
+
+def test_payload_between_two_lite_agents_is_taken_from_the_peers_candidates_only(make_hand):
+    hand = make_hand(Role.CONTROLLING, is_lite=True)
+    hand.parameters = LITE_PEER
+    hand.meet(candidate=False)
+    hand.agent.receive(Datagram(b"\x16early", hand.path), hand.now)
+    hand.agent.add_remote_candidate(hand.candidate(), hand.now)
+    hand.drain()
+    hand.receive(Datagram(b"\x16data", hand.path))
+    hand.receive(Datagram(b"\x16stranger", Path(hand.local, Address("198.51.100.6", 6))))
+    assert [event.data for event in hand.of(Payload)] == [b"\x16data"]

@@ -262,7 +262,7 @@ def upset(pair, chance):
     """One thing that happens to two agents and the network between them."""
     end = chance.below(2)
     agent = pair.agents[end]
-    match chance.below(7):
+    match chance.below(8):
         case 0:
             pair.is_cut = not pair.is_cut
         case 1:
@@ -285,6 +285,9 @@ def upset(pair, chance):
         case 6:
             if agent.can_send:
                 agent.send(b"\x16", pair.now)
+        case 7:
+            agent.network_changed(pair.now)
+            agent.end_of_local_addresses(pair.now)
 
 
 @pytest.mark.parametrize("seed", range(25))
