@@ -6,6 +6,7 @@ import ipaddress
 import math
 import os
 import socket
+import zlib
 
 import anyio
 import attrs
@@ -165,7 +166,7 @@ def closed_port():
         return Address(*sock.getsockname())
 
 
-# The loop and the package of each adapter. A test that uses `peers` runs on every one.
+# The loop and the package of each adapter. A test that uses `peers` runs on asyncio and trio, and through anyio on one.
 ADAPTERS = {
     "asyncio": ("asyncio", "sans_rtc_asyncio"),
     "trio": ("trio", "sans_rtc_trio"),
@@ -176,7 +177,8 @@ ADAPTERS = {
 
 def pytest_generate_tests(metafunc):
     if "adapter" in metafunc.fixturenames:
-        metafunc.parametrize("adapter", ADAPTERS)
+        is_odd = zlib.crc32(metafunc.function.__name__.encode()) & 1
+        metafunc.parametrize("adapter", ["asyncio", "trio", "anyio-trio" if is_odd else "anyio-asyncio"])
 
 
 @pytest.fixture
