@@ -1,4 +1,4 @@
-"""Many peer connections on one UDP port, as one machine. Machine[Datagram, Datagram, MuxEvent].
+"""Many peer connections on one port, as one machine. Machine[Datagram, Datagram, MuxEvent].
 
     sockets --bursts--> Router --batches--> peers touched --> datagrams, events tagged with the peer
                            |
@@ -19,7 +19,6 @@ their addresses, can serve one peer of a mux: give a peer that needs a relay a s
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -27,19 +26,19 @@ from sans_rtc import dtls
 from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded
 from sans_rtc.ice.addresses import is_ip
-from sans_rtc.machine import UNARMED, Address, Datagram, Terminated, Trace, TraceRecord
+from sans_rtc.machine import Address, Datagram, Path, Terminated, Trace, TraceRecord
 from sans_rtc.outbox import Outbox
 from sans_rtc.peer.config import PeerConfig
 from sans_rtc.peer.connection import PeerConnection
 from sans_rtc.peer.events import GatheringNeeded, PeerEvent
 from sans_rtc.peer.mux_config import MuxConfig
+from sans_rtc.peer.mux_deadlines import Deadlines
 from sans_rtc.peer.mux_events import MuxEvent, PeerEvents
 from sans_rtc.peer.mux_router import Router
 from sans_rtc.peer.mux_stats import MuxStatistics
+from sans_rtc.peer.mux_stream_names import StreamNames
 from sans_rtc.peer.states import TerminationReason
-
-# Entries of the heap for each peer before those that are of no use any more are swept out.
-STALE_FACTOR = 4
+from sans_rtc.streams import StreamNeeded, StreamUnneeded
 
 
 class Mux:
@@ -57,11 +56,13 @@ class Mux:
         self._peers: dict[int, PeerConnection] = {}
         self._known: set[int] = set()  # their identities
         self._addresses: dict[Address, str] = {}
+        self._listeners: dict[Address, str] = {}
+        self._names = StreamNames()
+        self._leaving: list[tuple[int, Path]] = []  # streams that peers need no more, once the peers are drained
         self._next_key = 1
         self._touched: dict[int, None] = {}  # in the order of touching, to be drained
         self._farewells: list[Datagram] = []
-        self._armed: dict[int, float] = {}
-        self._heap: list[tuple[float, int]] = []
+        self._deadlines = Deadlines()
         self._events: Outbox[MuxEvent] = Outbox()
         self._is_closing = False
         self._is_terminated = False
@@ -77,22 +78,31 @@ class Mux:
         """Take a burst: each peer takes what is its own in one go."""
         if self._is_terminated:
             return
-        for key, batch in self._router.sort(datagrams, now):
-            self._peers[key].receive_many(batch, now)
+        batches = self._router.sort(datagrams, now)
+        for key, first in self._router.streams.take_claims():
+            self._peers[key].stream_opened(first.path, now)
+            self._peers[key].receive(first, now)
             self._settle(key, now)
+        for key, batch in batches:
+            if key in self._peers:
+                self._peers[key].receive_many(self._names.inward(key, batch), now)
+                self._settle(key, now)
+        self._say_unwanted()
         for stranger in self._router.take_strangers():
             if not self._is_closing:
                 self._events.append(stranger)
 
     def handle_timer(self, now: float) -> None:
         """Let the peers that are due do what is due."""
-        for key in self._take_due(now):
+        self._router.streams.handle_timer(now)
+        self._say_unwanted()
+        for key in self._deadlines.take_due(now):
             peer = self._peers[key]
             if peer.deadline <= now:
                 peer.handle_timer(now)
                 self._settle(key, now)
             else:
-                self._arm(key, peer.deadline)
+                self._deadlines.arm(key, peer.deadline)
 
     def add_local_address(self, address: Address, network: str, now: float) -> None:
         """Name a bound socket: it becomes a candidate of every peer that gathers, or has gathered.
@@ -100,8 +110,7 @@ class Mux:
         Errors  InvalidArgument for what is not an IP address and a port
         """
         self._require_open()
-        if not is_ip(address.host) or not 0 < address.port <= 0xFFFF:
-            raise InvalidArgument(f"a local address is an IP address and a port, not {address!r}")
+        _require_address(address)
         self._addresses[address] = network
         for key in tuple(self._peers):
             self._name(self._peers[key], address, network, now)
@@ -115,6 +124,51 @@ class Mux:
             with suppress(InvalidState):  # it is being closed
                 self._peers[key].remove_local_address(address, now)
             self._settle(key, now)
+
+    # -- inputs: streams -----------------------------------------------------------------------------------------------
+
+    def add_tcp_listener(self, address: Address, network: str, now: float) -> None:
+        """Name a listening TCP socket: a passive candidate of every peer whose `IceConfig.tcp` wants one."""
+        self._require_open()
+        _require_address(address)
+        self._listeners[address] = network
+        for key in tuple(self._peers):
+            with suppress(InvalidState, LimitExceeded):
+                self._peers[key].add_tcp_listener(address, network, now)
+            self._settle(key, now)
+
+    def remove_tcp_listener(self, address: Address, now: float) -> None:
+        """A listening socket is closed."""
+        self._require_open()
+        self._listeners.pop(address, None)
+        for key in tuple(self._peers):
+            with suppress(InvalidState):
+                self._peers[key].remove_tcp_listener(address, now)
+            self._settle(key, now)
+
+    def stream_opened(self, path: Path, now: float) -> None:
+        """A stream that `StreamNeeded` asked for is open, or somebody has connected to a listener."""
+        if self._is_terminated:
+            return
+        asked = self._names.find(path)
+        if asked is None:
+            self._router.streams.opened(path, now)
+            self._say_unwanted()
+        else:
+            key, inner = asked
+            self._peers[key].stream_opened(inner, now)
+            self._settle(key, now)
+
+    def stream_closed(self, path: Path, reason: str, now: float) -> None:
+        """A stream has ended, or could not be opened."""
+        asked = self._names.find(path)
+        key = self._router.streams.closed(path)
+        if key is None:
+            return
+        inner = path if asked is None else asked[1]
+        self._names.drop(key, inner)
+        self._peers[key].stream_closed(inner, reason, now)
+        self._settle(key, now)
 
     # -- inputs: peers -------------------------------------------------------------------------------------------------
 
@@ -184,7 +238,7 @@ class Mux:
         touched, self._touched = self._touched, {}
         sent, self._farewells = self._farewells, []
         for key in touched:
-            datagrams = self._peers[key].take_datagrams(now)
+            datagrams = self._outward(key, self._peers[key].take_datagrams(now))
             if datagrams:
                 self._router.note_sent(key, datagrams, now)
                 sent += datagrams
@@ -192,6 +246,7 @@ class Mux:
         if self._farewells:  # of a peer that has ended meanwhile
             sent += self._farewells
             self._farewells = []
+        self._let_go()
         return sent or ()
 
     def take_events(self) -> Sequence[MuxEvent]:
@@ -203,7 +258,7 @@ class Mux:
     @property
     def deadline(self) -> float:
         """When handle_timer wants to run, seconds: never later than the earliest deadline of a touched peer."""
-        return self._heap[0][0] if self._heap else UNARMED
+        return min(self._deadlines.earliest, self._router.streams.deadline)
 
     @property
     def is_terminated(self) -> bool:
@@ -248,17 +303,17 @@ class Mux:
         peer = self._peers[key]
         events = peer.take_events()
         if events:
-            events = self._answered(peer, events, now)
+            events = self._without_streams(key, self._answered(peer, events, now))
         self._router.follow(key)
         if events:
             self._events.append(PeerEvents(key, events))
         if peer.is_terminated:
-            self._farewells += peer.take_datagrams(now)
+            self._farewells += self._outward(key, peer.take_datagrams(now))
             self._forget(key)
             if self._is_closing:
                 self._finish_if_empty(now)
         else:
-            self._arm(key, peer.deadline)
+            self._deadlines.arm(key, peer.deadline)
 
     def _answered(self, peer: PeerConnection, events: Sequence[PeerEvent], now: float) -> Sequence[PeerEvent]:
         """Give a peer that asks for addresses the shared ones; its question is left out, what follows is put in."""
@@ -266,9 +321,52 @@ class Mux:
             return events
         for address, network in self._addresses.items():
             self._name(peer, address, network, now)
+        for address, network in self._listeners.items():
+            with suppress(InvalidState, LimitExceeded):
+                peer.add_tcp_listener(address, network, now)
         with suppress(InvalidState):
             peer.end_of_local_addresses(now)
         return [*(event for event in events if type(event) is not GatheringNeeded), *peer.take_events()]
+
+    def _without_streams(self, key: int, events: Sequence[PeerEvent]) -> Sequence[PeerEvent]:
+        """What a peer says of streams is said by the mux, with names that are nobody else's."""
+        others: list[PeerEvent] = []
+        for event in events:
+            if isinstance(event, StreamNeeded):
+                outer = self._names.need(key, event.path)
+                self._router.streams.bind(outer, key)
+                self._events.append(StreamNeeded(outer, event.server_name))
+            elif isinstance(event, StreamUnneeded):
+                self._leaving.append((key, event.path))
+                self._events.append(StreamUnneeded(self._names.outer_of(key, event.path) or event.path))
+            else:
+                others.append(event)
+        return others
+
+    def _outward(self, key: int, datagrams: Sequence[Datagram]) -> Sequence[Datagram]:
+        """What a peer sends, streams by their names outside; nothing for a stream that is not the peer's any more."""
+        if all(datagram.path.protocol == "udp" for datagram in datagrams):
+            return datagrams
+        out = []
+        for datagram in datagrams:
+            path = datagram.path
+            if path.protocol != "udp":
+                path = self._names.outer_of(key, path) or path
+                if self._router.streams.owner_of(path) != key:
+                    continue
+                datagram = Datagram(datagram.data, path, datagram.ecn)
+            out.append(datagram)
+        return out
+
+    def _let_go(self) -> None:
+        """Everything that was for these streams has been taken."""
+        leaving, self._leaving = self._leaving, []
+        for key, inner in leaving:
+            self._router.streams.closed(self._names.drop(key, inner) or inner)
+
+    def _say_unwanted(self) -> None:
+        for path in self._router.streams.take_unwanted():
+            self._events.append(StreamUnneeded(path))
 
     @staticmethod
     def _name(peer: PeerConnection, address: Address, network: str, now: float) -> None:
@@ -277,11 +375,13 @@ class Mux:
             peer.add_local_address(address, network, now)
 
     def _forget(self, key: int) -> None:
+        self._let_go()
+        self._names.drop_all(key)
         self._router.remove(key)
         self._known.remove(id(self._peers.pop(key)))
         self._touched.pop(key, None)
-        self._armed.pop(key, None)
-        self._prune()
+        self._deadlines.forget(key)
+        self._say_unwanted()
 
     def _finish_if_empty(self, now: float) -> None:
         if self._peers or self._is_terminated:
@@ -296,30 +396,7 @@ class Mux:
         if self._is_closing:
             raise InvalidState("the mux has ended" if self._is_terminated else "the mux is being closed")
 
-    # -- deadlines: a heap whose first entry always counts -------------------------------------------------------------
 
-    def _arm(self, key: int, deadline: float) -> None:
-        """Note a deadline that comes nearer; one that moves away is looked at when it would have been due."""
-        if deadline >= self._armed.get(key, UNARMED):
-            return
-        self._armed[key] = deadline
-        heapq.heappush(self._heap, (deadline, key))
-        if len(self._heap) > STALE_FACTOR * len(self._peers) + STALE_FACTOR:
-            self._heap = [(deadline, key) for key, deadline in self._armed.items()]
-            heapq.heapify(self._heap)
-
-    def _take_due(self, now: float) -> list[int]:
-        due = []
-        while self._heap and self._heap[0][0] <= now:
-            deadline, key = heapq.heappop(self._heap)
-            if self._armed.get(key) == deadline:
-                del self._armed[key]
-                due.append(key)
-        self._prune()
-        return due
-
-    def _prune(self) -> None:
-        """Drop entries at the top that do not count any more, so that reading the deadline is a look at the first."""
-        heap, armed = self._heap, self._armed
-        while heap and armed.get(heap[0][1]) != heap[0][0]:
-            heapq.heappop(heap)
+def _require_address(address: Address) -> None:
+    if not is_ip(address.host) or not 0 < address.port <= 0xFFFF:
+        raise InvalidArgument(f"a local address is an IP address and a port, not {address!r}")

@@ -30,6 +30,10 @@ class MuxConfig:
     strangers_per_host_max   of one remote host within `stranger_repeat_s`, so that one does not use up the rate of all
     stranger_repeat_s        the same fragment from the same path is told once in so many seconds
     strangers_waiting_max    told and not taken yet
+    visitor_count_max        TCP connections of others whose first frame has not said yet whose they are; one more is
+                             closed at once
+    visitors_per_host_max    of those of one remote host
+    visitor_wait_s           after which they are closed
     """
 
     peer_count_max: int = attrs.field(default=65_536, validator=_positive)
@@ -39,3 +43,6 @@ class MuxConfig:
     strangers_per_host_max: int = attrs.field(default=20, validator=_positive)
     stranger_repeat_s: float = attrs.field(default=5.0, validator=_positive)
     strangers_waiting_max: int = attrs.field(default=256, validator=_positive)
+    visitor_count_max: int = attrs.field(default=256, validator=_positive)
+    visitors_per_host_max: int = attrs.field(default=16, validator=_positive)
+    visitor_wait_s: float = attrs.field(default=10.0, validator=_positive)

@@ -9,6 +9,7 @@ import attrs
 
 from sans_rtc.machine import Datagram, Path, Terminated
 from sans_rtc.peer.events import PeerEvent
+from sans_rtc.streams import StreamNeeded, StreamUnneeded
 
 
 @attrs.define(slots=True)
@@ -36,4 +37,4 @@ class UnknownUfrag:
     datagram: Datagram = attrs.field(repr=False)
 
 
-MuxEvent: TypeAlias = PeerEvents | UnknownUfrag | Terminated
+MuxEvent: TypeAlias = PeerEvents | UnknownUfrag | StreamNeeded | StreamUnneeded | Terminated

@@ -4,6 +4,7 @@
     STUN request       by the fragment of ours in USERNAME; an unknown one is a stranger; without one by the path
     STUN response      by the transaction id, where one of us asks from a path that is not its own; else by the path
     STUN indication    by the path
+    TCP stream         by its first frame, a check, as a request; from then on by its name
 
 Security. Bytes that nothing proves are handed to a peer, which judges them as it would those of its own socket, but
 they bind nothing. A path becomes a peer's when that peer's ICE has proven it, and stays so. Where another peer proves
@@ -26,6 +27,7 @@ from sans_rtc.peer.mux_events import UnknownUfrag
 from sans_rtc.peer.mux_routable import Routable
 from sans_rtc.peer.mux_stats import DiscardReason, MuxStatistics
 from sans_rtc.peer.mux_strangers import Strangers
+from sans_rtc.peer.mux_streams import Streams
 from sans_rtc.peer.mux_transactions import Transactions
 from sans_rtc.peer.mux_username import addressed_ufrags
 from sans_rtc.stun.wire import HEADER_BYTES
@@ -74,6 +76,8 @@ class Router:
         self._rivals: dict[Path, set[int]] = {}
         self._transactions = Transactions(self._config.transaction_count_max)
         self._strangers = Strangers(self._config, self.stats.discard)
+        self.streams = Streams(self._config, self.stats)
+        """TCP and TLS streams."""
 
     # -- peers ---------------------------------------------------------------------------------------------------------
 
@@ -105,6 +109,7 @@ class Router:
         for path in entry.early:
             del self._early[path]
         self._forget_asked(entry)
+        self.streams.remove(key)
 
     def follow(self, key: int) -> None:
         """Take over what has changed at a peer: after whatever may have touched it; cheap where nothing has."""
@@ -151,9 +156,10 @@ class Router:
         while start < count:
             datagram = datagrams[start]
             end = start + 1
-            data = datagram.data
-            if data and data[0] > STUN_BYTE_MAX:
-                path = datagram.path
+            data, path = datagram.data, datagram.path
+            if path.protocol != "udp":
+                key = self._owner_of_piece(datagram, now)
+            elif data and data[0] > STUN_BYTE_MAX:
                 while end < count:
                     following = datagrams[end]
                     if following.path is not path or not (data := following.data) or data[0] <= STUN_BYTE_MAX:
@@ -200,6 +206,8 @@ class Router:
             "rivals": len(self._rivals),
             "transactions": len(self._transactions),
             "strangers": self._strangers.remembered_count,
+            "visitors": self.streams.visitor_count,
+            "streams": len(self.streams),
         }
 
     # -- whose ---------------------------------------------------------------------------------------------------------
@@ -231,6 +239,26 @@ class Router:
                 entry.asked.append(path)
                 self._asked[path] = key
         return key
+
+    def _owner_of_piece(self, datagram: Datagram, now: float) -> int | None:
+        """Whose a piece of a stream is. The one with which that becomes known is nobody's: it is in the claim."""
+        path, streams = datagram.path, self.streams
+        key = streams.owner_of(path)
+        if key is not None:
+            return key
+        frame = streams.first_frame(datagram)
+        if not frame:
+            return None
+        ufrags = addressed_ufrags(frame)
+        if ufrags is None:
+            streams.refuse(path)
+            return None
+        key = self._ufrags.get(ufrags[0])
+        if key is None:
+            self._strangers.offer(Datagram(frame, path), *ufrags, now)
+        else:
+            streams.claim(path, key)
+        return None
 
     def _owner_of_early(self, path: Path, count: int) -> int | None:
         """Whose gate payload goes to that comes before its path is proven: who knows the path, or was asked from it."""

@@ -20,6 +20,9 @@ class DiscardReason(StrEnum):
     STRANGER_HOST_LIMIT = "stranger_host_limit"
     STRANGER_RATE = "stranger_rate"
     STRANGERS_WAITING = "strangers_waiting"
+    VISITOR_LIMIT = "visitor_limit"  # a TCP connection, as the following
+    VISITOR_NOT_ADDRESSED = "visitor_not_addressed"  # its first frame is no check
+    VISITOR_TOO_LATE = "visitor_too_late"
 
 
 @attrs.define(slots=True)

@@ -11,6 +11,7 @@ from sans_rtc.peer import GatheringNeeded, LocalCandidate, PeerConfig, PeerConne
 from sans_rtc.peer.mux import Mux
 from sans_rtc.peer.mux_config import MuxConfig
 from sans_rtc.peer.mux_events import PeerEvents, UnknownUfrag
+from sans_rtc.streams import StreamNeeded, StreamUnneeded
 from sans_rtc.stun.attributes import AttributeType
 from sans_rtc.stun.integrity import short_term_key
 from sans_rtc.stun.wire import Attribute, Message, MessageClass, Method, serialize_message
@@ -81,7 +82,10 @@ class Crowd:
         self._fresh = []
 
     def receive(self, datagram, now):
-        client = self.clients.get(datagram.path.local)
+        local = datagram.path.local
+        client = self.clients.get(local)
+        if client is None:  # on a stream, whose port is its own
+            client = next((client for address, client in self.clients.items() if address.host == local.host), None)
         if client is not None:
             client.receive(datagram, now)
 
@@ -117,18 +121,22 @@ class Plaza:
     messages  what each peer of the mux has received, by number; and each client
     """
 
-    def __init__(self, *, seed=0, conditions=None, config=None, peer_config=None):
+    def __init__(self, *, seed=0, conditions=None, config=None, peer_config=None, client_config=None):
         self.mux = Mux(config, entropy=SeededEntropy(f"mux {seed}"))
         self.crowd = Crowd()
         self.front = ContractMonitor(self.mux)
         self.link = Link(self.front, self.crowd, seed=seed, conditions=conditions or LinkConditions(delay_s=0.005))
         self.link.on_event = self._on_event
-        self.peer_config = peer_config
+        self.peer_config, self.client_config = peer_config, client_config
         self.keys, self.numbers, self.clients = {}, {}, {}
         self.messages, self.replies, self.strangers, self.ended = {}, {}, [], []
         self.handles = {}
         self.seed = seed
         self.mux.add_local_address(SERVER, "eth0", self.now)
+        self.closed = []  # streams that the mux does not need
+        self.streams = {}  # that clients have opened: their names at the mux, and at the client
+        self.has_udp = True
+        self.link.filter = self._carry
 
     @property
     def now(self):
@@ -149,7 +157,7 @@ class Plaza:
 
     def offer(self, number, config=None):
         """A client and the peer of the mux that it is to meet; descriptions are exchanged."""
-        client = self.client(number, config)
+        client = self.client(number, config or self.client_config)
         client.create_channel("chat", ChannelOptions(), self.now)
         client.set_local_description(None, self.now)
         key = self.mux.create(self.peer_config, certificate("server"), self.now)
@@ -211,9 +219,21 @@ class Plaza:
             self._on_client_event(*event)
         elif isinstance(event, UnknownUfrag):
             self.strangers.append(event)
+        elif isinstance(event, StreamUnneeded):
+            self.closed.append(event.path)
         elif isinstance(event, PeerEvents):
             for item in event.events:
                 self._on_peer_event(event.peer, item)
+
+    def _carry(self, end, datagram):
+        """Let datagrams through where there is UDP, and pieces of streams under the other end's name for them."""
+        path = datagram.path
+        if path.protocol == "udp":
+            return datagram if self.has_udp else None
+        if end == 0:
+            return Datagram(datagram.data, self.streams[path].reversed()) if path in self.streams else None
+        names = [name for name, inner in self.streams.items() if inner == path]
+        return Datagram(datagram.data, names[0].reversed()) if names else None
 
     def _on_client_event(self, address, event):
         client = self.crowd.clients[address]
@@ -221,6 +241,11 @@ class Plaza:
         if isinstance(event, GatheringNeeded):
             client.add_local_address(address, "eth0", self.now)
             client.end_of_local_addresses(self.now)
+        elif isinstance(event, StreamNeeded):
+            path = Path(event.path.remote, Address(address.host, 40_000 + event.path.stream), "tcp")
+            self.streams[path] = event.path
+            self.mux.stream_opened(path, self.now)
+            client.stream_opened(event.path, self.now)
         elif isinstance(event, ChannelMessage):
             self.replies[number].append(event.data)
             client.consume(event.channel, event.byte_count, self.now)

@@ -173,7 +173,7 @@ def test_deadline_is_never_later_than_that_of_any_peer(plaza):
     for _ in range(200):
         plaza.link.run_for(0.05)
         assert plaza.mux.deadline <= min(plaza.mux.peer(key).deadline for key in plaza.mux.keys)
-        assert len(plaza.mux._heap) <= 4 * len(plaza.mux.keys) + 5
+        assert len(plaza.mux._deadlines) <= 4 * len(plaza.mux.keys) + 5
     plaza.check()
 
 
