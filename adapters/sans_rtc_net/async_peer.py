@@ -18,15 +18,13 @@ import attrs
 from sans_rtc.datachannel.config import ChannelOptions
 from sans_rtc.dtls.certificate import Certificate
 from sans_rtc.entropy import Entropy
-from sans_rtc.ice import ConnectionState as IceConnectionState
 from sans_rtc.ice import GatheringState
 from sans_rtc.ice.config import TcpPolicy
 from sans_rtc.machine import Trace
 from sans_rtc.peer.config import PeerConfig
 from sans_rtc.peer.connection import PeerConnection as Machine
 from sans_rtc.peer.events import PeerEvent
-from sans_rtc.peer.explain import Explanation
-from sans_rtc.peer.negotiation import Description, SignalingState
+from sans_rtc.peer.negotiation import Description
 from sans_rtc.peer.states import ConnectionState
 from sans_rtc_net.async_channel import DataChannel
 from sans_rtc_net.binding import BindConfig, addresses_of, bind_config_from
@@ -40,6 +38,7 @@ from sans_rtc_net.loop import Loop, LoopDriver, Nursery, WaitSignal
 from sans_rtc_net.monitor import NetworkMonitor
 from sans_rtc_net.mux import SharedGathering
 from sans_rtc_net.mux_host import MuxHost
+from sans_rtc_net.peer_reads import PeerReads
 from sans_rtc_net.proxy import Proxy
 from sans_rtc_net.resolver import Resolver
 from sans_rtc_net.session import CloseReport, Session
@@ -52,7 +51,7 @@ CLOSE_MARGIN_S = 1.0
 _ids = itertools.count(1)
 
 
-class AsyncPeerConnection:
+class AsyncPeerConnection(PeerReads):
     """One WebRTC connection on some event loop. Made within the running loop; not thread-safe."""
 
     def __init__(
@@ -119,7 +118,7 @@ class AsyncPeerConnection:
             ice_transport_policy=ice_transport_policy,
             tcp=tcp,
         )
-        self._machine = Machine(self._config, certificate=certificate, entropy=entropy, trace=trace)
+        super().__init__(Machine(self._config, certificate=certificate, entropy=entropy, trace=trace))
         seat = None if mux is None else mux.seat(self._machine, self._config.ice, sockets)
         self._driver: LoopDriver = self._loop.make_driver(
             seat or self._machine,
@@ -213,16 +212,6 @@ class AsyncPeerConnection:
         self._driver.flush()
         await self._loop.has_acted()
 
-    @property
-    def local_description(self) -> Description | None:
-        """The description of this end, with the candidates gathered so far."""
-        return self._machine.local_description
-
-    @property
-    def remote_description(self) -> Description | None:
-        """The description of the peer."""
-        return self._machine.remote_description
-
     # -- candidates ----------------------------------------------------------------------------------------------------
 
     async def add_ice_candidate(
@@ -264,26 +253,6 @@ class AsyncPeerConnection:
 
     # -- states --------------------------------------------------------------------------------------------------------
 
-    @property
-    def connection_state(self) -> ConnectionState:
-        """new, connecting, connected, disconnected, failed or closed."""
-        return self._machine.connection_state
-
-    @property
-    def ice_connection_state(self) -> IceConnectionState:
-        """The state of ICE."""
-        return self._machine.ice_connection_state
-
-    @property
-    def ice_gathering_state(self) -> GatheringState:
-        """new, gathering or complete."""
-        return self._machine.ice_gathering_state
-
-    @property
-    def signaling_state(self) -> SignalingState:
-        """The state of the offer/answer exchange."""
-        return self._machine.signaling_state
-
     def connection_states(self) -> AsyncIterator[ConnectionState]:
         """The present state, then every change; ends after "closed"."""
         return StateIterator(self._loop, self._session)
@@ -299,10 +268,6 @@ class AsyncPeerConnection:
             raise self._session.not_in_time(timeout)
         self._session.raise_unless_connected()
         await self._loop.has_acted()
-
-    def explain(self) -> Explanation:
-        """Say what was tried, what came of it, and the likely cause where it failed; `str` of it is readable."""
-        return self._machine.explain()
 
     # -- channels ------------------------------------------------------------------------------------------------------
 
@@ -353,6 +318,7 @@ class AsyncPeerConnection:
         Takes no longer than the configuration's `close_timeout_s` and a second; cancelled, it aborts. Idempotent.
         """
         try:
+            await self._loop.may_act()
             if self._session.terminated is None:
                 self._machine.close(self.now())
                 self._driver.flush()

@@ -31,9 +31,7 @@ from sans_rtc.machine import Trace
 from sans_rtc.peer.config import PeerConfig
 from sans_rtc.peer.connection import PeerConnection as Machine
 from sans_rtc.peer.events import PeerEvent
-from sans_rtc.peer.explain import Explanation
 from sans_rtc.peer.negotiation import Description
-from sans_rtc.peer.states import ConnectionState
 from sans_rtc_net.binding import BindConfig, bind_config_from
 from sans_rtc_net.blocking_channel import BlockingDataChannel, ThreadSignal, deadline_of
 from sans_rtc_net.candidates import IceCandidate, as_candidate
@@ -45,6 +43,7 @@ from sans_rtc_net.gathering import Gathering
 from sans_rtc_net.ice_servers import IceServerLike
 from sans_rtc_net.lookups import ThreadedLookups
 from sans_rtc_net.monitor import NetworkMonitor, WatchingThread
+from sans_rtc_net.peer_reads import PeerReads
 from sans_rtc_net.proxy import Proxy
 from sans_rtc_net.session import CloseReport, Session
 from sans_rtc_net.settings import as_description, peer_config_from, stream_config_from
@@ -53,7 +52,7 @@ from sans_rtc_net.settings import as_description, peer_config_from, stream_confi
 CLOSE_MARGIN_S = 1.0
 
 
-class BlockingPeerConnection:
+class BlockingPeerConnection(PeerReads):
     """One WebRTC connection whose methods wait. Leaving `with` closes it; leaving it by an exception aborts it."""
 
     def __init__(
@@ -103,7 +102,7 @@ class BlockingPeerConnection:
         self._network = network or bind_config_from(bind, port, include_loopback)
         streams = stream_config_from(self._network.streams, proxy=proxy, tls_ca=tls_ca)
         self._network = attrs.evolve(self._network, streams=streams)
-        self._machine = Machine(self._config, certificate=certificate, entropy=entropy, trace=trace)
+        super().__init__(Machine(self._config, certificate=certificate, entropy=entropy, trace=trace), self.lock)
         self._lookups = ThreadedLookups(self._on_resolved)
         self._driver: Driver[PeerEvent] = Driver(
             self._machine, on_events=self._on_events, streams=streams, resolve=self._lookups.resolve
@@ -182,18 +181,6 @@ class BlockingPeerConnection:
         """Wait until the local description has all candidates."""
         self._wait(lambda: self._machine.ice_gathering_state is GatheringState.COMPLETE, timeout_s)
 
-    @property
-    def local_description(self) -> Description | None:
-        """The description of this end, with the candidates gathered so far."""
-        with self.lock:
-            return self._machine.local_description
-
-    @property
-    def remote_description(self) -> Description | None:
-        """The description of the peer."""
-        with self.lock:
-            return self._machine.remote_description
-
     def network_changed(self) -> None:
         """The network of this machine may have changed: bind what is new, leave what is gone; data keep flowing.
 
@@ -205,12 +192,6 @@ class BlockingPeerConnection:
 
     # -- states -------------------------------------------------------------------------------------------------------
 
-    @property
-    def connection_state(self) -> ConnectionState:
-        """new, connecting, connected, disconnected, failed or closed."""
-        with self.lock:
-            return self._machine.connection_state
-
     def wait_connected(self, timeout_s: float | None = None) -> None:
         """Wait until data can flow. Errors: ConnectionFailed, whose text is what `explain` says."""
         try:
@@ -220,11 +201,6 @@ class BlockingPeerConnection:
                 raise self._session.not_in_time(timeout_s) from None
         with self.lock:
             self._session.raise_unless_connected()
-
-    def explain(self) -> Explanation:
-        """Say what was tried, what came of it, and the likely cause where it failed."""
-        with self.lock:
-            return self._machine.explain()
 
     # -- channels -----------------------------------------------------------------------------------------------------
 
