@@ -205,3 +205,19 @@ def test_agent_that_hides_itself_is_found_by_its_checks_where_its_name_means_not
     pair.start()
     pair.link.run_until(pair.is_connected, within_s=1.0)
     assert pair.agents[1].explain().selected.remote.type == "prflx"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_relayed", "is_paired"),
+    [("n.local", True, False), ("n.local", False, True), ("turn.example.org", True, True), ("192.168.1.9", True, True)],
+)
+def test_relayed_candidate_is_not_paired_with_a_hidden_one_of_the_peer(make_hand, host, is_relayed, is_paired):
+    """Section 3.3.2: the TURN server would learn the address."""
+    hand = make_hand(Role.CONTROLLING).meet(candidate=False)
+    pairing = hand.agent._generations.current.pairing
+    (gathered,) = pairing.candidates
+    gathered.base.is_relayed = is_relayed
+    hand.agent.add_remote_candidate(hand.candidate(Address(host, 5000)), hand.now)
+    hand.agent.name_resolved(host, ["192.168.1.9"], hand.now)
+    hand.drain()
+    assert len(pairing.checklist) == is_paired
