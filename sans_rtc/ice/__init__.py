@@ -7,7 +7,8 @@ events       what the agent tells
 explain      what it knows about itself
 
 Inside: gather and reflexive (where candidates come from), filters, priority; generations and session (one exchange of
-credentials), pairing and checklist, client_side and server_side (checks), nomination, consent, payload.
+credentials), pairing and checklist, client_side and server_side (checks), search (what is checked, nominated,
+selected), nomination and renomination, nominations (of the peer), consent, payload; hiding and network_cost.
 """
 
 from sans_rtc.ice.agent import Agent
