@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import datachannel, mux, pairs, turn
+from benchmarks import datachannel, mux, pairs, soak, turn
 from benchmarks.processes import WorkerFailed
 from benchmarks.report import Cell, machine_facts, print_table
+from benchmarks.soak_link import Weather
 from benchmarks.stack import PEERS
 
 # subcommand: (help, pairs or echoes in each round where --count is not given)
@@ -39,7 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     else:
         print_table(rows, facts)
-    return 0
+    found = [problem for row in rows for problem in soak.problems(row)] if args.name == "soak" else []
+    for problem in found:
+        print(f"{args.name}: {problem}", file=sys.stderr)
+    return 1 if found else 0
 
 
 def _rows(args: argparse.Namespace) -> list[dict[str, Cell]]:
@@ -50,6 +54,8 @@ def _rows(args: argparse.Namespace) -> list[dict[str, Cell]]:
         return mux.measure(mux.Options(args.peers, args.idle, args.seconds, args.warm_up, args.settle, args.profile))
     if args.name == "turn":
         return turn.measure(turn.Options(args.allocations, args.seconds, args.size, args.burst, args.rounds))
+    if args.name == "soak":
+        return soak.measure(soak.Options(args.minutes, Weather(args.loss, args.jitter), args.relay))
     profile = str(Path(args.profile).resolve() / args.name) if args.profile else ""
     options = pairs.Options(args.count, args.rounds, profile)
     match args.name:
@@ -80,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     relay.add_argument("--seconds", type=_positive, default=5.0, help="duration of each exchange (5)")
     relay.add_argument("--size", type=_count, default=1000, help="bytes of a packet (1000)")
     relay.add_argument("--burst", type=_count, default=1, help="packets that a client sends at once (1)")
+    long = _subparser(subparsers, "soak", "minutes of checked messages over a bad link and a relay")
+    long.add_argument("--minutes", type=_positive, default=10.0, help="how long (10)")
+    long.add_argument("--loss", type=float, default=10.0, metavar="PERCENT", help="of datagrams, each way (10)")
+    long.add_argument("--jitter", type=float, default=50.0, metavar="MS", help="of the delay, beside 20 ms (50)")
+    relays = [*soak.RELAYS, "none"]
+    long.add_argument("--relay", choices=relays, nargs="?", const="ours", default="ours", help="what relays (ours)")
     for name, (summary, count) in PAIR_BENCHMARKS.items():
         one = _subparser(subparsers, name, summary)
         unit = "echoes" if name == "rtt" else "pairs"
