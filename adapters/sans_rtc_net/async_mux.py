@@ -23,8 +23,9 @@ from sans_rtc.peer.mux_stats import MuxStatistics
 from sans_rtc_net.async_peer import AsyncPeerConnection
 from sans_rtc_net.binding import BindConfig, BoundSocket, bind_config_from, bind_sockets
 from sans_rtc_net.interfaces import interface_of
+from sans_rtc_net.listener import Listener
 from sans_rtc_net.loop import Loop
-from sans_rtc_net.mux import KnockQueue, Port, Seat, refuse_what_cannot_be_shared
+from sans_rtc_net.mux import KnockQueue, Port, PortEvent, Seat, refuse_what_cannot_be_shared
 from sans_rtc_net.options import UdpConfig
 from sans_rtc_net.udp import UdpSocket
 
@@ -56,12 +57,14 @@ class AsyncUdpMux(Generic[Peer]):
         include_loopback: bool | None = None,
         sockets: Sequence[socket.socket] = (),
         network: BindConfig | None = None,
+        tcp: bool = False,
         config: MuxConfig | None = None,
     ) -> None:
         """Make a mux; its sockets are opened when it is entered.
 
         bind, port, include_loopback, network  as those of a peer connection; one socket for each address
         sockets  bound UDP sockets to use in place of any other; they belong to the mux from now on
+        tcp      listen for TCP on the same addresses and port as well, for peers made with `tcp="passive"`
         config   bounds, and how many strangers are told
         Errors   InvalidArgument for what cannot be, InvalidState outside a running loop
         """
@@ -71,6 +74,7 @@ class AsyncUdpMux(Generic[Peer]):
             self._bind = attrs.evolve(self._bind, udp=SHARED_UDP)
         self._config = config or MuxConfig()
         self._own_sockets = tuple(sockets)
+        self._listens = tcp
         self._port = Port(self._config, self._loop)
         self._knocks = KnockQueue(self._config.strangers_waiting_max, self._loop.make_signal())
         self._is_over = False
@@ -97,11 +101,22 @@ class AsyncUdpMux(Generic[Peer]):
         if not self._loop.can_read:
             raise InvalidState("a mux needs a loop that watches descriptors: on Windows, asyncio.SelectorEventLoop")
         bound = self._bound()
-        driver = self._loop.make_driver(self._port, on_events=self._knocks.put, on_failure=self._on_failure)
+        try:
+            listening = self._listening(bound) if self._listens else []
+        except BaseException:
+            for item in bound:
+                item.socket.close()
+            raise
+        driver = self._loop.make_driver(
+            self._port, on_events=self._on_events, on_failure=self._on_failure, streams=self._bind.streams
+        )
         self._port.driver = driver
         for item in bound:
             driver.add_socket(item.socket)
             self._port.addresses[item.socket.local] = item.interface
+        for listener, interface in listening:
+            driver.add_listener(listener)
+            self._port.listeners[listener.local] = interface
 
     async def close(self) -> None:
         """Close every peer gracefully, all at the same time, then the sockets; cancelled, it aborts. Idempotent."""
@@ -156,6 +171,11 @@ class AsyncUdpMux(Generic[Peer]):
     def local_addresses(self) -> Sequence[Address]:
         """The addresses of its sockets; none before it is opened."""
         return tuple(self._port.addresses)
+
+    @property
+    def tcp_addresses(self) -> Sequence[Address]:
+        """The addresses where it listens for TCP."""
+        return tuple(self._port.listeners)
 
     @property
     def peers(self) -> Sequence[AsyncPeerConnection]:
@@ -225,6 +245,9 @@ class AsyncUdpMux(Generic[Peer]):
             self._port.driver.flush()
         return peer
 
+    def _on_events(self, events: Sequence[PortEvent]) -> None:
+        self._knocks.put([event for event in events if isinstance(event, UnknownUfrag)])
+
     def _on_failure(self, error: BaseException) -> None:
         self.abort()
 
@@ -234,6 +257,19 @@ class AsyncUdpMux(Generic[Peer]):
         wrapped = [UdpSocket(sock, self._bind.udp) for sock in self._own_sockets]
         self._own_sockets = ()
         return [BoundSocket(sock, interface_of(sock.local.host)) for sock in wrapped]
+
+    def _listening(self, bound: Sequence[BoundSocket]) -> list[tuple[Listener, str]]:
+        """A listener at the address and port of each UDP socket."""
+        listening: list[tuple[Listener, str]] = []
+        try:
+            for item in bound:
+                local = item.socket.local
+                listening.append((Listener.bind(local.host, local.port, None, self._bind.streams), item.interface))
+        except BaseException:
+            for listener, _ in listening:
+                listener.close()
+            raise
+        return listening
 
 
 @attrs.frozen(slots=True)

@@ -4,17 +4,16 @@
     shared sockets <-- Driver of the Port <-- Port <--datagrams-- Seat <-- the peer's machine, at every flush
 
 The Port is a machine, so any driver can drive it. A Seat stands between one peer's machine and that peer's own driver:
-what leaves by a shared socket goes to the Port, the rest (streams) on to the driver. Each peer keeps its own timer, and
-a bug in one does not end the others.
+what leaves by a shared socket, or on a stream that somebody has opened to a shared TCP port, goes to the Port; the
+rest, streams of the peer's own, on to the driver. Each peer keeps its own timer, and a bug in one does not end others.
 """
 
 from __future__ import annotations
 
-import math
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.ice import IceConfig
@@ -24,6 +23,7 @@ from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.mux_config import MuxConfig
 from sans_rtc.peer.mux_events import UnknownUfrag
 from sans_rtc.peer.mux_router import Router
+from sans_rtc.streams import StreamUnneeded
 from sans_rtc_net.binding import BindConfig
 from sans_rtc_net.gathering import Gathering
 from sans_rtc_net.loop import Loop, LoopDriver, WaitSignal
@@ -31,22 +31,23 @@ from sans_rtc_net.loop import Loop, LoopDriver, WaitSignal
 if TYPE_CHECKING:
     from sans_rtc_net.async_peer import AsyncPeerConnection
 
-# What a driver looks for at a machine that uses streams.
-STREAM_VERBS = ("stream_opened", "stream_closed")
+PortEvent: TypeAlias = UnknownUfrag | StreamUnneeded
 
 
 class Port:
-    """The shared sockets as a machine, Machine[Datagram, Datagram, UnknownUfrag], and who sits on them."""
+    """The shared sockets as a machine, Machine[Datagram, Datagram, PortEvent], and who sits on them."""
 
     def __init__(self, config: MuxConfig, loop: Loop) -> None:
         self.router = Router(config)
         self.addresses: dict[Address, str] = {}  # and the names of their interfaces
+        self.listeners: dict[Address, str] = {}
         self.seats: dict[int, Seat] = {}
         self.driver: LoopDriver | None = None
         self._loop = loop
         self._next_key = 1
         self._out: list[Datagram] = []
         self._is_receiving = False
+        self._released: list[Path] = []
 
     def seat(self, machine: Machine) -> Seat:
         """A seat for a peer; it is taken until `Seat.leave`. Errors: those of `Router.add`."""
@@ -59,6 +60,21 @@ class Port:
     def send(self, datagrams: Sequence[Datagram]) -> None:
         """Send by the shared sockets: now, or where a burst is being taken, at its end."""
         self._out += datagrams
+        self._flush()
+
+    def release(self, path: Path) -> None:
+        """A peer needs a stream no more that somebody has opened to it."""
+        self.router.streams.closed(path)
+        self._released.append(path)
+        self._flush()
+
+    def leave(self, key: int) -> None:
+        """A peer has ended: what is left of its streams is closed."""
+        self.router.remove(key)
+        if self.seats.pop(key, None) is not None:
+            self._flush()
+
+    def _flush(self) -> None:
         if not self._is_receiving and self.driver is not None:
             self.driver.flush()
 
@@ -70,20 +86,37 @@ class Port:
 
     def receive_many(self, datagrams: Sequence[Datagram], now: float) -> None:
         """Take a burst: each peer gets its part of it in one go."""
+        batches = self.router.sort(datagrams, now)
         self._is_receiving = True
-        for key, batch in self.router.sort(datagrams, now):
-            seat = self.seats.get(key)
-            if seat is None:  # it has left because of what another has received
-                continue
-            try:
-                seat.deliver(batch, now)
-            except BaseException as error:  # a bug of one peer: the loop is told of it, and the others go on
-                seat.fail(error)
-                self._loop.call_soon(_raise, error)
+        for key, first in self.router.streams.take_claims():
+            self._bring(key, Seat.deliver_stream, first, now)
+        for key, batch in batches:
+            self._bring(key, Seat.deliver, batch, now)
         self._is_receiving = False
 
+    def _bring(self, key: int, bring: Callable[..., None], *arguments: object) -> None:
+        seat = self.seats.get(key)
+        if seat is None:  # it has left because of what another has received
+            return
+        try:
+            bring(seat, *arguments)
+        except BaseException as error:  # a bug of one peer: the loop is told of it, and the others go on
+            seat.fail(error)
+            self._loop.call_soon(_raise, error)
+
+    def stream_opened(self, path: Path, now: float) -> None:
+        """Somebody has connected to a shared TCP port; the first frame will say whose it is."""
+        self.router.streams.opened(path, now)
+
+    def stream_closed(self, path: Path, reason: str, now: float) -> None:
+        """Such a connection has ended."""
+        key = self.router.streams.closed(path)
+        if key is not None:
+            self._bring(key, Seat.deliver_end, path, reason, now)
+
     def handle_timer(self, now: float) -> None:
-        """Nothing is ever due here."""
+        """Give up connections on which no check has come."""
+        self.router.streams.handle_timer(now)
 
     def close(self, now: float) -> None:
         """Nothing is to be said."""
@@ -95,14 +128,18 @@ class Port:
             self._out = []
         return out
 
-    def take_events(self) -> Sequence[UnknownUfrag]:
-        """Hand over who has knocked."""
-        return self.router.take_strangers()
+    def take_events(self) -> Sequence[PortEvent]:
+        """Hand over who has knocked, and which connections are to be closed."""
+        released, self._released = self._released, []
+        unwanted = self.router.streams.take_unwanted()
+        if not released and not unwanted:
+            return self.router.take_strangers()
+        return [*self.router.take_strangers(), *map(StreamUnneeded, released), *map(StreamUnneeded, unwanted)]
 
     @property
     def deadline(self) -> float:
-        """Never."""
-        return math.inf
+        """When the oldest connection without a check is given up."""
+        return self.router.streams.deadline
 
     @property
     def is_terminated(self) -> bool:
@@ -126,10 +163,8 @@ class Seat:
         self.receive_many = machine.receive_many
         self.handle_timer = machine.handle_timer
         self.close = machine.close
-        self.take_events: Callable[[], Sequence[PeerEvent]] = machine.take_events
-        for verb in STREAM_VERBS:
-            if hasattr(machine, verb):  # streams are the peer's own, and so are they its driver's
-                setattr(self, verb, getattr(machine, verb))
+        self.stream_opened = machine.stream_opened  # the peer's own
+        self.stream_closed = machine.stream_closed
 
     def attach(
         self,
@@ -150,6 +185,17 @@ class Seat:
             self._driver.flush()
         self._on_received()
 
+    def deliver_stream(self, first: Datagram, now: float) -> None:
+        """Bring a stream that is the peer's, with what has come on it."""
+        self._machine.stream_opened(first.path, now)
+        self.deliver((first,), now)
+
+    def deliver_end(self, path: Path, reason: str, now: float) -> None:
+        """Tell the end of such a stream."""
+        self._machine.stream_closed(path, reason, now)
+        if self._driver is not None:
+            self._driver.flush()
+
     def fail(self, error: BaseException) -> None:
         """The peer has a bug: it is driven no more."""
         if self._driver is not None:
@@ -158,8 +204,7 @@ class Seat:
 
     def leave(self) -> None:
         """Give up the seat; idempotent."""
-        self.port.router.remove(self._key)
-        self.port.seats.pop(self._key, None)
+        self.port.leave(self._key)
 
     def take_datagrams(self, now: float) -> Sequence[Datagram]:
         """Let the machine packetise; what leaves by a shared socket goes to the port, the rest is handed over."""
@@ -174,7 +219,9 @@ class Seat:
         for datagram in datagrams:
             if datagram.path is not path:
                 path = datagram.path
-                is_shared = path.protocol == "udp" and path.local in shared
+                is_shared = (
+                    path.local in shared if path.protocol == "udp" else router.streams.owner_of(path) == self._key
+                )
             if not is_shared:
                 own.append(datagram)
         if own:
@@ -182,6 +229,20 @@ class Seat:
             datagrams = [datagram for datagram in datagrams if id(datagram) not in kept]
         self.port.send(datagrams)
         return own
+
+    def take_events(self) -> Sequence[PeerEvent]:
+        """Hand over what the peer tells; of streams at a shared port the Port is told."""
+        events = self._machine.take_events()
+        if not self.port.listeners or not any(type(event) is StreamUnneeded for event in events):
+            return events
+        owner_of = self.port.router.streams.owner_of
+        others: list[PeerEvent] = []
+        for event in events:
+            if isinstance(event, StreamUnneeded) and owner_of(event.path) == self._key:
+                self.port.release(event.path)
+            else:
+                others.append(event)
+        return others
 
     @property
     def deadline(self) -> float:
@@ -207,6 +268,8 @@ class SharedGathering(Gathering):
         now = self._clock()
         for address, interface in self._port.addresses.items():
             self._machine.add_local_address(address, interface, now)
+        for address, interface in self._port.listeners.items():
+            self._machine.add_tcp_listener(address, interface, now)
         self._machine.end_of_local_addresses(now)
         self._driver.request_flush()
 

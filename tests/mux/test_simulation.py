@@ -19,9 +19,8 @@ def test_twenty_clients_connect_and_talk_over_a_bad_network(make_plaza, seed):
     plaza.check()
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_twenty_clients_restart_ice_on_both_sides_and_lose_nothing(make_plaza, seed):
-    plaza = make_plaza(seed=seed, conditions=BAD)
+def test_twenty_clients_restart_ice_on_both_sides_and_lose_nothing(make_plaza):
+    plaza = make_plaza(conditions=BAD)
     plaza.connect(COUNT, within_s=30.0)
     before = {number: plaza.mux.peer(plaza.keys[number]).routing.local_ufrags[0] for number in range(COUNT)}
     for number in range(COUNT):
@@ -42,7 +41,7 @@ def test_twenty_clients_restart_ice_on_both_sides_and_lose_nothing(make_plaza, s
             peer.set_remote_description(client.local_description, plaza.now)
             plaza.mux.touch(plaza.keys[number], plaza.now)
         plaza.ask(number, "in between")
-    plaza.link.run_for(40.0)
+    plaza.link.run_for(20.0)
     after = {number: plaza.mux.peer(plaza.keys[number]).routing.local_ufrags for number in range(COUNT)}
     assert all(len(after[number]) == 1 and before[number] != after[number][0] for number in range(COUNT))
     plaza.assert_all_talk(range(COUNT), within_s=30.0)
