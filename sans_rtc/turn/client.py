@@ -61,10 +61,7 @@ class Client:
         self._datagrams: Outbox[Datagram] = Outbox()
         self._events: Outbox[TurnEvent] = Outbox()
         requester = Requester(config, entropy, self.stats, self._datagrams, trace)
-        self._context = Context(
-            config, entropy, self.stats, self._datagrams, self._events, requester, path, config.server_name,
-            config.dont_fragment,
-        )  # fmt: skip
+        self._context = Context(config, entropy, self.stats, self._datagrams, self._events, requester, path)
         self._lifecycle = Lifecycle(self._context, trace)
         self._pads = path.protocol != "udp"
         self._sent_at = math.inf
@@ -108,7 +105,7 @@ class Client:
             return
         self._check_allocated()
         host = canonical_host(peer_host)
-        self._relayed_for(Address(host, 0))
+        self._context.relayed_for(Address(host, 0))
         self._relaying.ask_permission(self._peers.add_permission(host, now), now)
 
     def bind_channel(self, peer: Address, now: float) -> None:
@@ -135,7 +132,7 @@ class Client:
         if self._config.transport != "tcp":
             raise InvalidState("connections are for relayed TCP")
         address = canonical(peer)
-        self._connections.connect(address, self._relayed_for(address), now)
+        self._connections.connect(address, self._context.relayed_for(address), now)
 
     def disconnect(self, peer: Address, now: float) -> None:
         """RFC 6062: end the connection with a peer, once what was sent is written; no effect where there is none."""
@@ -143,10 +140,8 @@ class Client:
             self._connections.disconnect(canonical(peer), now)
 
     def set_credentials(self, username: str, password: str, now: float) -> None:
-        """Use other credentials from when the server does not take those in use any more; before the first challenge
-        at once. An allocation keeps its user name (RFC 8656 section 5), so that of another user helps only a new one.
-
-        Errors   InvalidArgument where they are empty or cannot be prepared
+        """Use other credentials once the server refuses those in use; before the first challenge at once. An allocation
+        keeps its user name (RFC 8656 section 5): another user's help only a new one. InvalidArgument for empty ones.
         """
         if not username or not password:
             raise InvalidArgument("credentials are a user name and a password")
@@ -184,11 +179,10 @@ class Client:
 
     def receive_many(self, datagrams: Sequence[Datagram], now: float) -> None:
         """Take a burst, as `receive` would one by one; ChannelData over UDP, the packet path, with less ado."""
-        is_udp = not self._pads
         path, take_channel_data = self._context.path, self._inbound.take_channel_data
         for datagram in datagrams:
             data = datagram.data
-            if is_udp and datagram.path is path and data and CHANNEL_BYTE_MIN <= data[0] <= CHANNEL_BYTE_MAX:
+            if not self._pads and datagram.path is path and data and CHANNEL_BYTE_MIN <= data[0] <= CHANNEL_BYTE_MAX:
                 take_channel_data(data, now)
             else:
                 self.receive(datagram, now)  # which may move the path, or end it all
@@ -250,13 +244,8 @@ class Client:
         """When handle_timer wants to run, in seconds; math.inf when nothing is armed."""
         if self.is_terminated:
             return math.inf
-        return min(
-            self._context.requester.deadline,
-            self._lifecycle.deadline,
-            self._relaying.deadline,
-            self._connections.deadline,
-            self._keepalive_at,
-        )
+        allocation_at = min(self._context.requester.deadline, self._lifecycle.deadline, self._keepalive_at)
+        return min(allocation_at, self._relaying.deadline, self._connections.deadline)
 
     @property
     def is_terminated(self) -> bool:
@@ -325,12 +314,6 @@ class Client:
         if self._lifecycle.state is not ClientState.ALLOCATED:
             raise InvalidState(f"there is no allocation: the client is {self._lifecycle.state}")
 
-    def _relayed_for(self, address: Address) -> Address:
-        relayed = self._context.relayed.get(address.family)
-        if relayed is None:
-            raise InvalidArgument(f"{address} is of another IP version than the relayed address")
-        return relayed
-
     def _receive_elsewhere(self, datagram: Datagram, now: float) -> None:
         """A piece of a connection's stream, or a stranger's datagram."""
         connection = self._connections.by_path.get(datagram.path)
@@ -343,7 +326,7 @@ class Client:
 
     def _receive_bind_answer(self, connection: Connection, piece: bytes, now: float) -> None:
         path, framer = connection.path, connection.framer
-        assert path is not None, "a stream that bytes come from has a name"
+        assert path is not None, "what is known by its path has one"
         # One message at a time: behind the success response begins the peer's own stream.
         while connection.state is not ConnectionState.OPEN:
             frames = framer.feed(piece, count_max=1)
@@ -388,27 +371,13 @@ class Client:
             self._lifecycle.fail(failure, now)
         elif purpose is Purpose.REFRESH:
             self._lifecycle.on_refresh_answer(answer, now)
-        elif isinstance(subject, Permission):
-            self._on_permission_answer(subject, failure, now)
-        elif isinstance(subject, Peer):
-            self._on_channel_answer(subject, failure, now)
-        elif purpose is Purpose.CONNECT:
-            self._connections.on_connect_answer(answer, now)
+        elif isinstance(subject, Permission | Peer):
+            self._relaying.on_answer(subject, failure, now)
+            if failure is not None and failure.code == 400:
+                self._lifecycle.doubt(now)
         else:
-            self._connections.on_bind_answer(answer, now)
+            self._connections.on_answer(answer, now)
         self._settle(now)
-
-    def _on_permission_answer(self, permission: Permission, failure: Failure | None, now: float) -> None:
-        if failure is None:
-            self._relaying.on_permission_granted(permission, now)
-        else:
-            self._relaying.on_permission_failed(permission, failure, now)
-
-    def _on_channel_answer(self, peer: Peer, failure: Failure | None, now: float) -> None:
-        if failure is None:
-            self._relaying.on_channel_bound(peer, now)
-        else:
-            self._relaying.on_channel_failed(peer, failure, now)
 
     def _settle(self, now: float) -> None:
         """Where the lifecycle has ended: leave everything, and say the last word."""

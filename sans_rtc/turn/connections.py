@@ -18,7 +18,7 @@ from sans_rtc.errors import InvalidState, LimitExceeded
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.streams import StreamNeeded, StreamUnneeded
 from sans_rtc.stun.attributes import AttributeType
-from sans_rtc.stun.wire import Attribute
+from sans_rtc.stun.wire import Attribute, Message
 from sans_rtc.turn.context import Context
 from sans_rtc.turn.events import ConnectionClosed, ConnectionFailed, ConnectionOpened, DataReceived, DiscardReason
 from sans_rtc.turn.failure import TIMEOUT, UNUSABLE_RESPONSE, Failure
@@ -106,17 +106,16 @@ class Connections:
         connection = self._add(peer, relayed, is_incoming=True)
         self._need_stream(connection, id, now)
 
-    def on_connect_answer(self, answer: Answer, now: float) -> None:
-        """The server has connected to the peer, or has not."""
-        connection = self._subject(answer)
+    def on_answer(self, answer: Answer, now: float) -> None:
+        """The server has answered Connect or ConnectionBind, or has not."""
+        connection = answer.request.subject
+        assert isinstance(connection, Connection), "requests for connections are about connections"
         if answer.failure is not None or answer.response is None:
             self._fail(connection, answer.failure or Failure(0, TIMEOUT, ""), now)
-            return
-        id = answer.response.value(AttributeType.CONNECTION_ID)
-        if id is None:
-            self._fail(connection, Failure(0, UNUSABLE_RESPONSE, "a connection without CONNECTION-ID"), now)
-            return
-        self._need_stream(connection, id, now)
+        elif answer.request.purpose is Purpose.CONNECT:
+            self._on_connected(connection, answer.response, now)
+        else:
+            self._on_bound(connection)
 
     def on_stream_opened(self, path: Path, now: float) -> None:
         """The stream stands: tell the server whose it is."""
@@ -127,18 +126,6 @@ class Connections:
         connection.due_at = math.inf
         attributes = [Attribute(AttributeType.CONNECTION_ID, connection.id)]
         self._context.requester.submit(Request(Purpose.CONNECTION_BIND, path, attributes, connection), now)
-
-    def on_bind_answer(self, answer: Answer, now: float) -> None:
-        """From here on the stream is the peer's; its first bytes may have come with the response."""
-        connection = self._subject(answer)
-        if answer.failure is not None:
-            self._fail(connection, answer.failure, now)
-            return
-        connection.state = ConnectionState.OPEN
-        self._context.events.append(ConnectionOpened(connection.peer, connection.relayed, connection.is_incoming))
-        rest = connection.framer.take_rest()
-        if rest:
-            self.on_data(connection, rest)
 
     def on_data(self, connection: Connection, data: bytes) -> None:
         """A piece of the peer's stream has come."""
@@ -180,6 +167,13 @@ class Connections:
         connection = self.by_peer[peer] = Connection(peer, relayed, is_incoming, framer)
         return connection
 
+    def _on_connected(self, connection: Connection, response: Message, now: float) -> None:
+        id = response.value(AttributeType.CONNECTION_ID)
+        if id is None:
+            self._fail(connection, Failure(0, UNUSABLE_RESPONSE, "a connection without CONNECTION-ID"), now)
+            return
+        self._need_stream(connection, id, now)
+
     def _need_stream(self, connection: Connection, id: int, now: float) -> None:
         context = self._context
         connection.id = id
@@ -189,9 +183,13 @@ class Connections:
         self.by_path[connection.path] = connection
         context.events.append(StreamNeeded(connection.path, context.server_name))
 
-    def _subject(self, answer: Answer) -> Connection:
-        assert isinstance(answer.request.subject, Connection), "requests for connections are about connections"
-        return answer.request.subject
+    def _on_bound(self, connection: Connection) -> None:
+        """From here on the stream is the peer's; its first bytes may have come with the response."""
+        connection.state = ConnectionState.OPEN
+        self._context.events.append(ConnectionOpened(connection.peer, connection.relayed, connection.is_incoming))
+        rest = connection.framer.take_rest()
+        if rest:
+            self.on_data(connection, rest)
 
     def _fail(self, connection: Connection, failure: Failure, now: float) -> None:
         self._remove(connection, now)

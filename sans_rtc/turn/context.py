@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from sans_rtc.entropy import Entropy
+from sans_rtc.errors import InvalidArgument
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.outbox import Outbox
 from sans_rtc.turn.config import TurnConfig
@@ -30,6 +31,17 @@ class Context:
     events: Outbox[TurnEvent]
     requester: Requester
     path: Path
-    server_name: str
-    dont_fragment: bool
+    server_name: str = attrs.field(init=False)
+    dont_fragment: bool = attrs.field(init=False)
     relayed: dict[int, Address] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.server_name = self.config.server_name
+        self.dont_fragment = self.config.dont_fragment
+
+    def relayed_for(self, peer: Address) -> Address:
+        """The relayed address that this peer sees; InvalidArgument where there is none of its family."""
+        relayed = self.relayed.get(peer.family)
+        if relayed is None:
+            raise InvalidArgument(f"{peer} is of another IP version than the relayed address")
+        return relayed

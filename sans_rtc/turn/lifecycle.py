@@ -155,6 +155,12 @@ class Lifecycle:
         else:
             self.fail(Failure(0, EXPIRED, "the server has ended the allocation"), now)
 
+    def doubt(self, now: float) -> None:
+        """A request that is right was called bad. coturn (4.6.1) says so, and not 437, where it finds no allocation,
+        because a NAT has changed our address: see by a refresh."""
+        if self.state is ClientState.ALLOCATED and not self._is_refreshing:
+            self._refresh(now)
+
     def on_delete_answer(self, now: float) -> None:
         """Whatever it says, the allocation is gone or will be (RFC 8656 section 8.3: 437 counts as success)."""
         self.terminate(TerminationReason.CLOSED, "", now)
@@ -181,9 +187,7 @@ class Lifecycle:
         if now >= self.allocation.expires_at:
             self.fail(Failure(0, EXPIRED, "the server did not prolong the allocation in time"), now)
             return
-        self._is_refreshing = True
-        lifetime_s = self._context.config.lifetime_s
-        self._submit(Purpose.REFRESH, [Attribute(AttributeType.LIFETIME, lifetime_s)], now)
+        self._refresh(now)
 
     # --- the end
 
@@ -229,6 +233,11 @@ class Lifecycle:
 
     def _submit(self, purpose: Purpose, attributes: list[Attribute], now: float) -> None:
         self._context.requester.submit(Request(purpose, self._context.path, attributes), now)
+
+    def _refresh(self, now: float) -> None:
+        self._is_refreshing = True
+        lifetime_s = self._context.config.lifetime_s
+        self._submit(Purpose.REFRESH, [Attribute(AttributeType.LIFETIME, lifetime_s)], now)
 
     def _delete_unheard(self) -> None:
         self._context.requester.send_once(Purpose.DELETE, self._context.path, list(_DELETE))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 
-from sans_rtc.errors import InvalidArgument
 from sans_rtc.machine import Address
 from sans_rtc.stun.attributes import AttributeType
 from sans_rtc.stun.wire import Attribute
@@ -72,10 +71,7 @@ class Relaying:
         if peer is not None:
             return peer
         address = canonical(address)
-        relayed = self._context.relayed.get(address.family)
-        if relayed is None:
-            raise InvalidArgument(f"{address} is of another IP version than the relayed address")
-        return self.peers.add_peer(address, relayed, now)
+        return self.peers.add_peer(address, self._context.relayed_for(address), now)
 
     def send(self, data: bytes, peer: Peer, now: float) -> None:
         """Send by Send indication; ask for the permission first where there is none, and let the data wait."""
@@ -92,60 +88,17 @@ class Relaying:
 
     # --- answers
 
-    def on_permission_granted(self, permission: Permission, now: float) -> None:
-        """The server relays for this host."""
-        permission.is_asking = False
-        self._renew_permission(permission, now)
-        queue, permission.queue = permission.queue, []
-        for data, peer in queue:
-            self._queued_count -= 1
-            self._queued_bytes -= len(data)
-            self._indicate(data, peer, now)
-
-    def on_permission_failed(self, permission: Permission, failure: Failure, now: float) -> None:
-        """The server does not relay for this host, or has not answered."""
-        permission.is_asking = False
-        if permission.state is PermissionState.GRANTED and failure.is_server_error and permission.expires_at > now:
-            self._arm(permission, permission.expires_at)  # what was granted lasts as long as it was granted for
-            return
-        self._refuse(permission, failure, now)
-
-    def on_channel_bound(self, peer: Peer, now: float) -> None:
-        """The channel stands; and with it the permission (RFC 8656 section 12.3)."""
-        peer.is_binding = False
-        is_new = peer.channel is not ChannelState.BOUND
-        peer.channel, peer.failure = ChannelState.BOUND, None
-        peer.bound_until = now + CHANNEL_LIFETIME_S
-        peer.free_at = peer.bound_until + CHANNEL_QUARANTINE_S
-        self._arm(peer, now + self._context.config.channel_refresh_s)
-        if is_new:
-            self._context.events.append(ChannelBound(peer.address, peer.number))
-        if peer.asks_permission:
-            peer.asks_permission = False
-            self.on_permission_granted(peer.permission, now)
-        elif peer.permission.state is PermissionState.GRANTED:
-            self._renew_permission(peer.permission, now)
-
-    def on_channel_failed(self, peer: Peer, failure: Failure, now: float) -> None:
-        """No channel. deviation: RFC 8656 section 12.3 recommends to begin with a new allocation after an unexpected
-        400; that would hurt every other peer, and Send indications reach this one as well."""
-        peer.is_binding = False
-        # Our request may have done its work all the same, and its answer been lost.
-        peer.free_at = now + CHANNEL_LIFETIME_S + CHANNEL_QUARANTINE_S
-        asks_permission, peer.asks_permission = peer.asks_permission, False
-        if asks_permission:
-            peer.permission.is_asking = False
-        if failure.code in PEER_CODES:
-            self._refuse(peer.permission, failure, now)
-        elif peer.channel is ChannelState.BOUND and failure.is_server_error and peer.bound_until > now:
-            self._arm(peer, peer.bound_until)
+    def on_answer(self, subject: Permission | Peer, failure: Failure | None, now: float) -> None:
+        """The server has answered for a permission or a channel, or has not."""
+        if isinstance(subject, Peer):
+            if failure is None:
+                self._on_channel_bound(subject, now)
+            else:
+                self._on_channel_failed(subject, failure, now)
+        elif failure is None:
+            self._on_permission_granted(subject, now)
         else:
-            self._unbind(peer, ChannelState.REFUSED)
-            peer.failure = failure
-            peer.retry_at = now + self._context.config.refusal_s
-            self._context.events.append(ChannelRefused(peer.address, *failure))
-            if asks_permission:
-                self.ask_permission(peer.permission, now)
+            self._on_permission_failed(subject, failure, now)
 
     # --- timers
 
@@ -178,6 +131,61 @@ class Relaying:
         if permission.state is not PermissionState.GRANTED or permission.expires_at <= now:
             permission.state, permission.failure = PermissionState.ASKED, None
             permission.expires_at = now + PERMISSION_LIFETIME_S
+
+    def _on_permission_granted(self, permission: Permission, now: float) -> None:
+        """The server relays for this host."""
+        permission.is_asking = False
+        self._renew_permission(permission, now)
+        queue, permission.queue = permission.queue, []
+        for data, peer in queue:
+            self._queued_count -= 1
+            self._queued_bytes -= len(data)
+            self._indicate(data, peer, now)
+
+    def _on_permission_failed(self, permission: Permission, failure: Failure, now: float) -> None:
+        """The server does not relay for this host, or has not answered."""
+        permission.is_asking = False
+        if permission.state is PermissionState.GRANTED and failure.is_server_error and permission.expires_at > now:
+            self._arm(permission, permission.expires_at)  # what was granted lasts as long as it was granted for
+            return
+        self._refuse(permission, failure, now)
+
+    def _on_channel_bound(self, peer: Peer, now: float) -> None:
+        """The channel stands; and with it the permission (RFC 8656 section 12.3)."""
+        peer.is_binding = False
+        is_new = peer.channel is not ChannelState.BOUND
+        peer.channel, peer.failure = ChannelState.BOUND, None
+        peer.bound_until = now + CHANNEL_LIFETIME_S
+        peer.free_at = peer.bound_until + CHANNEL_QUARANTINE_S
+        self._arm(peer, now + self._context.config.channel_refresh_s)
+        if is_new:
+            self._context.events.append(ChannelBound(peer.address, peer.number))
+        if peer.asks_permission:
+            peer.asks_permission = False
+            self._on_permission_granted(peer.permission, now)
+        elif peer.permission.state is PermissionState.GRANTED:
+            self._renew_permission(peer.permission, now)
+
+    def _on_channel_failed(self, peer: Peer, failure: Failure, now: float) -> None:
+        """No channel. deviation: RFC 8656 section 12.3 recommends to begin with a new allocation after an unexpected
+        400; that would hurt every other peer, and Send indications reach this one as well."""
+        peer.is_binding = False
+        # Our request may have done its work all the same, and its answer been lost.
+        peer.free_at = now + CHANNEL_LIFETIME_S + CHANNEL_QUARANTINE_S
+        asks_permission, peer.asks_permission = peer.asks_permission, False
+        if asks_permission:
+            peer.permission.is_asking = False
+        if failure.code in PEER_CODES:
+            self._refuse(peer.permission, failure, now)
+        elif peer.channel is ChannelState.BOUND and failure.is_server_error and peer.bound_until > now:
+            self._arm(peer, peer.bound_until)
+        else:
+            self._unbind(peer, ChannelState.REFUSED)
+            peer.failure = failure
+            peer.retry_at = now + self._context.config.refusal_s
+            self._context.events.append(ChannelRefused(peer.address, *failure))
+            if asks_permission:
+                self.ask_permission(peer.permission, now)
 
     def _submit(
         self, purpose: Purpose, subject: Permission | Peer, address: Address, now: float, *more: Attribute

@@ -195,7 +195,8 @@ def test_address_that_is_in_use_is_named(client_of, coturn):
     assert "take another port" in end.detail
 
 
-def test_allocation_that_is_gone_is_named(client_of, coturn):
+@pytest.mark.parametrize("verb", ["refresh", "permission", "channel"])
+def test_allocation_that_is_gone_is_named(client_of, coturn, verb):
     driver = client_of(coturn)
     driver.allocate()
     driver.udp.close()
@@ -203,7 +204,12 @@ def test_allocation_that_is_gone_is_named(client_of, coturn):
     replacement.bind(("127.0.0.1", 0))  # as behind a NAT that has forgotten the old port
     replacement.setblocking(False)
     driver.sockets[driver.client.path] = driver.udp = replacement
-    driver.ahead_s = 541.0
+    if verb == "refresh":
+        driver.ahead_s = 541.0
+    elif verb == "permission":
+        driver.client.create_permission("127.0.0.1", driver.now)
+    else:
+        driver.client.bind_channel(Address("127.0.0.1", 4000), driver.now)
     failure, end = driver.wait_for("AllocationFailed"), driver.wait_for("Terminated")
     assert (failure.code, failure.was_allocated, end.reason) == (437, True, "allocation_mismatch")
     assert "a NAT has changed it" in end.detail

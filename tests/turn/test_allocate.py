@@ -461,6 +461,29 @@ def test_after_the_end_inputs_are_ignored(ready):
     assert client.take_events() == () and client.take_datagrams(now) == () and client.deadline == math.inf
 
 
+def test_trace_tells_the_steps_and_no_secret(make_scene):
+    records = []
+    scene = make_scene(trace=records.append)
+    scene.allocated()
+    scene.deliver(b"\xff")
+    scene.from_peer(b"x")
+    scene.client.close(scene.now)
+    scene.pump()
+    assert {record.layer for record in records} == {"turn"}
+    assert [record.name for record in records] == [
+        "state_entered",
+        "request_sent",
+        "request_sent",
+        "answered",
+        "state_entered",
+        "state_entered",
+        "request_sent",
+        "answered",
+        "state_entered",
+    ]
+    assert "secret" not in repr(records)
+
+
 def test_allocate_twice_is_refused(scene):
     scene.client.allocate(scene.now)
     with pytest.raises(InvalidState):

@@ -236,6 +236,13 @@ def test_connections_are_bounded(make_scene):
     assert scene.deliver(attempt()) == [] and scene.discards == {"connection_limit": 1}
 
 
+def test_attempt_of_a_peer_that_is_connected_is_counted(connected):
+    connected.client.create_permission(PEER.host, connected.now)
+    connected.pump()
+    assert connected.deliver(attempt()) == [] and connected.discards == {"connection_limit": 1}
+    assert connected.deliver(b"x", connected.data_path) == [DataReceived(b"x", PEER, RELAYED)]
+
+
 def test_second_connection_with_a_peer_is_the_callers_fault(connected):
     with pytest.raises(InvalidState):
         connected.client.connect(PEER, connected.now)

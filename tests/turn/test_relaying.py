@@ -192,6 +192,18 @@ def test_answer_that_there_is_no_allocation_ends_the_client(ready, verb, code, r
     assert ready.terminated.reason == reason
 
 
+@pytest.mark.parametrize("verb", ["create_permission", "bind_channel"])
+def test_bad_request_makes_the_client_ask_whether_the_allocation_is_there(ready, verb):
+    ready.server.errors = {method: [(400, "")] * 2 for method in (Method.CREATE_PERMISSION, Method.CHANNEL_BIND)}
+    getattr(ready.client, verb)(PEER.host if verb == "create_permission" else PEER, ready.now)
+    ready.pump()
+    assert ready.server.requests[-1].method == Method.REFRESH and not ready.client.is_terminated
+    ready.server.has_allocation = False
+    ready.client.create_permission(OTHER.host, ready.now)
+    ready.pump()
+    assert ready.terminated.reason == "allocation_mismatch"
+
+
 # --- permission timers
 
 
@@ -362,6 +374,20 @@ def test_number_and_peer_rest_for_five_minutes_after_the_channel(make_scene):
     scene.pump()
     (event,) = scene.take(ChannelBound)
     assert event == ChannelBound(OTHER, 0x4001)  # numbers come round only after all others
+
+
+def test_number_whose_binding_was_refused_rests_as_if_it_had_been_bound(make_scene):
+    """The refusal may be of a request that was sent again, and the first one have done its work."""
+    scene = make_scene(peer_count_max=1)
+    scene.server.errors[Method.CHANNEL_BIND] = [(508, "")]
+    scene.allocated()
+    scene.client.bind_channel(PEER, scene.now)
+    scene.pump()
+    scene.advance(899)
+    with pytest.raises(LimitExceeded):
+        scene.client.bind_channel(OTHER, scene.now)
+    scene.advance(1)
+    scene.client.bind_channel(OTHER, scene.now)
 
 
 def test_all_4096_numbers_are_used_before_one_comes_again(make_scene):
