@@ -107,9 +107,13 @@ class BlockingPeerConnection(PeerReads):
         self._driver: Driver[PeerEvent] = Driver(
             self._machine, on_events=self._on_events, streams=streams, resolve=self._lookups.resolve
         )
-        self._gathering = Gathering(
-            self._machine, self._driver, monotonic, self._network, sockets, listens=self._config.ice.tcp.passive
-        )
+        try:
+            self._gathering = Gathering(
+                self._machine, self._driver, monotonic, self._network, sockets, listens=self._config.ice.tcp.passive
+            )
+        except BaseException:
+            self._driver.close()
+            raise
         self._session: Session[ThreadSignal] = Session(
             self._machine,
             make_signal=lambda: ThreadSignal(self.lock),

@@ -79,19 +79,24 @@ class Gathering:
     def _bound(self) -> list[BoundSocket]:
         if self._has_own_sockets:
             return [BoundSocket(sock, interface_of(sock.local.host)) for sock in self._waiting]
+        bind = self._bind_now()
         bound_hosts = [address.host for address in self._driver.local_addresses]
-        hosts = self._bind.hosts
-        if self._is_begun and hosts:  # those asked for by name come and go
-            hosts = tuple(host for host in hosts if is_present(host))
-            if not hosts:
-                return []
-        return bind_sockets(attrs.evolve(self._bind, hosts=hosts), bound_hosts=bound_hosts)
+        return [] if bind is None else bind_sockets(bind, bound_hosts=bound_hosts)
 
     def _bound_listeners(self) -> list[BoundListener]:
         streams = self._driver.streams
         if self._has_own_sockets or not self._listens or streams is None:
             return [BoundListener(listener, interface_of(listener.local.host)) for listener in self._waiting_listeners]
-        return bind_listeners(self._bind, bound_hosts=[listener.local.host for listener in streams.listeners])
+        bind = self._bind_now()
+        bound_hosts = [listener.local.host for listener in streams.listeners]
+        return [] if bind is None else bind_listeners(bind, bound_hosts=bound_hosts)
+
+    def _bind_now(self) -> BindConfig | None:
+        """What to bind of what was asked for by name, which may come and go later on; None: nothing of it is there."""
+        if not self._is_begun or not self._bind.hosts:
+            return self._bind
+        hosts = tuple(host for host in self._bind.hosts if is_present(host))
+        return attrs.evolve(self._bind, hosts=hosts) if hosts else None
 
     def _listen(self, bound: Sequence[BoundListener]) -> None:
         """Let the driver take connections, and tell the machine."""

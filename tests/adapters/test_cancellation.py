@@ -6,6 +6,7 @@ import importlib
 import os
 import random
 import signal
+import socket
 import threading
 import warnings
 
@@ -18,7 +19,6 @@ from sans_rtc.peer.config import PeerConfig
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
-CANCELLATIONS = 200
 CONFIG = PeerConfig(close_timeout_s=0.2)
 LOOPS = ["asyncio", "trio"]
 
@@ -31,26 +31,39 @@ def peer_type(loop):
 async def session(make):
     """Connect, talk both ways, open a second channel, close it, and close."""
     async with make(CONFIG, bind="127.0.0.1") as first, make(CONFIG, bind="127.0.0.1") as second:
-        channel = first.create_data_channel("a")
-        await first.set_local_description(await first.create_offer())
-        await second.set_remote_description(first.local_description)
-        await second.set_local_description(await second.create_answer())
-        await first.set_remote_description(second.local_description)
+        await converse(first, second)
+
+
+async def tcp_session(make):
+    """The same over TCP: the second peer has nothing else."""
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    second = make(CONFIG, sockets=[sock], tcp="passive")
+    async with second, make(CONFIG, bind="127.0.0.1", tcp="active") as first:
+        await converse(first, second)
+
+
+async def converse(first, second):
+    channel = first.create_data_channel("a")
+    await first.set_local_description(await first.create_offer())
+    await second.set_remote_description(first.local_description)
+    await second.set_local_description(await second.create_answer())
+    await first.set_remote_description(second.local_description)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(trickle, first, second)
+        tasks.start_soon(trickle, second, first)
+    with anyio.fail_after(5):
+        other = await anext(second.incoming_channels())
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(trickle, first, second)
-            tasks.start_soon(trickle, second, first)
-        with anyio.fail_after(5):
-            other = await anext(second.incoming_channels())
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(echo, other)
-                for index in range(8):
-                    await channel.send(b"%d" % index + bytes(5000))
-                    await channel.receive()
-                await channel.drain()
-                async with first.create_data_channel("b") as brief:
-                    await brief.send("x")
-                await channel.close()
-            await first.close()
+            tasks.start_soon(echo, other)
+            for index in range(8):
+                await channel.send(b"%d" % index + bytes(5000))
+                await channel.receive()
+            await channel.drain()
+            async with first.create_data_channel("b") as brief:
+                await brief.send("x")
+            await channel.close()
+        await first.close()
 
 
 async def trickle(sender, receiver):
@@ -132,7 +145,8 @@ RUNS = {"asyncio": AsyncioRun, "trio": TrioRun}
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_session_cancelled_anywhere_leaves_nothing_behind(loop, open_descriptors):
+@pytest.mark.parametrize(("session", "cancellations"), [(session, 200), (tcp_session, 50)], ids=["udp", "tcp"])
+def test_session_cancelled_anywhere_leaves_nothing_behind(loop, session, cancellations, open_descriptors):
     make, run = peer_type(loop), RUNS[loop]
     whole = run(session, make, cancel_after=-1)
     assert not whole.was_cancelled
@@ -141,14 +155,14 @@ def test_session_cancelled_anywhere_leaves_nothing_behind(loop, open_descriptors
     before = open_descriptors()
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        for _ in range(CANCELLATIONS):
+        for _ in range(cancellations):
             one = run(session, make, cancel_after=chance.randrange(whole.steps))
             cancelled += one.was_cancelled
             assert one.left == []
             assert open_descriptors() == before
         gc.collect()
     assert [str(warning.message) for warning in warned] == []
-    assert cancelled > CANCELLATIONS / 2
+    assert cancelled > cancellations / 2
 
 
 @pytest.mark.parametrize("loop", LOOPS)
