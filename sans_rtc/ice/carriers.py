@@ -38,6 +38,7 @@ class Carriers:
     ) -> None:
         self.streams = TcpStreams(context.config.tcp, wiring, context.stats)
         self._config = context.config
+        self._datagrams = context.datagrams
         self._gatherer = gatherer
         self._relayed = gatherer.relayed
         self._generations = generations
@@ -173,6 +174,9 @@ class Carriers:
         """A base is gone, and with it every pair on it."""
         for session in self._generations.sessions:
             session.remove_base(base, now)
+        for datagram in self._datagrams.take():  # what was to leave from it has no way out any more
+            if datagram.path.local != base.address or datagram.path.protocol != base.protocol:
+                self._datagrams.append(datagram)
         self._gate.retain(self._generations.know)
 
     def close(self, now: float, *, is_graceful: bool) -> None:

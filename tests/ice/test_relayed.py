@@ -270,6 +270,16 @@ def test_permission_for_each_host_paired_is_asked_for_before_the_checks(hand):
     assert parse_message(check).method == Method.BINDING
 
 
+def test_permission_does_not_wait_for_the_pace_of_checks(make_hand):
+    hand = make_hand(turn_servers=(turn_server(),), transport_policy=TransportPolicy.RELAY, check_pace_s=5.0).meet()
+    allocate(hand)
+    other = Address("10.0.0.3", 3333)
+    hand.agent.add_remote_candidate(hand.candidate(other, foundation="other"), hand.now)
+    hand.drain()
+    asked = [message.value(A.XOR_PEER_ADDRESS).host for message in of_method(hand.sent, Method.CREATE_PERMISSION)]
+    assert asked == [PEER.host, other.host]
+
+
 def connect(hand):
     """Bring the agent to a selected pair over the relay."""
     (check,) = relayed_by(permit(hand))
@@ -420,6 +430,34 @@ def test_stream_of_a_relay_is_unneeded_at_the_end(make_hand):
     hand.drain()
     assert [event.path for event in hand.of(StreamUnneeded)] == [needed.path]
     assert isinstance(hand.events[-1], Terminated)
+
+
+def test_stream_whose_server_says_nothing_is_closed_once(make_hand):
+    hand = make_hand(turn_servers=(turn_server(transport="tcp"),), relay_timeout_s=3.0).meet()
+    (needed,) = hand.of(StreamNeeded)
+    hand.agent.stream_opened(needed.path, hand.now)
+    hand.wait(10.0)
+    assert [event.path for event in hand.of(StreamUnneeded)] == [needed.path]
+    assert [error.reason for error in hand.of(CandidateError)] == ["no answer"]
+
+
+def test_what_was_sent_through_a_relay_that_is_gone_stays_here(hand):
+    connect(hand)
+    hand.agent.send(b"\x17late", hand.now)
+    hand.agent.remove_local_address(HERE, hand.now)
+    assert [datagram for datagram in hand.drain() if datagram.path.local != HERE] == []
+
+
+def test_relay_over_a_stream_gives_no_reflexive_candidate(make_hand):
+    """Where a TCP connection comes from says nothing of where datagrams of a UDP socket come from."""
+    hand = make_hand(turn_servers=(turn_server(transport="tcp"),)).meet(candidate=False)
+    (needed,) = hand.of(StreamNeeded)
+    hand.agent.stream_opened(needed.path, hand.now)
+    (first,) = [parse_message(datagram.data) for datagram in hand.drain()]
+    (second,) = [parse_message(datagram.data) for datagram in reply(hand, first, code=401, path=needed.path)]
+    allocated = (Attribute(A.XOR_RELAYED_ADDRESS, RELAYED), Attribute(A.XOR_MAPPED_ADDRESS, MAPPED))
+    reply(hand, second, *allocated, Attribute(A.LIFETIME, 600), path=needed.path)
+    assert [candidate.type for candidate in told(hand)] == ["host", "relay"]
 
 
 def test_stream_that_fails_fails_its_relay_and_is_not_closed_again(make_hand):

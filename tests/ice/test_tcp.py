@@ -341,6 +341,40 @@ def test_garbage_in_a_stream_closes_it(make_hand):
     assert hand.agent.stats.discards[DiscardReason.TCP_STREAM_BROKEN] == 1
 
 
+def test_stranger_may_not_make_us_wait_for_a_long_frame(make_hand):
+    """4000 bytes are well within what the peer may send, and more than a check has."""
+    hand = listen(make_hand)
+    path = accept(hand)
+    hand.receive(Datagram(b"\x0f\xa0", path))
+    assert unneeded(hand) == [path]
+
+
+def test_proven_connection_may_bring_long_frames(make_hand):
+    hand = listen(make_hand)
+    path = accept(hand)
+    _, check = hand.receive(framed(hand.request(), path))
+    hand.receive(framed(hand.response(Datagram(check.data[2:], path)), path))
+    hand.receive(Datagram(serialize_frame(b"\x17" + bytes(8000)), path))
+    assert [len(event.data) for event in hand.of(Datagram)] == [8001]
+
+
+def test_udp_candidate_of_the_same_address_is_not_the_one_that_connects(make_hand):
+    hand = listen(make_hand)
+    hand.agent.add_remote_candidate(hand.candidate(CALLER), hand.now)
+    path = accept(hand)
+    hand.receive(framed(hand.request(), path))
+    hand.receive(Datagram(serialize_frame(b"\x17not proven"), path))
+    pairs = {pair.path.protocol: pair for pair in hand.agent.explain().pairs}
+    assert pairs["tcp"].remote.protocol == "tcp"
+    assert hand.of(Datagram) == []
+
+
+def test_check_without_a_frame_on_a_connection_that_is_not_there_is_not_answered(make_hand):
+    hand = listen(make_hand)
+    assert hand.receive(hand.request(path=Path(LISTENER, CALLER, "tcp"))) == []
+    assert hand.agent.explain().pairs == ()
+
+
 def test_connection_on_which_nothing_comes_is_closed_in_time(make_hand):
     hand = listen(make_hand, validation_timeout_s=2.0)
     path = accept(hand)
