@@ -233,8 +233,11 @@ class TurnServerDriver:
                 self._partners.pop(partner, None)
 
     def _is_paused(self, stream: Stream) -> bool:
-        """True while the other one of two joined streams takes no more."""
-        partner = self._by_path.get(self._partners[stream.path]) if stream.path in self._partners else None
+        """True while nobody takes what it brings: a peer's before the client joins it, and the faster one of two."""
+        path = stream.path
+        if path not in self._partners:
+            return (path.local, "tcp") in self._relays
+        partner = self._by_path.get(self._partners[path])
         return partner is not None and partner.backlog_bytes > JOINED_HIGH_WATER_BYTES
 
     def _pause_or_resume(self) -> None:
