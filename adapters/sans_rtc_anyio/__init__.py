@@ -16,7 +16,9 @@ from sans_rtc_net.async_channel import DataChannel
 from sans_rtc_net.binding import BindConfig
 from sans_rtc_net.candidates import IceCandidate
 from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
-from sans_rtc_net.options import UdpConfig
+from sans_rtc_net.ice_servers import IceServer
+from sans_rtc_net.options import StreamConfig, UdpConfig
+from sans_rtc_net.proxy import Proxy
 from sans_rtc_net.session import CloseReport
 
 __all__ = [
@@ -28,12 +30,15 @@ __all__ = [
     "DataChannel",
     "Description",
     "IceCandidate",
+    "IceServer",
     "InvalidArgument",
     "InvalidState",
     "LimitExceeded",
     "LocalError",
     "PeerConfig",
     "PeerConnection",
+    "Proxy",
     "SansRtcError",
+    "StreamConfig",
     "UdpConfig",
 ]

@@ -17,7 +17,9 @@ from sans_rtc_asyncio.driver import Driver
 from sans_rtc_net.binding import BindConfig
 from sans_rtc_net.candidates import IceCandidate
 from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
-from sans_rtc_net.options import UdpConfig
+from sans_rtc_net.ice_servers import IceServer
+from sans_rtc_net.options import StreamConfig, UdpConfig
+from sans_rtc_net.proxy import Proxy
 from sans_rtc_net.session import CloseReport
 
 __all__ = [
@@ -30,12 +32,15 @@ __all__ = [
     "Description",
     "Driver",
     "IceCandidate",
+    "IceServer",
     "InvalidArgument",
     "InvalidState",
     "LimitExceeded",
     "LocalError",
     "PeerConfig",
     "PeerConnection",
+    "Proxy",
     "SansRtcError",
+    "StreamConfig",
     "UdpConfig",
 ]

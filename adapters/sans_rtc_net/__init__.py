@@ -11,15 +11,21 @@ from sans_rtc_net.blocking_channel import BlockingDataChannel
 from sans_rtc_net.candidates import IceCandidate, as_candidate
 from sans_rtc_net.clock import monotonic, wall_clock_offset_s
 from sans_rtc_net.driver import Driver, drive
+from sans_rtc_net.dscp import Flow, Priority, dscp_of
 from sans_rtc_net.entropy import system_entropy
 from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
 from sans_rtc_net.gathering import Gathering
+from sans_rtc_net.ice_servers import IceServer
 from sans_rtc_net.interfaces import LocalAddress, listed_addresses, usable_addresses
-from sans_rtc_net.options import UdpConfig
+from sans_rtc_net.listener import Listener
+from sans_rtc_net.options import StreamConfig, UdpConfig
+from sans_rtc_net.proxy import Proxy
 from sans_rtc_net.pump import Pump
 from sans_rtc_net.session import CloseReport
-from sans_rtc_net.settings import peer_config_from
+from sans_rtc_net.settings import peer_config_from, stream_config_from
 from sans_rtc_net.socket_set import SocketSet
+from sans_rtc_net.stream import Stream
+from sans_rtc_net.stream_set import StreamSet
 from sans_rtc_net.trace_log import trace_to_logging
 from sans_rtc_net.udp import UdpSocket
 
@@ -32,20 +38,30 @@ __all__ = [
     "ConnectionFailed",
     "ConnectionLost",
     "Driver",
+    "Flow",
     "Gathering",
     "IceCandidate",
+    "IceServer",
+    "Listener",
     "LocalAddress",
+    "Priority",
+    "Proxy",
     "Pump",
     "SocketSet",
+    "Stream",
+    "StreamConfig",
+    "StreamSet",
     "UdpConfig",
     "UdpSocket",
     "as_candidate",
     "bind_config_from",
     "bind_sockets",
     "drive",
+    "dscp_of",
     "listed_addresses",
     "monotonic",
     "peer_config_from",
+    "stream_config_from",
     "system_entropy",
     "trace_to_logging",
     "usable_addresses",

@@ -15,7 +15,9 @@ from sans_rtc_net.async_channel import DataChannel
 from sans_rtc_net.binding import BindConfig
 from sans_rtc_net.candidates import IceCandidate
 from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
-from sans_rtc_net.options import UdpConfig
+from sans_rtc_net.ice_servers import IceServer
+from sans_rtc_net.options import StreamConfig, UdpConfig
+from sans_rtc_net.proxy import Proxy
 from sans_rtc_net.session import CloseReport
 from sans_rtc_trio.connection import PeerConnection
 from sans_rtc_trio.driver import Driver
@@ -30,12 +32,15 @@ __all__ = [
     "Description",
     "Driver",
     "IceCandidate",
+    "IceServer",
     "InvalidArgument",
     "InvalidState",
     "LimitExceeded",
     "LocalError",
     "PeerConfig",
     "PeerConnection",
+    "Proxy",
     "SansRtcError",
+    "StreamConfig",
     "UdpConfig",
 ]
