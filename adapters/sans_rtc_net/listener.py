@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from enum import StrEnum
 
 import attrs
@@ -17,6 +18,7 @@ import attrs
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.machine import Address
 from sans_rtc_net.addresses import family_of, local_address, to_socket_address
+from sans_rtc_net.clock import monotonic
 from sans_rtc_net.options import StreamConfig
 from sans_rtc_net.stream import Stream
 
@@ -89,8 +91,10 @@ class Listener:
             sock.close()
             raise
 
-    def accept_batch(self, limit: int, room: int | None = None) -> list[Stream]:
-        """Take at most `limit` connections; those beyond `room` are closed at once and counted."""
+    def accept_batch(
+        self, limit: int, room: int | None = None, *, clock: Callable[[], float] = monotonic
+    ) -> list[Stream]:
+        """Take at most `limit` connections, timed by `clock`; those beyond `room` are closed at once and counted."""
         streams: list[Stream] = []
         for _ in range(limit):
             try:
@@ -105,7 +109,7 @@ class Listener:
                 self.stats.count_discard(DiscardReason.TOO_MANY)
                 sock.close()
                 continue
-            stream = self._stream(sock)
+            stream = self._stream(sock, clock)
             if stream is not None:
                 streams.append(stream)
         self.stats.accepted += len(streams)
@@ -137,9 +141,9 @@ class Listener:
         """True where connections begin with TLS."""
         return self._tls_context is not None
 
-    def _stream(self, sock: socket.socket) -> Stream | None:
+    def _stream(self, sock: socket.socket, clock: Callable[[], float]) -> Stream | None:
         try:
-            return Stream.accepted(sock, self._tls_context, self.config)
+            return Stream.accepted(sock, self._tls_context, self.config, clock=clock)
         except OSError:
             self.stats.count_discard(DiscardReason.GONE)
             sock.close()

@@ -17,6 +17,7 @@ shows it under several loops.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
@@ -37,6 +38,9 @@ Item: TypeAlias = UdpSocket | Stream | Listener
 
 # Datagrams taken of one socket before the loop serves others: about 2 ms of work for a whole pile of protocols.
 DATAGRAMS_PER_TURN_MAX = 128
+# Rounds of datagrams and events in one flush, then others have their turn: events whose verbs cause events, as of a
+# machine that asks for a stream again as soon as it fails, would else never let go.
+ROUNDS_PER_FLUSH_MAX = 8
 
 
 class Pump(Generic[Event]):
@@ -68,6 +72,7 @@ class Pump(Generic[Event]):
         """The TCP and TLS streams; None where there are none."""
         self.is_closed = False
         self._is_flushing = False
+        self._goes_on_at = math.inf
         self._machine = machine
         self._receive_burst = burst_receiver(machine)
         self._on_events = on_events
@@ -175,7 +180,7 @@ class Pump(Generic[Event]):
     @property
     def deadline(self) -> float:
         """When `wake` wants to be called."""
-        deadline = self._machine.deadline
+        deadline = min(self._machine.deadline, self._goes_on_at)
         return deadline if self.streams is None else min(deadline, self.streams.deadline)
 
     @property
@@ -190,7 +195,10 @@ class Pump(Generic[Event]):
 
     def _flush(self) -> None:
         now = self.clock()
-        while not self.is_closed:
+        self._goes_on_at = math.inf
+        for _ in range(ROUNDS_PER_FLUSH_MAX):
+            if self.is_closed:
+                return
             datagrams = self._machine.take_datagrams(now)
             if datagrams:
                 for sock in self.sockets.send(datagrams):
@@ -198,8 +206,11 @@ class Pump(Generic[Event]):
                     self._watch(sock, True)
             events = self._machine.take_events()
             if not events:
-                self._arm(self.deadline)
-                return
+                break
             others = events if self.streams is None else self.streams.on_events(events, now)
             if others:
                 self._on_events(others)
+        else:
+            self._goes_on_at = now
+        if not self.is_closed:
+            self._arm(self.deadline)

@@ -147,7 +147,7 @@ class StreamSet:
             self._look_at(item, now, item.receive_batch(READS_PER_TURN_MAX))
             return
         room = max(0, self._config.accepted_count_max - len(self._accepted))
-        for stream in item.accept_batch(ACCEPTS_PER_TURN_MAX, room):
+        for stream in item.accept_batch(ACCEPTS_PER_TURN_MAX, room, clock=self._clock):
             self._add_accepted(stream, now)
 
     def on_writable(self, item: Watched, now: float) -> None:

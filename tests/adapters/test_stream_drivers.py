@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import queue
 import socket
 import time
 
@@ -148,7 +149,58 @@ class OnSelectors:
             driver.close()
 
 
-@pytest.fixture(params=[OnAsyncio, OnSelectors], ids=["asyncio", "blocking"])
+class OnTrio:
+    """Runs drivers under trio, which is a guest of this thread."""
+
+    def __init__(self):
+        self.trio = pytest.importorskip("trio")
+        self.drivers, self.failures, self.outcomes = [], [], []
+        self.calls = queue.SimpleQueue()
+        self.nursery = None
+        self.trio.lowlevel.start_guest_run(
+            self.main, run_sync_soon_threadsafe=self.calls.put, done_callback=self.outcomes.append
+        )
+        self.step_until(lambda: self.nursery is not None)
+
+    async def main(self):
+        async with self.trio.open_nursery() as self.nursery:
+            await self.trio.sleep_forever()
+
+    def step_until(self, condition):
+        end = time.monotonic() + WITHIN_S
+        while not condition():
+            assert time.monotonic() < end
+            try:
+                self.calls.get(timeout=0.001)()
+            except queue.Empty:
+                pass
+
+    def drive(self, machine, config=None, **options):
+        from sans_rtc_trio.driver import Driver
+
+        options.setdefault("on_events", lambda events: None)
+        driver = Driver(machine, on_failure=self.failures.append, streams=config or StreamConfig(), **options)
+        driver.start(self.nursery)
+        self.drivers.append(driver)
+        return driver
+
+    def until(self, condition):
+        for driver in self.drivers:
+            driver.flush()
+        self.step_until(condition)
+
+    def close(self):
+        for driver in self.drivers:
+            driver.close()
+        if not self.outcomes:
+            self.step_until(lambda: not self.nursery.child_tasks)
+            self.nursery.cancel_scope.cancel()
+            self.step_until(lambda: self.outcomes)
+            self.outcomes[0].unwrap()
+        assert self.failures == []
+
+
+@pytest.fixture(params=[OnAsyncio, OnTrio, OnSelectors], ids=["asyncio", "trio", "blocking"])
 def loop(request):
     loop = request.param()
     yield loop

@@ -1,4 +1,4 @@
-"""What only a connection under trio does: nurseries, checkpoints, cancellation without effect, a clock that is moved."""
+"""What only a connection under trio does: nurseries, checkpoints, cancellation without effect, its clock."""
 
 import socket
 import time
