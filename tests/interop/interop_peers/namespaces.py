@@ -101,6 +101,26 @@ UDP_FOR_5_S = with_forward(
 )
 
 
+def uplink_up(number: int) -> str:
+    """What gives a mobile host one of its uplinks: address, and routes for what comes from there."""
+    net, interface = f"10.{number}.0", f"eth{number}"
+    return (
+        f"ip link set {interface} up; ip addr add {net}.2/24 dev {interface}\n"
+        f"ip route add default via {net}.1 dev {interface} metric {number}\n"
+        f"ip route add default via {net}.1 dev {interface} table {100 + number}\n"
+        f"ip rule add from {net}.2 table {100 + number} priority {100 + number}"
+    )
+
+
+def uplink_down(number: int) -> str:
+    """What takes it away, routes and all."""
+    net, interface = f"10.{number}.0", f"eth{number}"
+    return (
+        f"ip addr del {net}.2/24 dev {interface}; ip link set {interface} down\n"
+        f"ip rule del from {net}.2 table {100 + number}"
+    )
+
+
 class Namespaces:
     """All namespaces of one test module. Use as a context manager."""
 
@@ -265,6 +285,23 @@ class Internet:
         self.namespaces.shell(self.public, f"ip route add {net}::/64 via {outer}")
         host = self._add_inside(name, gateway)
         self.namespaces.shell(host, f"ip addr add {net}::2/64 dev eth0 nodad; ip route add default via {net}::1")
+        return host
+
+    def add_mobile_host(self, name: str, nat: Nat) -> str:
+        """A host with two uplinks, each behind a NAT of its own: 10.1.0.2 on eth1, 10.2.0.2 on eth2."""
+        host = self.hosts[name] = self.namespaces.add(name)
+        self.namespaces.shell(host, WITHOUT_IPV6)
+        for number in (1, 2):
+            outer, inner = f"203.0.113.{self._take_number()}", f"10.{number}.0"
+            gateway = self._add_gateway(f"{name}-gw{number}", None)
+            self.namespaces.shell(
+                gateway,
+                f"ip addr add {outer}/24 dev out; ip route add default via {self.SERVER}\n"
+                f"ip link add in type bridge; ip addr add {inner}.1/24 dev in; ip link set in up",
+            )
+            self.namespaces.enforce(gateway, nat, inner=f"{inner}.2", outer=outer)
+            self._to_inner_bridge(host, f"eth{number}", gateway)
+            self.namespaces.shell(host, uplink_up(number))
         return host
 
     def _add_gateway(self, name: str, outside: str | None) -> str:

@@ -89,6 +89,7 @@ class Attempt:
         self.states: list[list[str]] = [[], []]
         self.explanations: list[dict | None] = [None, None]
         self.errors: list[str] = []
+        self.transfers: dict[str, dict] = {}
         self.changed = asyncio.Event()
         self._has_settings = [False, False]
         for end, worker in enumerate(self.workers):
@@ -172,6 +173,8 @@ class Attempt:
                 self.pongs.append(line)
             case "explained":
                 self.explanations[end] = line
+            case "progress" | "received" as kind:
+                self.transfers[kind] = line
             case "error" | "worker ended":
                 self.errors.append(line["text"])
         self.changed.set()

@@ -5,21 +5,29 @@
     {"do": "description", "kind", "sdp"}                     {"event": "candidate", "candidate": {...} or null}
     {"do": "candidate", "candidate"}                         {"event": "state", "state"}
     {"do": "ping"}                                           {"event": "pong", "took_s", "rtt_s"}
+    {"do": "transfer", "count", "size"}                      {"event": "sent"}
+                                                             {"event": "progress", "count", "gap_s"}   now and then
+                                                             {"event": "received", "count", "digest", "gap_s"}
     {"do": "explain"}                                        {"event": "explained", "relay", "cause", "text"}
     {"do": "end"}                                            {"event": "ended"}
 
-The end that offers makes a channel; the other sends every message back.
+The end that offers makes a channel; the other sends every text back, counts every message of bytes, and says what it
+got when the empty one has come. Where the machine asks for a new offer, either end makes one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import sys
 import time
 
 from sans_rtc.errors import SansRtcError
 from sans_rtc_asyncio import ChannelClosed, ConnectionLost, PeerConnection
+
+PROGRESS_MESSAGES = 100
+NEGOTIATION_POLL_S = 0.05
 
 
 class Session:
@@ -32,6 +40,8 @@ class Session:
         self._began = time.monotonic()
         self._tasks = [asyncio.create_task(self._report_states())]
         self._pinged_at = 0.0
+        self._is_described = False
+        self._count, self._digest, self._gap_s, self._came_at = 0, hashlib.sha256(), 0.0, 0.0
 
     async def offer(self) -> None:
         self._channel = self.connection.create_data_channel("data")
@@ -41,7 +51,8 @@ class Session:
     async def description(self, kind: str, sdp: str) -> None:
         await self.connection.set_remote_description({"type": kind, "sdp": sdp})
         if kind == "offer":
-            self._tasks.append(asyncio.create_task(self._echo()))
+            if not self._is_described:
+                self._tasks.append(asyncio.create_task(self._echo()))
             await self._describe()
 
     async def candidate(self, candidate: dict | None) -> None:
@@ -50,6 +61,9 @@ class Session:
     async def ping(self) -> None:
         self._pinged_at = time.monotonic()
         await self._channel.send("ping")
+
+    async def transfer(self, count: int, size: int) -> None:
+        self._tasks.append(asyncio.create_task(self._transfer(count, size)))
 
     def explain(self) -> None:
         explanation = self.connection.explain()
@@ -73,7 +87,24 @@ class Session:
         await self.connection.set_local_description()
         description = self.connection.local_description
         self._tell("description", type=str(description.type), sdp=description.sdp)
-        self._tasks.append(asyncio.create_task(self._report_candidates()))
+        if not self._is_described:
+            self._is_described = True
+            self._tasks += [asyncio.create_task(work) for work in (self._report_candidates(), self._negotiate())]
+
+    async def _negotiate(self) -> None:
+        session = self.connection.session
+        session.is_negotiation_needed = False
+        while True:
+            await asyncio.sleep(NEGOTIATION_POLL_S)
+            if session.is_negotiation_needed and str(self.connection.signaling_state) == "stable":
+                session.is_negotiation_needed = False
+                await self._describe()
+
+    async def _transfer(self, count: int, size: int) -> None:
+        for number in range(count):
+            await self._channel.send(message(number, size))
+        await self._channel.send(b"")
+        self._tell("sent")
 
     async def _report_candidates(self) -> None:
         async for candidate in self.connection.local_candidates():
@@ -96,10 +127,30 @@ class Session:
     async def _echo(self) -> None:
         try:
             async for channel in self.connection.incoming_channels():
-                async for message in channel:
-                    await channel.send(message)
+                async for data in channel:
+                    if isinstance(data, str):
+                        await channel.send(data)
+                    else:
+                        self._take(data)
         except (ChannelClosed, ConnectionLost):
             pass
+
+    def _take(self, data: bytes) -> None:
+        now = time.monotonic()
+        if self._came_at:
+            self._gap_s = max(self._gap_s, now - self._came_at)
+        self._came_at = now
+        if data:
+            self._count += 1
+            self._digest.update(data)
+        if self._count % PROGRESS_MESSAGES == 0 or not data:
+            event = "progress" if data else "received"
+            self._tell(event, count=self._count, gap_s=self._gap_s, digest=self._digest.hexdigest())
+
+
+def message(number: int, size: int) -> bytes:
+    """A message of a transfer: every one is another."""
+    return (number.to_bytes(4, "big") * (size // 4 + 1))[:size]
 
 
 def relay_protocol(explanation) -> str | None:
