@@ -35,6 +35,7 @@ from sans_rtc.ice.priority import CANDIDATES_PER_ADDRESS_MAX
 from sans_rtc.ice.remote import plain_hosts
 from sans_rtc.ice.role import Role, RoleKeeper
 from sans_rtc.ice.stats import IceStatistics
+from sans_rtc.ice.told import Told
 from sans_rtc.ice.trickle import Trickle
 from sans_rtc.ice.wiring import Wiring
 from sans_rtc.machine import Address, Datagram, Path, Terminated, Trace
@@ -42,19 +43,6 @@ from sans_rtc.outbox import Outbox
 
 # RFC 7983 section 7: a first byte of 0 to 3 is STUN.
 STUN_BYTE_MAX = 3
-
-_S = ConnectionState
-# Who may follow whom (W3C WebRTC section 4.3.4 and its figure). A failed agent can be brought back by a restart, by a
-# new candidate, or by a check of the peer that gets through.
-STATE_TRANSITIONS: dict[ConnectionState, frozenset[ConnectionState]] = {
-    _S.NEW: frozenset({_S.CHECKING, _S.CONNECTED, _S.COMPLETED, _S.FAILED, _S.CLOSED}),
-    _S.CHECKING: frozenset({_S.CONNECTED, _S.COMPLETED, _S.DISCONNECTED, _S.FAILED, _S.CLOSED}),
-    _S.CONNECTED: frozenset({_S.COMPLETED, _S.CHECKING, _S.DISCONNECTED, _S.FAILED, _S.CLOSED}),
-    _S.COMPLETED: frozenset({_S.CONNECTED, _S.CHECKING, _S.DISCONNECTED, _S.FAILED, _S.CLOSED}),
-    _S.DISCONNECTED: frozenset({_S.CONNECTED, _S.COMPLETED, _S.CHECKING, _S.FAILED, _S.CLOSED}),
-    _S.FAILED: frozenset({_S.CHECKING, _S.CONNECTED, _S.COMPLETED, _S.CLOSED}),
-    _S.CLOSED: frozenset(),
-}
 
 
 class Agent:
@@ -80,11 +68,8 @@ class Agent:
         self._routes = wiring.routes
         self._is_carrying = is_carrying(config)
         self._send_path: Path | None = None
-        self._told_path: tuple[int, Path] | None = None
-        self._told_role = role
-        self._state = ConnectionState.NEW
+        self._told = Told(context, self._generations, self._events)
         self._awaits_addresses = False
-        self._restart_asked_in = -1
         self._deadline = self._settled_deadline = math.inf
         self._is_terminated = False
         self.revision = 0
@@ -270,7 +255,7 @@ class Agent:
         session = self._generations.current
         if session.remote is not None or session.number > 0:
             raise InvalidState("roles persist once checks have begun")
-        self._context.roles.role = self._told_role = role
+        self._context.roles.role = self._told.role = role
         session.on_role_changed()
 
     def set_remote_parameters(self, parameters: Parameters, now: float) -> None:
@@ -363,7 +348,7 @@ class Agent:
     @property
     def state(self) -> ConnectionState:
         """The state of the connection."""
-        return self._state
+        return self._told.state
 
     @property
     def gathering_state(self) -> GatheringState:
@@ -422,7 +407,7 @@ class Agent:
     @property
     def is_silent(self) -> bool:
         """True where the peer was there and is not heard of any more."""
-        return self._state in (ConnectionState.DISCONNECTED, ConnectionState.FAILED, ConnectionState.CLOSED)
+        return self._told.state in (ConnectionState.DISCONNECTED, ConnectionState.FAILED, ConnectionState.CLOSED)
 
     @property
     def path_overhead_bytes(self) -> int:
@@ -437,7 +422,7 @@ class Agent:
     def explain(self) -> IceExplanation:
         """Describe candidates, pairs, servers and counters as plain data; changes nothing."""
         return explain(
-            self._state,
+            self._told.state,
             self.role,
             self._gatherer,
             self._carriers.streams,
@@ -453,7 +438,7 @@ class Agent:
         self.revision += 1
         for early in self._inbound.take_released():
             self._events.append(early)
-        self._follow_role()
+        self._told.follow_role()
         self._carriers.proceed(now)
         self._trickle.proceed(now)
         for datagram in self._gatherer.take_datagrams():
@@ -461,15 +446,18 @@ class Agent:
         self._generations.proceed(now)
         if self._generations.retire(now):
             self._inbound.gate.retain(self._generations.know)
-        self._follow_path(now)
+        self._send_path = self._generations.carrier_path
+        if self._told.follow_path(now):
+            self._gatherer.release()
         if self._context.config.is_lite:
             self._inbound.trust_without_checks()
             for early in self._inbound.take_released():
                 self._events.append(early)
         is_gathered = self._trickle.state is GatheringState.COMPLETE
-        self._enter(self._generations.state(now, is_gathered=is_gathered), now)
-        self._ask_for_restart()
-        self._carriers.follow(self._state, now)
+        self._told.enter(self._generations.state(now, is_gathered=is_gathered), now)
+        if not self._awaits_addresses and self._gatherer.bases:
+            self._told.ask_for_restart()
+        self._carriers.follow(self._told.state, now)
         # Kept, for it is read after every packet; payload and `send`, which do not come here, change no deadline.
         self._settled_deadline = min(self._generations.deadline, self._gatherer.deadline, self._names.deadline)
         self._follow_carriers()
@@ -481,71 +469,26 @@ class Agent:
         carriers_deadline = self._carriers.deadline if self._is_carrying else math.inf
         self._deadline = min(self._settled_deadline, carriers_deadline)
 
-    def _follow_role(self) -> None:
-        role = self._context.roles.role
-        if role is not self._told_role:
-            self._told_role = role
-            for session in self._generations.sessions:
-                session.on_role_changed()
-            self._events.append(events.RoleChanged(role))
-
-    def _follow_path(self, now: float) -> None:
-        self._send_path = self._generations.carrier_path
-        session = self._generations.current
-        selected = session.selected
-        if selected is None or (session.number, selected.path) == self._told_path:
-            return
-        self._told_path = (session.number, selected.path)
-        self._gatherer.release()
-        assert selected.valid_local is not None
-        self._context.record("selected", now, path=selected.path)
-        self._events.append(events.SelectedPathChanged(selected.path, selected.valid_local, selected.remote.candidate))
-
-    def _ask_for_restart(self) -> None:
-        """Once in a generation, as soon as there is a socket again that a restart could use."""
-        number = self._generations.current.number
-        is_ready = not self._awaits_addresses and bool(self._gatherer.bases)
-        if is_ready and self._restart_asked_in < number and self._generations.is_stranded:
-            self._restart_asked_in = number
-            self._events.append(events.RestartNeeded())
-
     def _begin_generation(self, now: float) -> None:
         self._generations.begin()
         self._inbound.gate.retain(self._generations.know)
         self._trickle.restart(now)
-
-    def _enter(self, state: ConnectionState, now: float) -> None:
-        if state is self._state:
-            return
-        assert state in STATE_TRANSITIONS[self._state], f"the state does not go from {self._state} to {state}"
-        self._context.record("state", now, was=self._state, state=state)
-        self._state = state
-        self._events.append(events.ConnectionStateChanged(state))
 
     def _terminate(self, reason: TerminationReason, detail: str, now: float) -> None:
         if self._is_terminated:
             return
         self._is_terminated = True
         self.revision += 1
-        self._close_carriers(reason, now)
+        if self._is_carrying:
+            self._carriers.close(now, is_graceful=reason is TerminationReason.CLOSED)
+            self._follow_carriers()
+            self._is_carrying = False
         self._deadline = math.inf
         self._send_path = None
         self._inbound.gate.clear()
         self._trickle.close()
-        self._enter(ConnectionState.CLOSED, now)
+        self._told.enter(ConnectionState.CLOSED, now)
         self._events.append(Terminated(reason, detail))
-
-    def _close_carriers(self, reason: TerminationReason, now: float) -> None:
-        """What was sent goes out, then the farewells to TURN servers; nobody waits for their answers."""
-        if not self._is_carrying:
-            return
-        last = list(self._carriers.wrap(self._datagrams.take(), now))
-        self._carriers.close(now, is_graceful=reason is TerminationReason.CLOSED)
-        last += self._carriers.take_datagrams(now)
-        self._follow_carriers()
-        self._is_carrying = False
-        for datagram in last:
-            self._datagrams.append(datagram)
 
     def _remove_bases(self, bases: Sequence[Base], now: float) -> None:
         if not bases:

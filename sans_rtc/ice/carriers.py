@@ -180,13 +180,16 @@ class Carriers:
         self._gate.retain(self._generations.know)
 
     def close(self, now: float, *, is_graceful: bool) -> None:
-        """The agent ends: allocations are given back, connections closed."""
+        """The agent ends: what was sent goes out, then farewells to TURN servers; nobody waits for their answers."""
+        last = list(self.wrap(self._datagrams.take(), now))
         self._relayed.close(now, is_graceful=is_graceful)
         self.streams.close_all()
         for path in list(self._wiring.routes):  # of allocations whose farewell is on its way
             if path.protocol != "udp":
                 self._wiring.close(path)
         self._wiring.routes.clear()
+        for datagram in (*last, *self.take_datagrams(now)):
+            self._datagrams.append(datagram)
 
     @property
     def deadline(self) -> float:

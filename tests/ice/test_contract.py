@@ -19,7 +19,7 @@ from sans_rtc.ice import (
     StunServer,
     TerminationReason,
 )
-from sans_rtc.ice.agent import STATE_TRANSITIONS
+from sans_rtc.ice.told import STATE_TRANSITIONS
 from sans_rtc.machine import Address, Datagram, Terminated
 from sans_rtc.stun.attributes import AttributeType
 from sans_rtc.stun.wire import Attribute
