@@ -10,15 +10,13 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-import trio
-
 from sans_rtc.dtls.certificate import Certificate
-from sans_rtc.errors import InvalidState
 from sans_rtc.peer.config import PeerConfig
 from sans_rtc_net.async_mux import AsyncUdpMux
 from sans_rtc_net.loop import Loop, Nursery
-from sans_rtc_trio.connection import NurseryManager, PeerConnection, _left, _Shielded
+from sans_rtc_trio.connection import PeerConnection
 from sans_rtc_trio.loop import TrioLoop
+from sans_rtc_trio.own_nursery import OwnNursery
 
 
 class UdpMux(AsyncUdpMux[PeerConnection]):
@@ -30,7 +28,7 @@ class UdpMux(AsyncUdpMux[PeerConnection]):
 
     def _make_loop(self) -> Loop:
         self._trio = TrioLoop()
-        self._manager: NurseryManager | None = None
+        self._own_nursery = OwnNursery()
         self._nursery: Nursery | None = None
         return self._trio
 
@@ -40,31 +38,16 @@ class UdpMux(AsyncUdpMux[PeerConnection]):
         return PeerConnection(config, mux=self, nursery=self._nursery, certificate=certificate, name=name, log=log)
 
     async def __aenter__(self) -> Self:
-        if self._manager is not None:
-            raise InvalidState("it has been entered already")
-        manager = self._manager = trio.open_nursery()
-        self._nursery = _Shielded(await manager.__aenter__())
+        self._nursery = await self._own_nursery.enter()
         try:
             self._trio.start(self._nursery)
             self.open()
-        except BaseException:
-            self.abort()
-            await _left(manager, None)
+        except BaseException as error:
+            await self._own_nursery.leave(error, self.close, self.abort)
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        failure = error
-        try:
-            if error is None:
-                await self.close()
-        except BaseException as raised:  # cancelled, or interrupted from the keyboard
-            failure = raised
-        self.abort()
-        if self._manager is not None and await _left(self._manager, failure):
-            return True
-        if failure is not None and failure is not error:
-            raise failure
-        return False
+        return await self._own_nursery.leave(error, self.close, self.abort)
