@@ -136,7 +136,7 @@ class Session:
             accept_as_lite(pair, request, self._nominations, now)
             self.search.is_failed &= not request.use_candidate
         elif not pair.is_revoked and not self.search.is_consent_lost:
-            self._is_hinted |= pair is not self.selected
+            self._is_hinted |= self.selected is not None and pair is not self.selected
             self.search.revive(now)
             self._accept(pair, request, now)
         return True
@@ -262,7 +262,7 @@ class Session:
     def take_hint(self) -> bool:
         """True where the peer has checked another pair than the selected one since the last call."""
         is_hinted, self._is_hinted = self._is_hinted, False
-        return is_hinted and self.selected is not None
+        return is_hinted
 
     def knows(self, path: Path) -> bool:
         """True where a pair has this path, or a request that came early."""

@@ -88,6 +88,15 @@ def test_peer_that_checks_another_pair_raises_the_suspicion(make_hand):
     assert hand.agent.state == "connected"
 
 
+def test_nomination_by_which_a_pair_is_selected_raises_no_suspicion(make_hand):
+    """Else whoever dies right after that would be missed too soon."""
+    hand = make_hand(Role.CONTROLLED).connect()
+    hand.wait(2.9)
+    assert hand.agent.state == "connected"
+    hand.wait(0.2)
+    assert hand.agent.state == "disconnected"
+
+
 def test_request_replayed_from_elsewhere_only_makes_us_ask(hand):
     keep_answering(hand, 2.0)
     old = hand.request()
