@@ -101,6 +101,7 @@ class TurnServer:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._metrics: asyncio.Server | None = None
+        self._over: asyncio.Future[None] | None = None
         self.addresses: tuple[Address, ...] = ()
         """Where it listens with UDP and TCP."""
         self.tls_addresses: tuple[Address, ...] = ()
@@ -134,6 +135,7 @@ class TurnServer:
             _close_all(sockets, listeners)
             raise
         self._driver = driver
+        self._over = self._loop.create_future()
         for sock in sockets:
             driver.add_udp(sock)
         for listener in listeners:
@@ -150,17 +152,16 @@ class TurnServer:
 
     async def close(self) -> None:
         """End every allocation and close every socket; idempotent."""
-        driver, self._driver = self._driver, None
-        if driver is None:
-            return
-        assert self._loop is not None
-        if self._timer is not None:
-            self._timer.cancel()
-        self._loop.remove_reader(driver.fileno())
-        driver.close()
-        if self._metrics is not None:
-            self._metrics.close()
-            await self._metrics.wait_closed()
+        self._stop()
+        metrics, self._metrics = self._metrics, None
+        if metrics is not None:
+            metrics.close()
+            await metrics.wait_closed()
+
+    async def wait_closed(self) -> None:
+        """Sleep until it is closed. Errors: what has ended it, where that was a bug; then it serves no more."""
+        if self._over is not None:
+            await asyncio.shield(self._over)
 
     def set_credentials(
         self, *, users: Mapping[str, str] | Sequence[User] = (), rest_secrets: Sequence[str] = ()
@@ -231,8 +232,27 @@ class TurnServer:
         driver = self._driver
         if driver is None:
             return
-        driver.process()
+        try:
+            driver.process()
+        except BaseException as error:  # a bug: the loop must not call into a broken machine again and again
+            self._stop(error)
+            raise
         self._arm(driver.deadline)
+
+    def _stop(self, error: BaseException | None = None) -> None:
+        driver, self._driver = self._driver, None
+        if driver is None:
+            return
+        assert self._loop is not None and self._over is not None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop.remove_reader(driver.fileno())
+        driver.close()
+        if error is None:
+            self._over.set_result(None)
+        else:
+            self._over.set_exception(error)
+            self._over.exception()  # whoever does not wait for it has it in the log of the loop
 
     def _on_timer(self) -> None:
         self._timer, self._timer_at = None, math.inf

@@ -116,8 +116,11 @@ async def _serve(server: TurnServer, args: argparse.Namespace) -> int:
     async with server:
         where = f"; metrics at http://{server.metrics_address}/metrics" if server.metrics_address else ""
         print(f"sans-rtc turn-server: {' '.join(server.urls)}{where}", flush=True)
-        await over.wait()
-    return EXIT_DONE
+        waits = [asyncio.ensure_future(over.wait()), asyncio.ensure_future(server.wait_closed())]
+        done, waiting = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waiting:
+            wait.cancel()
+    return EXIT_FAILED if any(wait.exception() for wait in done) else EXIT_DONE
 
 
 def _reload(server: TurnServer, args: argparse.Namespace) -> None:

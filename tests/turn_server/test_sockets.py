@@ -232,6 +232,24 @@ def test_nothing_is_left_open_at_the_end():
     assert len(run(scene())) <= 2  # the timeouts of the test itself
 
 
+def test_server_with_a_bug_closes_its_sockets_and_says_so(monkeypatch, caplog):
+    async def scene():
+        async with TurnServer(port=0, users=USERS) as server:
+            address = server.addresses[0]
+            monkeypatch.setattr(server.server, "handle_timer", lambda now: 1 / 0)
+            monkeypatch.setattr(type(server.server), "deadline", property(lambda self: 0.0))
+            client = Datagrams(address)
+            await client.send(b"x")
+            with pytest.raises(ZeroDivisionError):
+                await server.wait_closed()
+            client.close()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+                again.bind(tuple(address))
+
+    run(scene())
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_server_that_has_not_been_started_says_so():
     with pytest.raises(InvalidState):
         TurnServer().metrics()
