@@ -306,11 +306,7 @@ class Stream:
         tls = self._tls
         assert tls is not None
         try:
-            if data:
-                plaintext = tls.feed(data)
-            else:
-                tls.handshake()
-                plaintext = b""
+            plaintext = tls.feed(data)
         except TlsFailure as failure:
             self._put(tls.take_output())  # the alert
             self._fail(f"{self.path.remote}: {failure}")
@@ -324,7 +320,7 @@ class Stream:
             self._fail(f"{self.path.remote} asks and does not read the answers")
         return plaintext
 
-    # -- writing -------------------------------------------------------------------------------------------------------
+    # -- writing, and the end ------------------------------------------------------------------------------------------
 
     def _write(self, frames: list[bytes]) -> int:
         """Encrypt and write frames, and empty the list; return how many bytes may wait beside what waits now."""
@@ -363,18 +359,13 @@ class Stream:
         except OSError:
             self._enter_closed()
 
-    # -- the end -------------------------------------------------------------------------------------------------------
-
     def _on_end(self) -> None:
         """The other end has said that nothing more comes."""
-        if self._broken_by:
-            self._fail(self._broken_by)
-        elif self.state is StreamState.PROXY:
-            self._fail(f"{self._proxy} has closed the connection without an answer")
-        elif self.state is StreamState.TLS:
-            self._fail(f"{self.path.remote} has closed the connection during the TLS handshake")
-        else:
-            self._fail(f"{self.path.remote} has closed the connection")
+        whom = self._proxy if self.state is StreamState.PROXY else self.path.remote
+        when = {StreamState.PROXY: " without an answer", StreamState.TLS: " during the TLS handshake"}.get(
+            self.state, ""
+        )
+        self._fail(self._broken_by or f"{whom} has closed the connection{when}")
 
     def _on_broken(self, error: OSError) -> None:
         """Nothing more can be written; what the other end said before may still wait to be read, and then its end."""
@@ -407,6 +398,3 @@ class Stream:
     def _enter(self, state: StreamState) -> None:
         assert state in NEXT_STATES[self.state], (self.state, state)
         self.state = state
-
-
-__all__ = ["DiscardReason", "Stream", "StreamClosed", "StreamOpened", "StreamReport", "StreamState", "StreamStats"]

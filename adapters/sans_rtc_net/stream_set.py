@@ -22,7 +22,8 @@ from sans_rtc_net.addresses import family_of
 from sans_rtc_net.clock import monotonic
 from sans_rtc_net.listener import Listener
 from sans_rtc_net.options import StreamConfig
-from sans_rtc_net.stream import Stream, StreamClosed, StreamOpened, StreamReport
+from sans_rtc_net.stream import Stream
+from sans_rtc_net.stream_types import StreamClosed, StreamOpened, StreamReport
 
 Event = TypeVar("Event")
 Watched: TypeAlias = Stream | Listener

@@ -359,6 +359,25 @@ def test_name_of_a_proxy_is_looked_up_once_for_all_that_wait(loop, pair):
     assert set(machine.reasons()) == {f"connection refused by the proxy proxy.test:{port}"}
 
 
+def test_machine_that_is_refused_is_heard_again(loop):
+    """Nobody looks names up here: each refusal is told at once, and what it brings about goes out too."""
+    machine = Talker()
+    loop.drive(machine, StreamConfig(proxy=Proxy("proxy.test", 1)))
+    path, closed = Path(Address(LOOPBACK, 0), Address("192.0.2.1", 443), "tcp"), machine.stream_closed
+
+    def again(path, reason, now):
+        closed(path, reason, now)
+        if len(machine.reasons()) < 3:
+            machine.need(path)
+
+    machine.stream_closed = again
+    machine.need(path)
+    loop.until(lambda: len(machine.reasons()) == 3)
+    assert set(machine.reasons()) == {
+        "the proxy proxy.test:1 must be given by its address, names are not looked up here"
+    }
+
+
 def test_proxy_whose_name_is_unknown_is_told(loop):
     machine = Talker()
     driver = loop.drive(machine, StreamConfig(proxy=Proxy("proxy.test", 1)), resolve=lambda name: None)

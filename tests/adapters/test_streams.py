@@ -12,7 +12,8 @@ from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc_net.listener import Listener
 from sans_rtc_net.options import StreamConfig
 from sans_rtc_net.proxy import Proxy
-from sans_rtc_net.stream import Stream, StreamClosed, StreamOpened, StreamState
+from sans_rtc_net.stream import Stream
+from sans_rtc_net.stream_types import StreamClosed, StreamOpened, StreamState
 from sans_rtc_net.tls import client_context, server_context
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
