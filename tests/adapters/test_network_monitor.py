@@ -216,6 +216,50 @@ asyncio.run(main())
 """
 )
 
+ON_TRIO = (
+    SETUP
+    + """
+import trio
+from sans_rtc_trio import PeerConnection
+async def main():
+    setting = eval(sys.argv[1])
+    a, b = PeerConnection(network=here, monitor_network=setting), PeerConnection(bind="10.8.0.1")
+    async with trio.open_nursery() as nursery, a, b:
+        async def trickle(one, other):
+            async for candidate in one.local_candidates():
+                await other.add_ice_candidate(candidate)
+        out = a.create_data_channel("x")
+        await a.set_local_description(await a.create_offer())
+        await b.set_remote_description(a.local_description)
+        await b.set_local_description(await b.create_answer())
+        await a.set_remote_description(b.local_description)
+        nursery.start_soon(trickle, a, b)
+        nursery.start_soon(trickle, b, a)
+        await a.wait_connected(10)
+        into = await b.incoming_channels().__anext__()
+        longest = 0.0
+        done = trio.Event()
+        async def receive():
+            nonlocal longest
+            last = time.monotonic()
+            for number in range(300):
+                assert int((await into.__aiter__().__anext__())[:8]) == number
+                longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            done.set()
+        nursery.start_soon(receive)
+        for number in range(300):
+            if number == 100:
+                move()
+            await out.send(b"%08d" % number + bytes(10_000))
+            await trio.sleep(0.002)
+        with trio.fail_after(20):
+            await done.wait()
+        print(a.explain().ice.selected.path.local.host, b.explain().ice.selected.path.remote.host, longest)
+        nursery.cancel_scope.cancel()
+trio.run(main)
+"""
+)
+
 BLOCKING = (
     SETUP
     + """
@@ -261,8 +305,15 @@ with BlockingPeerConnection(network=here, monitor_network=setting) as a, Blockin
 @linux_only
 @pytest.mark.parametrize(
     ("script", "setting"),
-    [(ON_ASYNCIO, "True"), (ON_ASYNCIO, "0.2"), (ON_ASYNCIO, "False"), (BLOCKING, "True"), (BLOCKING, "False")],
-    ids=["asyncio-told", "asyncio-looks", "asyncio-verb", "blocking-told", "blocking-verb"],
+    [
+        (ON_ASYNCIO, "True"),
+        (ON_ASYNCIO, "0.2"),
+        (ON_ASYNCIO, "False"),
+        (ON_TRIO, "True"),
+        (BLOCKING, "True"),
+        (BLOCKING, "False"),
+    ],
+    ids=["asyncio-told", "asyncio-looks", "asyncio-verb", "trio-told", "blocking-told", "blocking-verb"],
 )
 def test_transfer_moves_to_the_new_address_of_the_machine(script, setting):
     """By netlink, by looking, and by the verb: nothing is lost, and it is back within 3 s."""
@@ -270,6 +321,8 @@ def test_transfer_moves_to_the_new_address_of_the_machine(script, setting):
         pytest.skip("network namespaces are not allowed here")
     if shutil.which("ip") is None:
         pytest.skip("the ip command is not installed")
+    if script is ON_TRIO:
+        pytest.importorskip("trio")
     command = ["unshare", "-rn", sys.executable, "-c", script, setting]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert said.returncode == 0, said.stderr
