@@ -38,6 +38,7 @@ class Carriers:
     ) -> None:
         self.streams = TcpStreams(context.config.tcp, wiring, context.stats)
         self._config = context.config
+        self._may_carry = is_carrying(context.config)
         self._datagrams = context.datagrams
         self._gatherer = gatherer
         self._relayed = gatherer.relayed
@@ -162,6 +163,8 @@ class Carriers:
 
     def follow(self, state: ConnectionState, now: float) -> None:
         """After checks and nomination: permissions for new pairs, and what is no longer needed is given back."""
+        if not self._may_carry:
+            return  # this was two fifths of what a check on an idle path costs
         for path in self._paths_on(self._relayed.bases.values()):
             relay = self._relayed.relay_of(path.local)
             assert relay is not None
