@@ -51,7 +51,8 @@ def _rows(args: argparse.Namespace) -> list[dict[str, Cell]]:
         transfer = datachannel.Options(args.seconds, args.warm_up, args.rounds, args.profile)
         return datachannel.measure(args.vs, args.sizes, transfer)
     if args.name == "mux":
-        return mux.measure(mux.Options(args.peers, args.idle, args.seconds, args.warm_up, args.settle, args.profile))
+        durations = (args.idle, args.seconds, args.warm_up, args.settle, args.check)
+        return mux.measure(mux.Options(args.peers, *durations, args.profile))
     if args.name == "turn":
         return turn.measure(turn.Options(args.allocations, args.seconds, args.size, args.burst, args.rounds))
     if args.name == "soak":
@@ -92,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     long.add_argument("--jitter", type=float, default=50.0, metavar="MS", help="of the delay, beside 20 ms (50)")
     relays = [*soak.RELAYS, "none"]
     long.add_argument("--relay", choices=relays, nargs="?", const="ours", default="ours", help="what relays (ours)")
+    many.add_argument("--check", type=_positive, default=1.0, metavar="SECONDS", help="between liveness checks (1)")
     for name, (summary, count) in PAIR_BENCHMARKS.items():
         one = _subparser(subparsers, name, summary)
         unit = "echoes" if name == "rtt" else "pairs"

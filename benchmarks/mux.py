@@ -28,6 +28,7 @@ class Options:
     seconds    duration of each transfer
     warm_up_s  what is sent before it counts
     settle_s   after the set-up, before anything is measured
+    check_s    how often each peer looks whether the other end is there
     profile    a folder for profiles of both processes; empty: none
     """
 
@@ -36,6 +37,7 @@ class Options:
     seconds: float = 3.0
     warm_up_s: float = 1.0
     settle_s: float = 3.0
+    check_s: float = 1.0
     profile: str = ""
 
 
@@ -61,6 +63,7 @@ def measure(options: Options) -> list[dict[str, Cell]]:
     return [
         {
             "peers": options.peers,
+            "check_s": options.check_s,
             "server_kib_per_peer": _difference(before[0], full[0], "resident_bytes") / 1024 / added,
             "client_kib_per_peer": _difference(before[1], full[1], "resident_bytes") / 1024 / added,
             "connect_ms_per_peer": connect_s / added * 1e3,
@@ -76,6 +79,7 @@ def measure(options: Options) -> list[dict[str, Cell]]:
 
 def _worker(role: str, options: Options) -> Worker:
     command = [sys.executable, "-m", "benchmarks.mux_worker", role, "--peers", str(options.peers)]
+    command += ["--check", str(options.check_s)]
     if options.profile:
         command += ["--profile", str(Path(options.profile).resolve() / f"mux-{role}.txt")]
     return Worker(f"mux {role}", command=command)

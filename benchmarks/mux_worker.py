@@ -20,7 +20,9 @@ from typing import Protocol
 from benchmarks.sampler import Sampler
 from benchmarks.stack import Counter
 from benchmarks.worker import Line, cpu_s, resident_bytes
+from sans_rtc.ice import IceConfig
 from sans_rtc.machine import Datagram
+from sans_rtc.peer.config import PeerConfig
 from sans_rtc_asyncio import DataChannel, PeerConnection
 from sans_rtc_asyncio.mux import UdpMux
 from sans_rtc_net.errors import ConnectionLost
@@ -40,7 +42,8 @@ class End(Protocol):
 class Peers:
     """What both ends have in common."""
 
-    def __init__(self) -> None:
+    def __init__(self, check_s: float) -> None:
+        self.config = PeerConfig(ice=ice_config(check_s))
         self.connections: list[PeerConnection] = []
         self.channels: list[DataChannel] = []
         self.counter = Counter()
@@ -85,15 +88,15 @@ class Peers:
 class Server(Peers):
     """All peers on one port."""
 
-    def __init__(self, mux: UdpMux) -> None:
-        super().__init__()
+    def __init__(self, mux: UdpMux, check_s: float) -> None:
+        super().__init__(check_s)
         self._mux = mux
 
     async def answer(self, sdps: Sequence[str]) -> Line:
         """Make a peer for each offer."""
         answers = []
         for sdp in sdps:
-            connection = PeerConnection(mux=self._mux)
+            connection = PeerConnection(self.config, mux=self._mux)
             self.connections.append(connection)
             await connection.set_remote_description({"type": "offer", "sdp": sdp})
             answers.append(await self._described(connection))
@@ -135,7 +138,7 @@ class Clients(Peers):
         """Make so many more clients."""
         sdps = []
         for _ in range(count):
-            connection = PeerConnection(bind="127.0.0.1")
+            connection = PeerConnection(self.config, bind="127.0.0.1")
             self.connections.append(connection)
             self.channels.append(connection.create_data_channel("benchmark"))
             sdps.append(await self._described(connection))
@@ -167,12 +170,18 @@ async def _serve(end: End) -> None:
         print(json.dumps(await do(**request)), flush=True)
 
 
-async def _run(role: str) -> None:
+async def _run(role: str, check_s: float) -> None:
     if role == "clients":
-        await _serve(Clients())
+        await _serve(Clients(check_s))
         return
     async with UdpMux(bind="127.0.0.1") as mux:
-        await _serve(Server(mux))
+        await _serve(Server(mux, check_s))
+
+
+def ice_config(check_s: float) -> IceConfig:
+    """Peers that look so often whether the other end is there, and call it gone after three times that."""
+    gone_s = max(3.0, 3.0 * check_s)
+    return IceConfig(liveness_interval_s=check_s, disconnected_after_s=gone_s, failed_after_s=30.0)
 
 
 def main() -> None:
@@ -180,6 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mux_worker")
     parser.add_argument("role", choices=["server", "clients"])
     parser.add_argument("--peers", type=int, required=True)
+    parser.add_argument("--check", type=float, default=1.0)
     parser.add_argument("--profile", default="")
     args = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -189,7 +199,7 @@ def main() -> None:
     if args.role == "clients":
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0]), hard))
     with Sampler(args.profile) if args.profile else contextlib.nullcontext():
-        asyncio.run(_run(args.role))
+        asyncio.run(_run(args.role, args.check))
 
 
 if __name__ == "__main__":
