@@ -20,6 +20,11 @@ from sans_rtc.turn.server import ServerConfig, User
 from sans_rtc_asyncio.turn_server import TurnServer
 from sans_rtc_net.turn_settings import DEFAULT_PORT, DEFAULT_TLS_PORT
 
+try:
+    import resource
+except ModuleNotFoundError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -113,6 +118,7 @@ async def _serve(server: TurnServer, args: argparse.Namespace) -> int:
         loop.add_signal_handler(number, over.set)
     if hasattr(signal, "SIGHUP"):
         loop.add_signal_handler(signal.SIGHUP, _reload, server, args)
+    _raise_descriptor_limit()
     async with server:
         where = f"; metrics at http://{server.metrics_address}/metrics" if server.metrics_address else ""
         print(f"sans-rtc turn-server: {' '.join(server.urls)}{where}", flush=True)
@@ -121,6 +127,17 @@ async def _serve(server: TurnServer, args: argparse.Namespace) -> int:
         for wait in waiting:
             wait.cancel()
     return EXIT_FAILED if any(wait.exception() for wait in done) else EXIT_DONE
+
+
+def _raise_descriptor_limit() -> None:
+    """Every relay is a descriptor, and shells start programs with a limit of 1024: take what the system allows."""
+    if resource is None:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):  # as it was, then
+        pass
 
 
 def _reload(server: TurnServer, args: argparse.Namespace) -> None:

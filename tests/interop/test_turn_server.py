@@ -43,6 +43,7 @@ UCLIENT = {
     "tcp-indications": ["-t", "-n", "10", "-m", "2", "-s"],
     "tls-channels": ["-t", "-S", "-n", "1", "-m", "1"],
     "tcp-relay": ["-T", "-n", "5", "-m", "1"],
+    "ipv6-relay": ["-x", "-n", "5", "-m", "1"],
 }
 
 
@@ -126,7 +127,7 @@ def uclient_reports():
 @pytest.mark.parametrize("case", UCLIENT)
 async def test_coturns_client_loses_nothing(make_server, uclient_reports, case):
     if not uclient_reports:
-        async with make_server() as server:
+        async with make_server(relay_addresses=["127.0.0.1", "::1"]) as server:
             said = await asyncio.gather(*[uclient(server, options) for options in UCLIENT.values()])
         uclient_reports.update(zip(UCLIENT, said, strict=True))
     report = uclient_reports[case]
