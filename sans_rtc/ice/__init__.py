@@ -6,7 +6,8 @@ config       everything that can be chosen
 events       what the agent tells
 explain      what it knows about itself
 
-Inside: gather and reflexive (where candidates come from), filters, priority; generations and session (one exchange of
+Inside: gather, reflexive and relayed_source (where candidates come from), filters, priority; wiring and carriers (what
+lies between pairs and sockets: relays, and the connections of tcp_streams); generations and session (one exchange of
 credentials), pairing and checklist, client_side and server_side (checks), search (what is checked, nominated,
 selected), nomination and renomination, nominations (of the peer), consent, payload; hiding and network_cost.
 """

@@ -15,9 +15,9 @@ import attrs
 
 from sans_rtc.ice.addresses import is_link_local, zone_of
 from sans_rtc.ice.candidate import Candidate
+from sans_rtc.ice.config import StunServer, TurnServer
 from sans_rtc.ice.events import CandidateError
-from sans_rtc.machine import Address, Datagram, Path, TransportProtocol
-from sans_rtc.stun.wire import Message
+from sans_rtc.machine import Address, Path, TransportProtocol
 
 FRAMES = -1
 """The `stream` of a pair's path over TCP: whole datagrams. Those of real connections count from 0."""
@@ -72,7 +72,7 @@ class GatheredCandidate:
 
 
 class CandidateSource(Protocol):
-    """What turns bases into further candidates by asking somebody: a STUN server, a TURN server."""
+    """What turns bases into further candidates by asking servers: of STUN (`reflexive`), of TURN (`relayed_source`)."""
 
     def add_base(self, base: Base, now: float) -> None:
         """Begin to ask from this base."""
@@ -83,20 +83,24 @@ class CandidateSource(Protocol):
     def restart(self, now: float) -> None:
         """Ask again from every base, for a new generation."""
 
-    def receive(self, message: Message, datagram: Datagram, now: float) -> bool:
-        """Take a response; False where it answers nothing that was asked here."""
+    def resolve(self, name: str, hosts: tuple[str, ...], now: float) -> None:
+        """A server's name stands for these hosts; for none where it does not exist."""
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
-
-    def take_datagrams(self) -> Sequence[Datagram]:
-        """Hand over what is to be sent."""
 
     def take_candidates(self) -> Sequence[GatheredCandidate]:
         """Hand over what was found."""
 
     def take_errors(self) -> Sequence[CandidateError]:
         """Hand over what failed."""
+
+    def take_names(self) -> Sequence[str]:
+        """Hand over the names of servers to be resolved."""
+
+    @property
+    def unresolved_servers(self) -> Sequence[StunServer | TurnServer]:
+        """Servers whose name has no address, or not yet."""
 
     @property
     def deadline(self) -> float:

@@ -12,7 +12,7 @@ import attrs
 from sans_rtc.entropy import Entropy
 from sans_rtc.errors import LimitExceeded
 from sans_rtc.ice.addresses import canonical_host, without_zone
-from sans_rtc.ice.base import FRAMES, Base, GatheredCandidate
+from sans_rtc.ice.base import FRAMES, Base, CandidateSource, GatheredCandidate
 from sans_rtc.ice.candidate import Candidate, CandidateType
 from sans_rtc.ice.config import IceConfig
 from sans_rtc.ice.events import CandidateError, GatheringState
@@ -88,7 +88,7 @@ class Gatherer:
     def add_listener(self, address: Address, network: str) -> None:
         """Take a listening TCP socket's address, unless the filters leave it out, or nobody is to connect to us."""
         self._has_begun = True
-        if address in self.tcp_bases or not self._config.tcp.passive:
+        if address in self.tcp_bases or not self._config.tcp.passive or self.is_relay_only:
             return
         limit = self._config.local_address_count_max
         if len(self.tcp_bases) >= 2 * limit:
@@ -217,7 +217,7 @@ class Gatherer:
         return [str(server) for source in self._sources for server in source.unresolved_servers]
 
     @property
-    def _sources(self) -> tuple[ServerReflexiveSource | RelayedSource, ...]:
+    def _sources(self) -> tuple[CandidateSource, ...]:
         return (*self._reflexive_sources, *self._relayed_sources)
 
     # -- host candidates ---------------------------------------------------------------------------------------------

@@ -473,12 +473,13 @@ class Ends:
 
     def add_turn_server(self, address=TURN_SERVER, *, protocols=("udp", "tcp", "tls"), credentials=None, **config):
         """A TURN server of ours on the Internet. Returns its program."""
-        config = ServerConfig(relay_hosts=(address.host,), realm="test", **config)
+        config = ServerConfig(**{"relay_hosts": (address.host,), "realm": "test", **config})
         credentials = credentials or Credentials(users=(User("user", "password"),))
         entropy = SeededEntropy(f"turn {address}")
         server = Server(config, credentials=credentials, entropy=entropy)
         computer = self.network.host(f"turn {address.host}")
-        computer.attach(self.network.internet, address.host, cable=Cable(LinkConditions(delay_s=0.002)))
+        hosts = dict.fromkeys((address.host, *config.relay_hosts))
+        computer.attach(self.network.internet, *hosts, cable=Cable(LinkConditions(delay_s=0.002)))
         program = computer.run(server)
 
         def on_event(event):

@@ -129,6 +129,17 @@ def test_two_servers_give_two_candidates(ends):
     assert first.priority > second.priority
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_one_allocation_of_both_families_gives_two_candidates(ends, transport):
+    server = TurnServer(HOST, 3478, "user", "password", transport, families=(4, 6))
+    pair = ends(configs=(config(server), IceConfig()))
+    turn = pair.add_turn_server(relay_hosts=(HOST, "2001:db8::200"))
+    pair.start()
+    pair.network.run_for(1.0)
+    assert {candidate.address.family for candidate in relayed_told(pair, 0)} == {4, 6}
+    assert allocation_count(pair, turn) == 1
+
+
 # --- permissions ------------------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,15 @@
 import pytest
 
 from sans_rtc.errors import InvalidArgument
-from sans_rtc.ice import CandidateType, IceConfig, LocalCandidate, TcpPolicy, parse_candidate
+from sans_rtc.ice import (
+    CandidateType,
+    IceConfig,
+    LocalCandidate,
+    Role,
+    TcpPolicy,
+    TransportPolicy,
+    parse_candidate,
+)
 from sans_rtc.ice.framing import serialize_frame
 from sans_rtc.ice.stats import DiscardReason
 from sans_rtc.ice.tcp import tcp_candidate_priority
@@ -298,7 +306,7 @@ def test_check_of_the_peer_on_its_connection_is_answered_and_checked_back_there(
     (pair,) = hand.agent.explain().pairs
     assert (pair.state, pair.local.tcp_type, pair.remote.tcp_type) == ("succeeded", "passive", "active")
     assert pair.remote.type is CandidateType.PEER_REFLEXIVE
-    hand.wait(20.0)
+    hand.wait(6.0)  # longer than a stranger is given
     assert unneeded(hand) == []
 
 
@@ -442,6 +450,29 @@ def test_payload_before_proof_does_not_come_out(make_hand):
     hand.receive(framed(hand.request(), path))
     hand.receive(Datagram(serialize_frame(b"\x17early"), path))
     assert hand.of(Datagram) == []
+
+
+def test_lite_agent_takes_connections_and_opens_none(make_hand):
+    hand = make_hand(Role.CONTROLLED, is_lite=True, tcp=BOTH).meet(candidate=False)
+    hand.agent.add_tcp_listener(LISTENER, "eth0", hand.now)
+    hand.agent.add_remote_candidate(passive_candidate(), hand.now)
+    hand.drain()
+    assert [candidate.tcp_type for candidate in told(hand)] == [None, "passive"]
+    path = accept(hand)
+    (response,) = hand.receive(framed(hand.request(use_candidate=True), path))
+    assert response.path == path
+    assert hand.agent.state in ("connected", "completed")
+    hand.agent.send(b"\x17out", hand.now)
+    assert hand.drain() == [Datagram(serialize_frame(b"\x17out"), path)]
+    assert needed(hand) == []
+
+
+def test_listener_counts_for_nothing_where_only_relays_do(make_hand):
+    hand = make_hand(tcp=BOTH, transport_policy=TransportPolicy.RELAY).meet(candidate=False)
+    hand.agent.add_tcp_listener(LISTENER, "eth0", hand.now)
+    assert unneeded(hand) == []
+    assert accept(hand) == unneeded(hand)[0]
+    assert told(hand) == []
 
 
 # --- two agents -------------------------------------------------------------------------------------------------------
