@@ -44,6 +44,7 @@ class TurnServer:
     rest_secrets          of the TURN REST API; all are valid side by side
     realm                 of the passwords
     relay_addresses       for relays; empty: the first of `bind` of each version of IP
+    external_addresses    what clients are told in place of those: public addresses of a 1:1 NAT in front of this host
     ports                 of relays, (first, last)
     allow_loopback_peers, allow_peers, deny_peers   which peers can be reached; see docs/turn-server.md
     alternate_port        of UDP, for RFC 5780
@@ -65,6 +66,7 @@ class TurnServer:
         rest_secrets: Sequence[str] = (),
         realm: str = "sans-rtc",
         relay_addresses: Sequence[str] = (),
+        external_addresses: Sequence[str] = (),
         ports: tuple[int, int] | None = None,
         allow_loopback_peers: bool = False,
         allow_peers: Sequence[str] = (),
@@ -86,6 +88,7 @@ class TurnServer:
             certificate_file=certificate_file,
             key_file=key_file,
             relay_hosts=tuple(relay_addresses),
+            external_hosts=tuple(external_addresses),
             alternate_port=alternate_port,
             peers=PeerRules(allow_loopback=allow_loopback_peers, allow=tuple(allow_peers), deny=tuple(deny_peers)),
             machine=machine,

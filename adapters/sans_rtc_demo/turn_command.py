@@ -58,6 +58,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add(
         "--relay-address", action="append", default=[], metavar="ADDRESS", help="of relays (that of --bind); repeatable"
     )
+    add(
+        "--external-address",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="told in place of it, behind a 1:1 NAT",
+    )
     add("--min-port", type=_port, default=49_152, metavar="N", help="first port of relays (49152)")
     add("--max-port", type=_port, default=65_535, metavar="N", help="last port of relays (65535)")
     add("--max-allocations", type=int, default=1000, metavar="N", help="in all (1000)")
@@ -101,6 +108,7 @@ def _make(args: argparse.Namespace) -> TurnServer:
         rest_secrets=rest_secrets,
         realm=args.realm,
         relay_addresses=args.relay_address,
+        external_addresses=args.external_address,
         ports=(args.min_port, args.max_port),
         allow_loopback_peers=args.allow_loopback_peers,
         allow_peers=args.allow_peers,

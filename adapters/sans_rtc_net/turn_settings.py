@@ -26,6 +26,7 @@ class TurnServerSettings:
     tls_port          of TLS; 0: any that is free; None: no TLS
     certificate_file, key_file   PEM, for TLS
     relay_hosts       addresses for relays; empty: the first of `hosts` of each version of IP
+    external_hosts    what clients are told in place of `relay_hosts`: public addresses of a 1:1 NAT
     alternate_port    a second port to listen on with UDP; with it and two `hosts` of one version of IP, clients can
                       find out about their NAT (RFC 5780)
     peers             which peers can be reached
@@ -38,12 +39,13 @@ class TurnServerSettings:
     certificate_file: str = ""
     key_file: str = ""
     relay_hosts: tuple[str, ...] = ()
+    external_hosts: tuple[str, ...] = ()
     alternate_port: int | None = None
     peers: PeerRules = attrs.Factory(PeerRules)
     machine: ServerConfig = attrs.Factory(ServerConfig)
 
     def __attrs_post_init__(self) -> None:
-        for host in (*self.hosts, *self.relay_hosts):
+        for host in (*self.hosts, *self.relay_hosts, *self.external_hosts):
             family_of(host)
         if not self.hosts:
             raise InvalidArgument("a server listens on one address at least")
@@ -75,6 +77,7 @@ class TurnServerSettings:
         return attrs.evolve(
             self.machine,
             relay_hosts=relay_hosts,
+            external_hosts=tuple(str(ip_address(host)) for host in self.external_hosts),
             own_hosts=hosts,
             binding_addresses=self._binding_addresses(hosts, port),
             peers=self.peers,

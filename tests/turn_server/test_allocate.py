@@ -327,6 +327,8 @@ def test_answer_to_no_question_is_an_error_of_the_driver(site, client):
         {"nonce_lifetime_s": 3601.0},
         {"channel_number_max": 0x8000},
         {"realm": ""},
+        {"external_hosts": ("192.0.2.77",)},
+        {"relay_hosts": ("10.0.0.5",), "external_hosts": ("192.0.2.77", "192.0.2.78")},
         {"binding_addresses": (Address("192.0.2.1", 1), Address("192.0.2.1", 2))},
     ],
 )

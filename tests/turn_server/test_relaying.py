@@ -142,6 +142,26 @@ def test_two_clients_speak_with_each_other_through_their_relays(site, at):
     assert parse_message(arrived.data).value(0x13) == b"hi"
 
 
+def test_relays_behind_a_one_to_one_nat_are_known_by_the_public_address(make_site, at):
+    """The private address is told to nobody and is no peer; the public one of another relay is reached inside."""
+    site = make_site(relay_hosts=("10.0.0.5",), own_hosts=("10.0.0.5",), external_hosts=("192.0.2.77",))
+    first, second = site.client(), site.client(Address("198.51.100.8", 1))
+    public1, public2 = first.allocated(), second.allocated()
+    assert (public1.host, public2.host) == ("192.0.2.77", "192.0.2.77")
+    assert {address.host for address, _ in site.sockets} == {"10.0.0.5"}
+    assert first.permit(Address("10.0.0.5", 1)).code == 403
+    assert first.bind(Address("192.0.2.77", 22)).code == 403
+    assert first.bind(public2).code == 0
+    assert second.permit(public1).code == 0
+    (hop,) = first.send(serialize_channel_data(0x4000, b"hi", pad=False))
+    assert hop.path.remote == Address("10.0.0.5", public2.port)
+    (arrived,) = site.receive(hop.data, hop.path.reversed())
+    assert parse_message(arrived.data).value(0x12) == public1
+    (hop,) = second.indicate(public1, b"back")
+    (arrived,) = site.receive(hop.data, hop.path.reversed())
+    assert arrived.data == serialize_channel_data(0x4000, b"back", pad=False)
+
+
 def test_explain_shows_every_allocation(site, client, at):
     relayed = client.allocated()
     client.bind(at["peer"])

@@ -265,7 +265,9 @@ class Allocator:
         return self._success(opening.request, allocation, now)
 
     def _success(self, request: Request, allocation: Allocation, now: float) -> Message:
-        attributes = [Attribute(_A.XOR_RELAYED_ADDRESS, address) for address in allocation.relayed]
+        attributes = [
+            Attribute(_A.XOR_RELAYED_ADDRESS, self._context.outward(address)) for address in allocation.relayed
+        ]
         attributes.append(Attribute(_A.LIFETIME, max(0, int(allocation.expires_at - now))))
         attributes.append(Attribute(_A.XOR_MAPPED_ADDRESS, allocation.path.remote))
         return request.succeed([*attributes, *allocation.extras])

@@ -55,6 +55,8 @@ class ServerConfig:
     What it is
       realm                     of the users' passwords
       relay_hosts               addresses that relays are bound to: one of IPv4, one of IPv6, or both; none: no TURN
+      external_hosts            what clients are told in place of a relay host of the same version of IP: the public
+                                address of a 1:1 NAT in front of this host
       relay_port_min, _max      ports of relays; section 7.2 of RFC 8656 asks for 49152 to 65535
       own_hosts                 further addresses of the server, among them those it listens on: no peers
       binding_addresses         (primary, alternate): two sockets' addresses with different hosts and ports, where those
@@ -87,6 +89,7 @@ class ServerConfig:
 
     realm: str = attrs.field(default="sans-rtc", validator=_is_realm)
     relay_hosts: tuple[str, ...] = attrs.field(default=(), validator=_are_hosts)
+    external_hosts: tuple[str, ...] = attrs.field(default=(), validator=_are_hosts)
     relay_port_min: int = attrs.field(default=49_152, validator=_within(1024, 65_535))
     relay_port_max: int = attrs.field(default=65_535, validator=_within(1024, 65_535))
     own_hosts: tuple[str, ...] = attrs.field(default=(), validator=_are_hosts)
@@ -122,6 +125,9 @@ class ServerConfig:
             raise InvalidArgument("lifetime_s is more than lifetime_s_max")
         if len({":" in host for host in self.relay_hosts}) != len(self.relay_hosts):
             raise InvalidArgument("relay_hosts are one of IPv4, one of IPv6, or both")
+        families = [Address(host, 0).family for host in self.external_hosts]
+        if len(set(families)) != len(families) or not all(map(self.relay_host, families)):
+            raise InvalidArgument("external_hosts stand for relay_hosts, one for each version of IP")
         if self.binding_addresses is not None:
             primary, alternate = self.binding_addresses
             if primary.host == alternate.host or primary.port == alternate.port or primary.family != alternate.family:

@@ -35,6 +35,24 @@ class ServerContext:
     datagrams: Outbox[Datagram] = attrs.field(factory=Outbox)
     events: Outbox[ServerEvent] = attrs.field(factory=Outbox)
     deadlines: Deadlines[Waking] = attrs.field(factory=Deadlines)
+    _inward: dict[str, str] = attrs.field(factory=dict, init=False)
+    _outward: dict[str, str] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        for external in self.config.external_hosts:
+            local = self.config.relay_host(Address(external, 0).family)
+            assert local is not None
+            self._inward[external], self._outward[local] = local, external
+
+    def inward(self, peer: Address) -> Address:
+        """Where a peer's address is on this side of a 1:1 NAT: other relays of this server are on this side."""
+        local = self._inward.get(peer.host) if self._inward else None
+        return peer if local is None else Address(local, peer.port)
+
+    def outward(self, address: Address) -> Address:
+        """A relay's address as everybody else knows it."""
+        external = self._outward.get(address.host) if self._outward else None
+        return address if external is None else Address(external, address.port)
 
     def send_response(self, response: Message, path: Path, identity: Identity | None, *, fingerprint: bool) -> None:
         """Queue a response; proven by the key of the request, where it had one.

@@ -43,12 +43,14 @@ class Indications:
         if dont_fragment and not context.config.can_forbid_fragments:
             context.stats.discard(DiscardReason.INVALID_INDICATION)
             return
+        is_forbidden = peer.host in context.gate.own_hosts and context.gate.refusal(peer)
+        peer = context.inward(peer)
         relay = allocation.relays.get(peer.family)
         permission = relay.permissions.get(peer.host) if relay is not None else None
         if relay is None or relay.protocol != "udp" or permission is None or permission.expires_at <= now:
             context.stats.discard(DiscardReason.NO_PERMISSION)
             return
-        if peer.host in context.gate.own_hosts and context.gate.refusal(peer):
+        if is_forbidden:
             context.stats.discard(DiscardReason.FORBIDDEN_PEER)
             return
         if self._is_limited and not self.spend(allocation, len(data), now):
@@ -71,7 +73,7 @@ class Indications:
             return
         context.stats.packets_to_clients += 1
         context.stats.bytes_to_clients += len(data)
-        context.datagrams.append(Datagram(self._indication(peer, data), allocation.path, datagram.ecn))
+        context.datagrams.append(Datagram(self._indication(context.outward(peer), data), allocation.path, datagram.ecn))
 
     def spend(self, allocation: Allocation, size: int, now: float) -> bool:
         """Take this many bytes out of the allocation's budget; False, and counted, where it is spent."""

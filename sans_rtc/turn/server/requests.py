@@ -58,11 +58,12 @@ class AllocationRequests:
             return request.refuse(400, "Bad Request: no XOR-PEER-ADDRESS")
         if any(peer.family not in allocation.relays for peer in peers):
             return request.refuse(443)
-        hosts = list(dict.fromkeys(peer.host for peer in peers))
-        for host in hosts:
+        for host in dict.fromkeys(peer.host for peer in peers):
             why = self._context.gate.host_refusal(host)
             if why:
                 return request.refuse(403, f"Forbidden: {why} address")
+        peers = [self._context.inward(peer) for peer in peers]
+        hosts = list(dict.fromkeys(peer.host for peer in peers))
         if not self._has_room(allocation, hosts):
             return request.refuse(508, "Insufficient Capacity: too many permissions")
         for peer in peers:
@@ -85,6 +86,10 @@ class AllocationRequests:
         relay = allocation.relays.get(peer.family)
         if relay is None:
             return request.refuse(443)
+        why = self._context.gate.refusal(peer)
+        if why:
+            return request.refuse(403, f"Forbidden: {why} address")
+        peer = self._context.inward(peer)
         bound, named = relay.channels.get(peer), allocation.channels.get(number)
         for channel in {bound, named} - {None}:
             if channel is not None and channel.expires_at <= now:
@@ -92,9 +97,6 @@ class AllocationRequests:
         bound, named = relay.channels.get(peer), allocation.channels.get(number)
         if bound is not named:
             return request.refuse(400, "Bad Request: number or peer bound otherwise")
-        why = self._context.gate.refusal(peer)
-        if why:
-            return request.refuse(403, f"Forbidden: {why} address")
         has_number = bound is not None or len(allocation.channels) < self._context.config.channel_count_max
         if not has_number or not self._has_room(allocation, [peer.host]):
             return request.refuse(508, "Insufficient Capacity: too many channels")

@@ -320,7 +320,7 @@ class Server:
 
 
 def _gate(config: ServerConfig) -> PeerGate:
-    relay_hosts = frozenset(config.relay_hosts)
+    relay_hosts = frozenset(config.relay_hosts + config.external_hosts)
     own_hosts = relay_hosts | set(config.own_hosts)
     if config.binding_addresses is not None:
         own_hosts |= {address.host for address in config.binding_addresses}

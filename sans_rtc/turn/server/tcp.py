@@ -46,6 +46,7 @@ class TcpRelaying:
         why = self._context.gate.refusal(peer)
         if why:
             return request.refuse(403, f"Forbidden: {why} address")
+        peer = self._context.inward(peer)
         existing = allocation.connections.get(peer)
         if existing is not None:
             pending = existing.request
@@ -115,12 +116,12 @@ class TcpRelaying:
         connection = TcpConnection(self._new_id(), allocation, path, None, is_open=True)
         self._tables.add_connection(connection)
         self._wait_for_client(connection, now)
-        attempt = Message(
-            MessageClass.INDICATION,
-            Method.CONNECTION_ATTEMPT,
-            new_transaction_id(context.entropy),
-            [Attribute(_A.CONNECTION_ID, connection.connection_id), Attribute(_A.XOR_PEER_ADDRESS, peer)],
-        )
+        attributes = [
+            Attribute(_A.CONNECTION_ID, connection.connection_id),
+            Attribute(_A.XOR_PEER_ADDRESS, context.outward(peer)),
+        ]
+        transaction_id = new_transaction_id(context.entropy)
+        attempt = Message(MessageClass.INDICATION, Method.CONNECTION_ATTEMPT, transaction_id, attributes)
         context.datagrams.append(Datagram(serialize_message(attempt), allocation.path))
 
     def closed(self, connection: TcpConnection) -> None:
