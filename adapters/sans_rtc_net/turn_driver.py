@@ -215,13 +215,14 @@ class TurnServerDriver:
             mask |= selectors.EVENT_READ
         if isinstance(item, Stream):
             self._by_path[item.path] = item
-        is_watched = item.fileno() in self._selector.get_map()
-        if is_watched and mask:
-            self._selector.modify(item, mask, item)
-        elif is_watched:
+        watched = self._selector.get_map().get(item.fileno())
+        if watched is None:
+            if mask:
+                self._selector.register(item, mask, item)
+        elif not mask:
             self._selector.unregister(item)
-        elif mask:
-            self._selector.register(item, mask, item)
+        elif watched.events != mask:
+            self._selector.modify(item, mask, item)
 
     def _unwatch(self, item: Watched) -> None:
         if item.fileno() in self._selector.get_map():
