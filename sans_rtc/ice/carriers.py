@@ -170,6 +170,7 @@ class Carriers:
             assert relay is not None
             relay.permit(path.remote.host, now)
         self.streams.retain(self._is_needed)
+        self._break(self.streams.take_broken(), now)
         self._release_unused(state, now)
         self._release_at = self._when_to_release()
 

@@ -158,10 +158,15 @@ class TcpStreams:
                 self._drop(stream)
 
     def retain(self, is_needed: Callable[[Path], bool]) -> None:
-        """Close the connections whose pairs are gone or have failed; strangers have their own time."""
+        """Close the connections whose pairs are gone or have failed; strangers have their own time.
+
+        A pair on a connection of the peer's cannot come back without it, so it goes as well.
+        """
         for stream in list(self._by_inner.values()):
             if stream.is_proven and not is_needed(stream.inner):
                 self._drop(stream)
+                if stream.is_accepted:
+                    self._broken.append(stream.inner)
 
     def release(self, is_needed: Callable[[Path], bool]) -> None:
         """Another pair carries data for good: close the connections that we have opened, and let their pairs fail."""

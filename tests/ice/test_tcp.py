@@ -434,6 +434,17 @@ def test_pair_of_a_connection_of_the_peer_ends_with_it_and_may_come_again_for_ev
     assert len(hand.agent.explain().remote_candidates) == 0
 
 
+def test_pair_that_has_failed_gives_its_connection_up_and_goes_with_it(make_hand):
+    """The peer has checked, and never answers our check: nothing is left to be tried without another connection."""
+    hand = listen(make_hand)
+    path = accept(hand)
+    hand.receive(framed(hand.request(), path))
+    hand.wait(30.0)
+    assert unneeded(hand) == [path]
+    assert hand.agent.explain().pairs == ()
+    assert len(hand.agent.explain().remote_candidates) == 0
+
+
 def test_listener_that_goes_takes_its_connections_with_it(make_hand):
     hand = listen(make_hand)
     path = accept(hand)
