@@ -47,10 +47,14 @@ class Nominator:
         """Nothing is to be chosen now; only what is under way still has its time."""
         self.deadline = self._overdue_at
 
-    def choose(self, checklist: Checklist, avoided: CandidatePair | None, now: float) -> CandidatePair | None:
+    def choose(
+        self, checklist: Checklist, avoided: CandidatePair | None, now: float, *, has_all_candidates: bool = True
+    ) -> CandidatePair | None:
         """The pair to nominate now; None: none, or not yet.
 
-        avoided  the pair in use that has fallen silent: not it
+        avoided             the pair in use that has fallen silent: not it
+        has_all_candidates  the peer has said that no more will come. Before, a check through its relay may come when it
+                            has told of nothing better, and not of the relay either: then that looks peer-reflexive
         """
         self.deadline = self._overdue_at
         if self.pair is not None:
@@ -59,7 +63,7 @@ class Nominator:
         if best is None:
             return None
         self._first_valid_at = min(self._first_valid_at, now)
-        decide_at = self._decide_at(best, checklist)
+        decide_at = self._decide_at(best, checklist, has_all_candidates=has_all_candidates)
         if now < decide_at:
             self.deadline = decide_at
             return None
@@ -93,13 +97,14 @@ class Nominator:
             return None
         return min((pair for pair in alive if _is_same_kind(pair, alive[0])), key=lambda pair: pair.network_cost)
 
-    def _decide_at(self, best: CandidatePair, checklist: Checklist) -> float:
+    def _decide_at(self, best: CandidatePair, checklist: Checklist, *, has_all_candidates: bool) -> float:
         """When no pair better than this one is likely to succeed any more."""
-        likely_until = -math.inf
+        may_be_relayed = _is_relayed(best) or (_is_unsignalled(best) and not has_all_candidates)
+        likely_until = math.inf if may_be_relayed and not has_all_candidates else -math.inf
         for pair in checklist:
             if pair.state in _UNDECIDED and _is_better(pair, best):
                 likely_until = max(likely_until, _likely_until(pair, best))
-        wait_s = self._wait_relayed_s if _is_relayed(best) else self._wait_s
+        wait_s = self._wait_relayed_s if may_be_relayed else self._wait_s
         return min(likely_until, self._first_valid_at + wait_s)
 
 
@@ -122,6 +127,11 @@ def _is_better(pair: CandidatePair, best: CandidatePair) -> bool:
 
 def _is_relayed(pair: CandidatePair) -> bool:
     return CandidateType.RELAYED in (pair.local.candidate.type, pair.remote.candidate.type)
+
+
+def _is_unsignalled(pair: CandidatePair) -> bool:
+    remote = pair.remote.candidate
+    return remote.type is CandidateType.PEER_REFLEXIVE and remote.protocol == "udp"  # as relays are
 
 
 def _is_same_kind(pair: CandidatePair, other: CandidatePair) -> bool:

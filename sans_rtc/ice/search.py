@@ -40,6 +40,7 @@ class Search:
     is_reopened      the selected pair is silent
     is_roaming       the network has changed since: what is new is checked beside the selected pair
     is_renominating  both ends have signalled renomination
+    has_all_candidates  the peer has said that no more will come
     """
 
     def __init__(self, context: AgentContext, checklist: Checklist, client: ClientSide) -> None:
@@ -52,6 +53,7 @@ class Search:
         self.is_reopened = False
         self.is_roaming = False
         self.is_renominating = False
+        self.has_all_candidates = False
         self.nominator = Nominator(context.config)
         self._context = context
         self._config = context.config
@@ -186,7 +188,8 @@ class Search:
             return
         if is_overdue:
             self._check_valid_pairs(now)
-        pair = self.nominator.choose(self._checklist, self.selected, now)
+        has_all = self.has_all_candidates or self._config.is_relay_only
+        pair = self.nominator.choose(self._checklist, self.selected, now, has_all_candidates=has_all)
         if pair is not None:
             self._start_nomination(pair, now)
 

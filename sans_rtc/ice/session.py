@@ -238,6 +238,7 @@ class Session:
             return
         if self.is_checkless and self.selected is None:
             select_without_checks(self.checklist, now)
+        self.search.has_all_candidates = self.remotes.has_ended
         self.search.proceed(is_waiting_for_names=bool(self.remotes.names), now=now)
 
     def check_consent(self, pair: CandidatePair, now: float) -> None:
