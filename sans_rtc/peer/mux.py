@@ -80,9 +80,10 @@ class Mux:
             return
         batches = self._router.sort(datagrams, now)
         for key, first in self._router.streams.take_claims():
-            self._peers[key].stream_opened(first.path, now)
-            self._peers[key].receive(first, now)
-            self._settle(key, now)
+            if key in self._peers:
+                self._peers[key].stream_opened(first.path, now)
+                self._peers[key].receive(first, now)
+                self._settle(key, now)
         for key, batch in batches:
             if key in self._peers:
                 self._peers[key].receive_many(self._names.inward(key, batch), now)
