@@ -79,13 +79,13 @@ def measure(options: Options) -> list[dict[str, Cell]]:
         link = stack.enter_context(BadLink(options.weather))
         servers = _servers(options, link, stack)
         first, second = (stack.enter_context(Worker(f"soak {end}", command=COMMAND)) for end in "ab")
-        path = _connect(first, second, servers, link)
+        _connect(first, second, servers, link)
         samples = _soak(first, second, options.minutes * 60.0)
         unfinished = _drain(first, second)
         marks = [worker.ask("mark") for worker in (first, second)]
         for worker in (first, second):
             worker.ask("close")
-        return [_row(options, path, samples, marks, unfinished, link)]
+        return [_row(options, samples, marks, unfinished, link)]
 
 
 def problems(row: Mapping[str, Cell]) -> list[str]:
@@ -113,8 +113,8 @@ def _server(port: int) -> dict[str, str]:
     return {"urls": f"turn:{HOST}:{port}", "username": USER, "credential": PASSWORD}
 
 
-def _connect(first: Worker, second: Worker, servers: Servers, link: BadLink) -> str:
-    """Connect both; without a relay each is told an address of the link in place of the other's. How they connected."""
+def _connect(first: Worker, second: Worker, servers: Servers, link: BadLink) -> None:
+    """Connect both; without a relay each is told an address of the link in place of the other's."""
     offer = str(first.ask("offer", ice_servers=servers[0])["sdp"])
     if servers[0]:
         first.ask("accept", sdp=second.ask("answer", sdp=offer, ice_servers=servers[1])["sdp"])
@@ -125,8 +125,8 @@ def _connect(first: Worker, second: Worker, servers: Servers, link: BadLink) -> 
         first.ask("accept", sdp=_with_port(answer, for_second))
     for worker in (first, second):
         worker.begin("opened")
-    kinds = [worker.answer("opened")["path"] for worker in (first, second)]
-    return "-".join(kinds[0]) if isinstance(kinds[0], list) else ""
+    for worker in (first, second):
+        worker.answer("opened")
 
 
 def _with_port(sdp: str, address: Address) -> str:
@@ -170,7 +170,7 @@ def _drain(first: Worker, second: Worker) -> int:
 
 
 def _row(
-    options: Options, path: str, samples: Sequence[Samples], marks: Sequence[Line], unfinished: int, link: BadLink
+    options: Options, samples: Sequence[Samples], marks: Sequence[Line], unfinished: int, link: BadLink
 ) -> dict[str, Cell]:
     errors = [str(text) for mark in marks for text in _listed(mark["errors"])]
     breaks = sum(state in ("disconnected", "failed") for mark in marks for state in _listed(mark["states"]))
@@ -181,7 +181,7 @@ def _row(
         "loss_percent": options.weather.loss_percent,
         "jitter_ms": options.weather.jitter_ms,
         "relay": options.relay,
-        "path": path,
+        "path": "-".join(str(kind) for kind in _listed(marks[0]["path"])),
         "messages": messages,
         "mb": octets / 1e6,
         "datagrams_lost": link.lost,

@@ -127,9 +127,7 @@ class Soaker:
         assert self._connection is not None
         for channel in self._channels.values():
             await channel.opened()
-        selected = self._connection.explain().ice.selected
-        kinds = [] if selected is None else [str(selected.local.type), str(selected.remote.type)]
-        return {"path": kinds}
+        return {}
 
     async def start(self) -> Line:
         """Send on every channel, from now on."""
@@ -139,7 +137,9 @@ class Soaker:
 
     async def mark(self) -> Line:
         """How things stand, and how much memory the process has."""
+        selected = self._connection.explain().ice.selected if self._connection is not None else None
         return {
+            "path": [] if selected is None else [str(selected.local.type), str(selected.remote.type)],
             "resident_bytes": resident_bytes(),
             "cpu_s": cpu_s(),
             "sent": dict(self._sent),
