@@ -58,6 +58,7 @@ class Pump(Generic[Event]):
         clock: Callable[[], float] = monotonic,
         streams: StreamConfig | None = None,
         resolve: Callable[[str], None] | None = None,
+        asks: bool = False,
     ) -> None:
         """Drive a machine by what the loop says, until `close`.
 
@@ -65,6 +66,7 @@ class Pump(Generic[Event]):
         on_received  called after each burst, its datagrams and its events
         streams      how TCP and TLS streams are opened; None: the machine's events of streams go to `on_events`
         resolve      looks up the name of a proxy; answered by `streams.name_resolved` and `flush`
+        asks         `on_events` calls `flush` itself where it has used a verb, which saves a look at the machine
         """
         self.clock = clock
         self.sockets = SocketSet()
@@ -72,6 +74,8 @@ class Pump(Generic[Event]):
         """The TCP and TLS streams; None where there are none."""
         self.is_closed = False
         self._is_flushing = False
+        self._is_asked = False
+        self._asks = asks
         self._goes_on_at = math.inf
         self._machine = machine
         self._receive_burst = burst_receiver(machine)
@@ -94,15 +98,32 @@ class Pump(Generic[Event]):
     # -- what the loop says --------------------------------------------------------------------------------------------
 
     def readable(self, item: Item) -> None:
-        """Feed the machine what has come; where more is waiting, the loop says so again."""
+        """Feed the machine what has come, and flush; where more is waiting, the loop says so again."""
+        if self.feed(item):
+            self.flush()
+            self._on_received()
+
+    def feed(self, item: Item) -> bool:
+        """Feed the machine what has come, and no more: False where it was nothing. `flush` soon."""
         if isinstance(item, UdpSocket):
             datagrams = item.receive_batch(DATAGRAMS_PER_TURN_MAX)
             if not datagrams:
-                return
+                return False
             self._receive_burst(datagrams, self.clock())
         elif self.streams is not None:
             self.streams.on_readable(item, self.clock())
-        self.flush()
+        return True
+
+    def tell(self) -> None:
+        """Hand over what has happened, and send nothing yet: `flush` soon. The last words of a machine do go out."""
+        if self._machine.is_terminated:
+            self.flush()
+        else:
+            events = self._machine.take_events()
+            if events and self.streams is not None:
+                events = self.streams.on_events(events, self.clock())
+            if events:
+                self._on_events(events)
         self._on_received()
 
     def writable(self, item: Item) -> None:
@@ -131,6 +152,7 @@ class Pump(Generic[Event]):
         Within `on_events` it does nothing: what its verbs bring about goes out when it returns.
         """
         if self._is_flushing:
+            self._is_asked = True
             return
         self._is_flushing = True
         try:
@@ -209,7 +231,10 @@ class Pump(Generic[Event]):
                 break
             others = events if self.streams is None else self.streams.on_events(events, now)
             if others:
+                self._is_asked = not self._asks
                 self._on_events(others)
+                if not self._is_asked and len(others) == len(events):
+                    break
         else:
             self._goes_on_at = now
         if not self.is_closed:

@@ -1,8 +1,8 @@
 """Drives any machine of datagrams under trio: one task for verbs and the timer, and one that reads for each socket.
 
-    socket readable --> Pump.readable
-    verb called     --> request_flush --> the task wakes, once for all verbs of this turn --> Pump.wake
-    deadline        --> the task wakes                                                    --> Pump.wake
+    socket readable --> Pump.feed, Pump.tell  --.
+    verb called     --> request_flush         --+--> the task wakes, once for all of these in a row --> Pump.wake
+    deadline        --------------------------- '
 
 The clock is that of the run, `trio.current_time`: a `trio.testing.MockClock` moves the machine's time too. The task
 sleeps to the nearest deadline it has seen; where that has moved away it wakes too early, looks, and sleeps again.
@@ -26,6 +26,12 @@ from sans_rtc_net.stream_set import StreamSet
 from sans_rtc_net.udp import UdpSocket
 
 Event = TypeVar("Event")
+
+# Whoever sends lets others run after each message, which is trio's rule. A flush waits for it to cease, at most this
+# long: fewer, fuller packets are what bulk costs.
+FLUSH_PUT_OFF_S = 0.0005
+# ... and at most so often, where the clock stands still.
+FLUSH_PUT_OFF_MAX = 100
 
 
 def running_clock() -> Callable[[], float]:
@@ -52,7 +58,7 @@ class Driver(Generic[Event]):
     ) -> None:
         """Drive a machine from `start` until `close`.
 
-        on_events   takes the machine's events, in order; may call `close`, or verbs of the machine
+        on_events   takes the machine's events, in order; may call `close`, or verbs and then `request_flush`
         on_failure  its tasks have been cancelled (trio.Cancelled), or the machine or `on_events` has raised, which is a
                     bug and ends the nursery too: nothing is driven any more
         on_received called after each burst, its datagrams and its events
@@ -73,6 +79,7 @@ class Driver(Generic[Event]):
             clock=self.clock,
             streams=streams,
             resolve=resolve,
+            asks=True,
         )
         self._nursery: Nursery | None = None
         self._reading: set[Item] = set()
@@ -81,6 +88,7 @@ class Driver(Generic[Event]):
         self._wanting: set[Item] = set()
         self._flusher = trio.lowlevel.ParkingLot()
         self._is_flush_due = False
+        self._request_count = 0
         self._alarm = trio.CancelScope()
 
     def start(self, nursery: Nursery) -> None:
@@ -113,13 +121,14 @@ class Driver(Generic[Event]):
         self._pump.add_listener(listener)
 
     def request_flush(self) -> None:
-        """Flush soon, once, however often it is asked for in this turn of the loop.
+        """Flush soon, once, however often it is asked for meanwhile.
 
         Errors  InvalidState before `start`: nothing would ever go out
         """
         if self._nursery is None and not self.is_closed:
             raise InvalidState("it does not run yet: enter it by `async with`, or give it a nursery")
         self._is_flush_due = True
+        self._request_count += 1
         if self._flusher:
             self._flusher.unpark()
 
@@ -171,12 +180,18 @@ class Driver(Generic[Event]):
             raise
 
     async def _until_due(self) -> None:
-        """Sleep to the deadline or the next request; always a checkpoint, so that verbs of one turn share one flush."""
-        if self._is_flush_due:
-            await trio.lowlevel.checkpoint()
-        else:
+        """Sleep to the deadline or until a flush is due; always a checkpoint."""
+        if not self._is_flush_due:
             with trio.CancelScope(deadline=self._pump.deadline) as self._alarm:
                 await self._flusher.park()
+        put_off_until = self.clock() + FLUSH_PUT_OFF_S
+        for _ in range(FLUSH_PUT_OFF_MAX if self._is_flush_due else 0):
+            seen = self._request_count
+            # Two turns: trio runs the tasks of one in any order, and a sender may have been before us, then after us.
+            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
+            if self._request_count == seen or self.clock() >= put_off_until or self.is_closed:
+                break
         self._is_flush_due = False
 
     @trio.lowlevel.enable_ki_protection
@@ -184,11 +199,18 @@ class Driver(Generic[Event]):
         try:
             while (descriptor := item.fileno()) >= 0:
                 await trio.lowlevel.wait_readable(descriptor)
-                self._guarded(self._pump.readable, item)
+                self._guarded(self._read, item)
         except trio.ClosedResourceError:
             pass
         finally:
             self._reading.discard(item)
+
+    def _read(self, item: Item) -> None:
+        """Tell at once, and let what the application answers go out together with what acknowledges."""
+        if self._pump.feed(item):
+            self._pump.tell()
+            self._is_flush_due = True
+            self._flusher.unpark()
 
     @trio.lowlevel.enable_ki_protection
     async def _write_to(self, item: Item) -> None:

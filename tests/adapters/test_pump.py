@@ -192,3 +192,38 @@ def test_sockets_with_one_address_are_refused(loop, udp_pair):
     with pytest.raises(InvalidArgument):
         loop.pump.add_socket(udp_pair[0])
     assert isinstance(udp_pair[0], UdpSocket)
+
+
+def test_loop_that_gathers_is_told_first_and_sends_when_it_flushes(loop, machine, udp_pair):
+    first, second, path = udp_pair
+    assert not loop.pump.feed(first)
+    second.send_batch([Datagram(b"a", path.reversed()), Datagram(b">b", path.reversed())])
+    assert loop.pump.feed(first)
+    loop.pump.tell()
+    assert [event.data for event in loop.events] == [b">b"]
+    assert second.receive_batch(9) == []
+    loop.pump.flush()
+    assert [datagram.data for datagram in second.receive_batch(9)] == [b">a"]
+
+
+def test_last_words_of_a_machine_go_out_before_its_end_is_told(loop, machine, udp_pair):
+    _, second, path = udp_pair
+    loop.pump._on_events = lambda events: loop.pump.close()
+    machine.say(path, b"farewell", 0.0)
+    machine.close(0.0)
+    loop.pump.tell()
+    assert [datagram.data for datagram in second.receive_batch(9)] == [b"farewell"]
+
+
+def test_owner_that_asks_for_itself_saves_a_look_at_the_machine(pinger):
+    machine, takes = pinger(), []
+    take = machine.take_datagrams
+    machine.take_datagrams = lambda now: takes.append(now) or take(now)
+    loop = ScriptedLoop(machine, on_events=lambda events: None, asks=True)
+    machine.events.append("x")
+    loop.pump.flush()
+    assert len(takes) == 1
+    loop.pump._on_events = lambda events: loop.pump.flush()
+    machine.events.append("y")
+    loop.pump.flush()
+    assert len(takes) == 3
