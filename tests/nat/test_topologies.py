@@ -48,3 +48,9 @@ def test_topologies_have_everything_in_them():
     assert max(sum(conditions.loss for conditions in topology.weather) for topology in topologies) == 0.2
     assert any(conditions.reordering for topology in topologies for conditions in topology.weather)
     assert OUTCOMES[0] == DIRECT
+
+
+@pytest.mark.parametrize("seed", [217, 889, 3338, 4243, 6217, 6760])
+def test_relay_that_is_heard_of_first_does_not_win_over_a_direct_way(seed):
+    """A check through it comes before its candidate and better ones are signalled; or theirs met a closed NAT."""
+    assert simulate(seed).outcome == DIRECT
