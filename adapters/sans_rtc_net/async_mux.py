@@ -138,6 +138,7 @@ class AsyncUdpMux(Generic[Peer]):
         finally:
             driver, self._port.driver = self._port.driver, None
             if driver is not None:
+                driver.flush()  # the peers' last words: a driver may put off what has come of a burst
                 driver.close()
             for sock in self._own_sockets:
                 sock.close()
