@@ -23,10 +23,15 @@ class AsyncioLoop:
     def __init__(self) -> None:
         """Errors: InvalidState outside a running loop."""
         self._loop = running_loop()
+        self.identity: object = self._loop
         self.can_read = has_readers(self._loop)
         self.clock: Callable[[], float] = monotonic
         self.make_signal = Signal
         self.make_lock = asyncio.Lock
+
+    def beside(self) -> AsyncioLoop:
+        """Itself: nothing here belongs to one peer."""
+        return self
 
     def make_driver(
         self,

@@ -65,6 +65,7 @@ class AsyncPeerConnection(PeerReads):
         tcp: bool | str | TcpPolicy | None = None,
         proxy: str | Proxy | None = None,
         tls_ca: str | os.PathLike[str] | ssl.SSLContext | None = None,
+        hide_host_addresses: bool | None = None,
         bind: str | Sequence[str] = (),
         port: int | tuple[int, int] = 0,
         include_loopback: bool | None = None,
@@ -88,6 +89,8 @@ class AsyncPeerConnection(PeerReads):
         tcp               candidates over TCP too (RFC 6544): True, or "active" (we connect), "passive" (we listen)
         proxy             an HTTP proxy for TCP and TLS, "http://user:password@host:port"; or "environment"
         tls_ca            a file of certificates to trust in place of the system's, or an ssl.SSLContext
+        hide_host_addresses  tell the peer `.local` names in place of this machine's addresses, as browsers do: whoever
+                          shares a network with us resolves them by multicast DNS, others get nowhere by them
         bind              local addresses to use; empty: every usable one
         port              one port, or (first, last) of a range; 0: the system chooses. For TCP too, where we listen
         include_loopback  offer loopback addresses too; None: only where there is nothing else
@@ -117,6 +120,7 @@ class AsyncPeerConnection(PeerReads):
             ice_servers=ice_servers,
             ice_transport_policy=ice_transport_policy,
             tcp=tcp,
+            hide_host_addresses=hide_host_addresses,
         )
         super().__init__(Machine(self._config, certificate=certificate, entropy=entropy, trace=trace))
         seat = None if mux is None else mux.seat(self._machine, self._config.ice, sockets)
@@ -140,6 +144,7 @@ class AsyncPeerConnection(PeerReads):
             clock=self._loop.clock,
             on_gather=self._gather,
             on_resolve=self._resolver.resolve,
+            on_name=self._resolver.local.on_event,
             on_verb=self._driver.request_flush,
         )
         self._monitor = NetworkMonitor(

@@ -32,7 +32,7 @@ from sans_rtc.peer.config import PeerConfig
 from sans_rtc.peer.connection import PeerConnection as Machine
 from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.negotiation import Description
-from sans_rtc_net.binding import BindConfig, bind_config_from
+from sans_rtc_net.binding import BindConfig, addresses_of, bind_config_from
 from sans_rtc_net.blocking_channel import BlockingDataChannel, ThreadSignal, deadline_of
 from sans_rtc_net.candidates import IceCandidate, as_candidate
 from sans_rtc_net.clock import monotonic
@@ -66,6 +66,7 @@ class BlockingPeerConnection(PeerReads):
         tcp: bool | str | TcpPolicy | None = None,
         proxy: str | Proxy | None = None,
         tls_ca: str | os.PathLike[str] | ssl.SSLContext | None = None,
+        hide_host_addresses: bool | None = None,
         bind: str | Sequence[str] = (),
         port: int | tuple[int, int] = 0,
         include_loopback: bool | None = None,
@@ -85,6 +86,8 @@ class BlockingPeerConnection(PeerReads):
         tcp               candidates over TCP too (RFC 6544): True, or "active" (we connect), "passive" (we listen)
         proxy             an HTTP proxy for TCP and TLS, "http://user:password@host:port"; or "environment"
         tls_ca            a file of certificates to trust in place of the system's, or an ssl.SSLContext
+        hide_host_addresses  tell the peer `.local` names in place of this machine's addresses, as browsers do: whoever
+                          shares a network with us resolves them by multicast DNS, others get nowhere by them
         bind              local addresses to use; empty: every usable one
         port              one port, or (first, last) of a range; 0: the system chooses. For TCP too, where we listen
         include_loopback  offer loopback addresses too; None: only where there is nothing else
@@ -97,13 +100,18 @@ class BlockingPeerConnection(PeerReads):
         """
         self.lock = threading.RLock()
         self._config = peer_config_from(
-            config, stun_servers, ice_servers=ice_servers, ice_transport_policy=ice_transport_policy, tcp=tcp
+            config,
+            stun_servers,
+            ice_servers=ice_servers,
+            ice_transport_policy=ice_transport_policy,
+            tcp=tcp,
+            hide_host_addresses=hide_host_addresses,
         )
         self._network = network or bind_config_from(bind, port, include_loopback)
         streams = stream_config_from(self._network.streams, proxy=proxy, tls_ca=tls_ca)
         self._network = attrs.evolve(self._network, streams=streams)
         super().__init__(Machine(self._config, certificate=certificate, entropy=entropy, trace=trace), self.lock)
-        self._lookups = ThreadedLookups(self._on_resolved)
+        self._lookups = ThreadedLookups(self._on_resolved, lambda: addresses_of(self._network))
         self._driver: Driver[PeerEvent] = Driver(
             self._machine, on_events=self._on_events, streams=streams, resolve=self._lookups.resolve
         )
@@ -120,6 +128,7 @@ class BlockingPeerConnection(PeerReads):
             clock=monotonic,
             on_gather=self._gather,
             on_resolve=self._lookups.resolve,
+            on_name=self._lookups.local.on_event,
         )
         self._monitor = NetworkMonitor(
             monitor_network,
@@ -317,7 +326,8 @@ class BlockingPeerConnection(PeerReads):
                 self._driver.close()
                 self._gathering.close()
                 self._monitor.close()
-                self._lookups.close()
+                await_names = self._lookups.close()
+            await_names()
 
     def _on_events(self, events: Sequence[PeerEvent]) -> None:
         self._session.on_events(events)

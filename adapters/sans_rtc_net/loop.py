@@ -85,6 +85,13 @@ class Loop(Protocol):
     """One event loop, for one peer."""
 
     @property
+    def identity(self) -> object:
+        """The event loop itself: the same object for all that live on it."""
+
+    def beside(self) -> Loop:
+        """The same event loop, for what peers share: what is driven there ends by its own `close`, with no peer."""
+
+    @property
     def clock(self) -> Callable[[], float]:
         """The time of the loop's timers, seconds."""
 

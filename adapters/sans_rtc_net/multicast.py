@@ -36,17 +36,16 @@ _CONFIG = UdpConfig(receive_buffer_bytes=256 << 10, send_buffer_bytes=64 << 10, 
 
 def open_mdns_sockets(addresses: Sequence[LocalAddress]) -> list[UdpSocket]:
     """Open a socket on each interface that these addresses are of; those without multicast are left out."""
-    sockets: list[UdpSocket] = []
-    seen: set[tuple[int, str]] = set()
+    opened = [_open_shared(address) or _open_single(address) for address in one_per_interface(addresses)]
+    return [sock for sock in opened if sock is not None]
+
+
+def one_per_interface(addresses: Sequence[LocalAddress]) -> list[LocalAddress]:
+    """The first address of each interface and version of IP: a socket on it speaks for all others."""
+    first: dict[tuple[int, str], LocalAddress] = {}
     for address in addresses:
-        key = (family_of(address.host), address.interface)
-        if key in seen:
-            continue
-        sock = _open_shared(address) or _open_single(address)
-        if sock is not None:
-            seen.add(key)
-            sockets.append(sock)
-    return sockets
+        first.setdefault((family_of(address.host), address.interface), address)
+    return list(first.values())
 
 
 def resolve_local_blocking(name: str, addresses: Sequence[LocalAddress] | None = None) -> list[str]:

@@ -1,6 +1,6 @@
 """Names to addresses without blocking the loop: DNS by the system's resolver in a thread, `.local` by multicast DNS.
 
-    resolve(name) --> Loop.look_up, or the mDNS querier --> on_resolved(name, hosts)
+    resolve(name) --> Loop.look_up, or LocalNames --> on_resolved(name, hosts)
 
 An unresolvable name is answered with no hosts, never with an exception.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from sans_rtc_net.interfaces import LocalAddress
+from sans_rtc_net.local_names import LocalNames
 from sans_rtc_net.loop import Loop
-from sans_rtc_net.mdns_resolver import MdnsResolver
 from sans_rtc_net.names import is_local_name
 
 # Names looked up at once; a peer can name many candidates, and each look-up occupies a thread.
@@ -29,13 +29,13 @@ class Resolver:
     ) -> None:
         """Answer by `on_resolved(name, hosts)`, from the loop, exactly once for each name until `close`.
 
-        addresses  tells which interfaces to ask for `.local` names on
+        addresses  tells which interfaces to use for `.local` names
         """
+        self.local = LocalNames.on(loop, on_resolved, addresses)
+        """The peer's `.local` names."""
         self._loop = loop
-        self._addresses = addresses
         self._on_resolved = on_resolved
         self._lookups: dict[str, Callable[[], None]] = {}
-        self._mdns: MdnsResolver | None = None
         self._is_closed = False
 
     def resolve(self, name: str) -> None:
@@ -43,9 +43,7 @@ class Resolver:
         if self._is_closed or name in self._lookups:
             return
         if is_local_name(name):
-            if self._mdns is None:
-                self._mdns = MdnsResolver(self._loop, self._on_resolved, self._addresses)
-            self._mdns.resolve(name)
+            self.local.resolve(name)
         elif len(self._lookups) >= LOOKUPS_MAX:
             self._loop.call_soon(self._answer, name, [])
         else:
@@ -57,8 +55,7 @@ class Resolver:
         for give_up in self._lookups.values():
             give_up()
         self._lookups.clear()
-        if self._mdns is not None:
-            self._mdns.close()
+        self.local.close()
 
     def _answer(self, name: str, hosts: Sequence[str]) -> None:
         self._lookups.pop(name, None)

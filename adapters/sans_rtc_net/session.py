@@ -33,8 +33,10 @@ from sans_rtc.peer.events import (
     LocalCandidate,
     NegotiationNeeded,
     PeerEvent,
+    PublishName,
     ResolveName,
     SignalingStateChanged,
+    WithdrawName,
 )
 from sans_rtc.peer.states import ConnectionState, TerminationReason
 from sans_rtc_net.candidates import IceCandidate
@@ -98,6 +100,7 @@ class Session(Generic[SignalT]):
         clock: Callable[[], float],
         on_gather: Callable[[], None],
         on_resolve: Callable[[str], None],
+        on_name: Callable[[PublishName | WithdrawName], None] = lambda event: None,
         on_verb: Callable[[], None] = lambda: None,
     ) -> None:
         """Keep the state of a machine.
@@ -105,6 +108,7 @@ class Session(Generic[SignalT]):
         make_signal  makes one of the adapter's signals
         on_gather    the machine asks for sockets
         on_resolve   the machine asks for the addresses of a name
+        on_name      the machine has a name to be published, or one to be withdrawn
         on_verb      a verb of the machine was used while taking its events: it may have something to send
         """
         self.machine = machine
@@ -123,6 +127,7 @@ class Session(Generic[SignalT]):
         self._clock = clock
         self._on_gather = on_gather
         self._on_resolve = on_resolve
+        self._on_name = on_name
         self._on_verb = on_verb
         self._watchers: list[ref[deque[ConnectionState]]] = []
 
@@ -161,6 +166,8 @@ class Session(Generic[SignalT]):
                 self._on_gather()
             case ResolveName():
                 self._on_resolve(event.name)
+            case PublishName() | WithdrawName():
+                self._on_name(event)
             case ConnectionStateChanged():
                 self._on_state(event.state)
             case NegotiationNeeded():

@@ -29,6 +29,7 @@ def peer_config_from(
     ice_servers: Sequence[IceServerLike] = (),
     ice_transport_policy: str | None = None,
     tcp: bool | str | TcpPolicy | None = None,
+    hide_host_addresses: bool | None = None,
 ) -> PeerConfig:
     """Complete a configuration with what only an adapter knows: the wall clock, who chooses the addresses, and
     whether its sockets can tell the path's MTU.
@@ -38,6 +39,7 @@ def peer_config_from(
     ice_servers           STUN and TURN servers as browsers have them, added likewise
     ice_transport_policy  "all", or "relay": only by way of TURN servers; None: as the configuration says
     tcp                   candidates over TCP: True, False, "active", "passive"; None: as the configuration says
+    hide_host_addresses   host candidates are told as `.local` names; None: as the configuration says
     Errors                InvalidArgument with what is wrong
     """
     config = config or PeerConfig()
@@ -52,6 +54,7 @@ def peer_config_from(
         turn_servers=_each_once(*config.ice.turn_servers, *relaying),
         transport_policy=config.ice.transport_policy if ice_transport_policy is None else _policy(ice_transport_policy),
         tcp=config.ice.tcp if tcp is None else _tcp_policy(tcp, config.ice.tcp),
+        hide_host_addresses=config.ice.hide_host_addresses if hide_host_addresses is None else hide_host_addresses,
     )
     return attrs.evolve(
         config,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,6 +27,7 @@ class TrioLoop:
     def __init__(self) -> None:
         """Errors: InvalidState outside a running loop."""
         self.can_read = True
+        self.identity: object = trio.lowlevel.current_trio_token()
         self.clock: Callable[[], float] = running_clock()
         self.make_signal = Signal
         self.make_lock = trio.StrictFIFOLock
@@ -45,6 +47,12 @@ class TrioLoop:
     def is_started(self) -> bool:
         """True once there is a nursery."""
         return self._nursery is not None
+
+    def beside(self) -> TrioLoop:
+        """One whose tasks are system tasks: they live in no nursery of the program's."""
+        loop = TrioLoop()
+        loop.start(_SystemTasks())
+        return loop
 
     def make_driver(
         self,
@@ -108,6 +116,19 @@ class TrioLoop:
     def _running(self) -> Nursery:
         assert self._nursery is not None, "the machine was given nothing to do before it was started"
         return self._nursery
+
+
+class _SystemTasks:
+    """Where a nursery is asked for, tasks that last until they end, or until the program's main task has ended."""
+
+    def start_soon(self, function: Callable[..., Awaitable[Any]], /, *args: Any) -> None:
+        """Run `function(*args)` as a task. What it raises is known to its owner, by the driver's `on_failure`."""
+
+        async def task() -> None:
+            with contextlib.suppress(Exception):  # trio would take it for a fault of its own, and end everything
+                await function(*args)
+
+        trio.lowlevel.spawn_system_task(task, name=function)
 
 
 async def _resolve(name: str) -> list[str]:

@@ -212,6 +212,11 @@ class Responder:
         return self._is_terminated
 
     @property
+    def has_names(self) -> bool:
+        """True while a name is published."""
+        return bool(self._published)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names that are published."""
         return tuple([publication.name for publication in self._published.values()])

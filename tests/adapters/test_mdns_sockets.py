@@ -10,7 +10,7 @@ from sans_rtc.mdns.wire import DnsMessage, Record, RecordType, parse_message, se
 from sans_rtc_asyncio.loop import AsyncioLoop
 from sans_rtc_net import multicast
 from sans_rtc_net.interfaces import LocalAddress
-from sans_rtc_net.mdns_resolver import MdnsResolver
+from sans_rtc_net.local_names import LocalNames
 from sans_rtc_net.multicast import GROUP_IPV4, MDNS_PORT, open_mdns_sockets, resolve_local_blocking
 from sans_rtc_net.resolver import Resolver
 
@@ -68,14 +68,13 @@ def test_blocking_look_up_finds_the_address(responder):
 
 
 @pytest.mark.anyio
-async def test_look_up_on_the_loop_finds_the_address_and_frees_its_sockets(responder):
+async def test_look_up_on_the_loop_finds_the_address(responder):
     answers = asyncio.Queue()
-    resolver = MdnsResolver(
+    resolver = LocalNames.on(
         AsyncioLoop(), lambda name, hosts: answers.put_nowait((name, list(hosts))), lambda: LOOPBACK
     )
     resolver.resolve(NAME)
     assert await asyncio.wait_for(answers.get(), 2.0) == (NAME, ["192.0.2.77"])
-    assert resolver._driver is None
     resolver.resolve(NAME)
     assert await asyncio.wait_for(answers.get(), 2.0) == (NAME, ["192.0.2.77"])
     resolver.close()
@@ -97,9 +96,9 @@ async def test_machine_without_multicast_answers_at_once(addresses):
 async def test_interface_that_cannot_send_answers_at_once(monkeypatch, faulty):
     sockets = open_mdns_sockets(LOOPBACK)
     faulty(sockets[0]).faults["sendto"] = [OSError(101, "unreachable")] * 9
-    monkeypatch.setattr("sans_rtc_net.mdns_resolver.open_mdns_sockets", lambda addresses: sockets)
+    monkeypatch.setattr("sans_rtc_net.mdns_service.open_mdns_sockets", lambda addresses: sockets)
     answers = []
-    resolver = MdnsResolver(AsyncioLoop(), lambda name, hosts: answers.append((name, list(hosts))), lambda: LOOPBACK)
+    resolver = LocalNames.on(AsyncioLoop(), lambda name, hosts: answers.append((name, list(hosts))), lambda: LOOPBACK)
     resolver.resolve(NAME)
     for _ in range(5):
         await asyncio.sleep(0)
@@ -110,7 +109,7 @@ async def test_interface_that_cannot_send_answers_at_once(monkeypatch, faulty):
 @pytest.mark.anyio
 async def test_name_that_is_none_is_answered_with_nothing():
     answers = []
-    resolver = MdnsResolver(AsyncioLoop(), lambda name, hosts: answers.append((name, list(hosts))), lambda: LOOPBACK)
+    resolver = LocalNames.on(AsyncioLoop(), lambda name, hosts: answers.append((name, list(hosts))), lambda: LOOPBACK)
     resolver.resolve("x" * 300 + ".local")
     for _ in range(5):
         await asyncio.sleep(0)

@@ -570,8 +570,8 @@ async def test_server_that_is_no_stun_server_is_refused(peers, uri):
 
 async def test_candidate_hidden_behind_a_local_name_is_resolved(peers, monkeypatch):
     monkeypatch.setattr(
-        "sans_rtc_net.mdns_resolver.MdnsResolver.resolve",
-        lambda self, name: self._loop.call_soon(self._on_resolved, name, ["127.0.0.1"]),
+        "sans_rtc_net.local_names.LocalNames.resolve",
+        lambda self, name: self._call_soon(self._on_resolved, name, ["127.0.0.1"]),
     )
     first, second = peers.make(), peers.make()
     channel = first.create_data_channel("x")

@@ -1,0 +1,187 @@
+"""Peers that hide their addresses behind `.local` names, over real multicast on the loopback interface."""
+
+import contextlib
+import gc
+import threading
+import warnings
+
+import anyio
+import pytest
+
+from sans_rtc.mdns.wire import parse_message
+from sans_rtc_net import mdns_service as service_module
+from sans_rtc_net.blocking import BlockingPeerConnection
+from sans_rtc_net.interfaces import LocalAddress
+from sans_rtc_net.mdns_thread import ServiceThread
+from sans_rtc_net.multicast import open_mdns_sockets, resolve_local_blocking
+
+LOOPBACK = [LocalAddress("127.0.0.1", "lo")]
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks", "multicast")]
+
+
+@pytest.fixture(scope="module")
+def multicast():
+    """Skips where a datagram to the group does not come back over the loopback interface."""
+    from sans_rtc.machine import Datagram, Path
+    from sans_rtc.mdns.groups import group_path
+
+    sockets = open_mdns_sockets(LOOPBACK)
+    try:
+        if not sockets or sockets[0].local.port != 5353:
+            pytest.skip("the port of multicast DNS cannot be shared here")
+        (sock,) = sockets
+        path = group_path(sock.local)
+        assert isinstance(path, Path)
+        sock.send_batch([Datagram(b"probe", path)])
+        deadline = 50
+        while deadline and not any(datagram.data == b"probe" for datagram in sock.receive_batch(64)):
+            deadline -= 1
+            threading.Event().wait(0.02)
+        if not deadline:
+            pytest.skip("no multicast on the loopback interface")
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def hosts_told(description):
+    """The addresses of the candidates in a description."""
+    return [line.split()[4] for line in description.sdp.splitlines() if line.startswith("a=candidate:")]
+
+
+async def names_of(peer):
+    """Gather, and return the names that the peer tells."""
+    peer.create_data_channel("x")
+    await peer.set_local_description()
+    return [candidate.candidate.split()[4] async for candidate in peer.local_candidates()]
+
+
+async def until(condition):
+    with anyio.fail_after(5):
+        while not condition():  # noqa: ASYNC110  there is nothing to wait for but what is under test
+            await anyio.sleep(0.002)
+
+
+def open_services():
+    return list(service_module._services.values())
+
+
+@pytest.mark.parametrize("hiding", [(True, True), (True, False), (False, True)], ids=["both", "offerer", "answerer"])
+async def test_peers_that_hide_their_addresses_connect(peers, hiding):
+    first, second = (peers.make(hide_host_addresses=is_hiding) for is_hiding in hiding)
+    channel = first.create_data_channel("x")
+    await peers.signal(first, second)
+    with anyio.fail_after(10):
+        await channel.opened()
+    for peer, is_hiding in zip((first, second), hiding, strict=True):
+        assert all(host.endswith(".local") is is_hiding for host in hosts_told(peer.local_description))
+        assert ("127.0.0.1" in peer.local_description.sdp.replace("IN IP4 127.0.0.1", "")) is not is_hiding
+
+
+async def test_name_is_answered_for_until_the_peer_is_closed(peers):
+    peer = peers.make(hide_host_addresses=True)
+    (name,) = await names_of(peer)
+    assert await anyio.to_thread.run_sync(resolve_local_blocking, name, LOOPBACK) == ["127.0.0.1"]
+    with listening() as heard:
+        await peer.close()
+        await anyio.sleep(0.05)
+    goodbyes = [record for message in heard for record in message.answers if record.ttl_s == 0]
+    assert [(record.name, record.host) for record in goodbyes] == [(name, "127.0.0.1")]
+    assert open_services() == []
+
+
+@contextlib.contextmanager
+def listening():
+    """What is said on the loopback interface meanwhile, as a list that is filled in the end."""
+    messages = []
+    (sock,) = open_mdns_sockets(LOOPBACK)
+    try:
+        yield messages
+        messages += [parse_message(datagram.data) for datagram in sock.receive_batch(1000)]
+    finally:
+        sock.close()
+
+
+async def test_hundred_peers_share_their_sockets(peers):
+    hidden = [peers.make(hide_host_addresses=True) for _ in range(100)]
+    names = [(await names_of(peer))[0] for peer in hidden]
+    assert len(set(names)) == 100
+    (service,) = open_services()
+    assert len(service.sockets) == 1
+    assert await anyio.to_thread.run_sync(resolve_local_blocking, names[-1], LOOPBACK) == ["127.0.0.1"]
+    for peer in hidden[:-1]:
+        peer.abort()
+    assert open_services() == [service] and len(service.sockets) == 1
+    hidden[-1].abort()
+    assert open_services() == [] and len(service.sockets) == 0
+
+
+async def test_name_that_one_peer_has_resolved_is_known_to_the_others(peers):
+    hidden, first, second = peers.make(hide_host_addresses=True), peers.make(), peers.make()
+    (name,) = await names_of(hidden)
+    asked = []
+    for peer in (first, second):
+        answers = []
+        peer._resolver.local._on_resolved = lambda name, hosts, answers=answers: answers.append(list(hosts))
+        peer._resolver.resolve(name)
+        await until(lambda answers=answers: answers)
+        assert answers == [["127.0.0.1"]]
+        (service,) = open_services()
+        asked.append(service._machine.querier.stats.queries_sent)
+    assert asked[0] == asked[1] > 0
+
+
+async def test_sockets_are_closed_a_while_after_the_last_look_up(peers, monkeypatch):
+    monkeypatch.setattr(service_module, "LINGER_S", 0.05)
+    hidden, peer = peers.make(hide_host_addresses=True), peers.make()
+    (name,) = await names_of(hidden)
+    answers = []
+    peer._resolver.local._on_resolved = lambda name, hosts: answers.append(list(hosts))
+    for _ in range(2):
+        peer._resolver.resolve(name)
+        await until(lambda: answers)
+        assert answers.pop() == ["127.0.0.1"]
+        (service,) = open_services()
+        hidden.abort()  # and in the second round it is known without anybody to ask
+        await until(lambda service=service: not service.sockets)
+
+
+async def test_peer_that_names_many_gets_no_more_than_its_share(peers):
+    from sans_rtc_net.local_names import PENDING_MAX
+
+    peer = peers.make()
+    answers = []
+    await names_of(peer)
+    peer._resolver.local._on_resolved = lambda name, hosts: answers.append((name, list(hosts)))
+    for index in range(PENDING_MAX + 3):
+        peer._resolver.resolve(f"nobody-{index}.local")
+    await anyio.sleep(0.01)
+    assert sorted(answers) == [(f"nobody-{PENDING_MAX + index}.local", []) for index in range(3)]
+
+
+def test_blocking_peers_that_hide_their_addresses_connect_and_leave_no_thread(monkeypatch):
+    before = set(threading.enumerate())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with (
+            BlockingPeerConnection(bind="127.0.0.1", hide_host_addresses=True) as first,
+            BlockingPeerConnection(bind="127.0.0.1", hide_host_addresses=True) as second,
+        ):
+            channel = first.create_data_channel("x")
+            first.set_local_description(first.create_offer())
+            first.gathering_complete(5)
+            second.set_remote_description(first.local_description)
+            second.set_local_description(second.create_answer())
+            second.gathering_complete(5)
+            first.set_remote_description(second.local_description)
+            first.wait_connected(10)
+            channel.send("hello")
+            assert second.accept_channel(5).receive(5) == "hello"
+            assert all(host.endswith(".local") for host in hosts_told(first.local_description))
+            assert len(open_services()) == 1
+            services = [thread for thread in threading.enumerate() if thread.name == "sans_rtc mdns"]
+            assert len(services) == 1
+        gc.collect()
+    assert set(threading.enumerate()) == before
+    assert ServiceThread._shared is None and open_services() == []
