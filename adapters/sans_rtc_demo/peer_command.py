@@ -77,6 +77,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help=f"others on this machine can see it here; else ${TURN_PASSWORD_VARIABLE}",
     )
     parser.add_argument("--relay-only", action="store_true", help="use and tell of nothing but relays")
+    parser.add_argument(
+        "--hide-addresses",
+        action="store_true",
+        help="tell .local names in place of this machine's addresses, which only our own network resolves",
+    )
     parser.add_argument("--tls-ca", metavar="FILE", help="trust these certificates in place of the system's")
     parser.add_argument("--proxy", metavar="URL", help='reach TCP and TLS through this HTTP proxy; or "environment"')
     parser.add_argument("--tcp", action="store_true", help="candidates over TCP too")
@@ -112,6 +117,7 @@ async def _run(arguments: argparse.Namespace) -> int:
             tcp=arguments.tcp,
             tls_ca=arguments.tls_ca,
             proxy=arguments.proxy,
+            hide_host_addresses=arguments.hide_addresses,
             bind=arguments.bind,
             port=arguments.port,
         )
