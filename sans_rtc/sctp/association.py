@@ -165,7 +165,6 @@ class Association:
         if not self._has_room(len(data)):
             self._outbound.remove_where_expired(now)
             if not self._has_room(len(data)):
-                self._outbound.flow.refused[stream_id] = None
                 raise LimitExceeded("the send buffer is full; BufferLow says when to go on")
         self._outbound.send(stream_id, ppid, data, reliability, now)
 

@@ -79,7 +79,8 @@ class OutgoingResetDenied:
 
 @attrs.define(slots=True)
 class BufferLow:
-    """The stream's `buffered_bytes` has fallen from above its low threshold to it or below."""
+    """There is room: the stream's `buffered_bytes` has fallen to its low threshold or below, or what is queued on all
+    streams together to half of the send buffer, or to nothing; then the stream is the one that was sent from."""
 
     stream_id: int
 

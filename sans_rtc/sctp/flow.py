@@ -31,7 +31,6 @@ class Flow:
     current            the message whose fragments are being sent; the next must wait for its last (RFC 9260 6.9)
     peer_window_bytes  the peer's last a_rwnd; what is in flight has yet to be subtracted
     burst_left         packets that may still be sent in answer to the last SACK (6.1 D)
-    refused            streams for whose messages there was no room; they are told by BufferLow when half of it is free
     timed_tsn          the chunk whose round trip is being measured, and when it was sent
     is_bulk            more than a packet has been sent at once since the association began
     is_window_probe    what is in flight was sent into a closed window (6.1 A)
@@ -51,7 +50,6 @@ class Flow:
         "partial",
         "payload_bytes_max",
         "peer_window_bytes",
-        "refused",
         "scheduler",
         "tcb",
         "timed_at",
@@ -74,7 +72,6 @@ class Flow:
         self.scheduler = Scheduler()
         self.congestion = CongestionControl(self.tcb.config, self.chunk_bytes_max)
         self.current: OutboundMessage | None = None
-        self.refused: dict[int, None] = {}
         self.open(self.tcb.local_initial_tsn, 0)
 
     def open(self, initial_tsn: int, peer_window_bytes: int) -> None:
@@ -137,17 +134,13 @@ class Flow:
         stream = message.stream
         before = stream.buffered_bytes
         stream.buffered_bytes = after = before - byte_count
-        self.scheduler.queued_bytes -= byte_count
-        if after <= stream.low_threshold_bytes < before:
+        total_before = self.scheduler.queued_bytes
+        self.scheduler.queued_bytes = total = total_before - byte_count
+        half = self.tcb.config.send_buffer_bytes_max // 2
+        if after <= stream.low_threshold_bytes < before or total <= half < total_before or (byte_count and not total):
+            # At half and at nothing in all, too: whoever was refused waits for room, and may never have been above a
+            # threshold of its own.
             self.tcb.events.append(BufferLow(stream.id))
-        if self.refused and self.scheduler.queued_bytes <= self.tcb.config.send_buffer_bytes_max // 2:
-            self._tell_of_room()
-
-    def _tell_of_room(self) -> None:
-        """Whoever was refused may go on, though its own stream may never have been above its threshold."""
-        for stream_id in self.refused:
-            self.tcb.events.append(BufferLow(stream_id))
-        self.refused.clear()
 
     def abandon(self, message: OutboundMessage) -> None:
         """Give a message up (RFC 3758)."""
