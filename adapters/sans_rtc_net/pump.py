@@ -162,6 +162,14 @@ class Pump(Generic[Event]):
 
     request_flush = flush
 
+    def send(self, now: float) -> None:
+        """Send what the machine has to send, and no more."""
+        datagrams = self._machine.take_datagrams(now)
+        if datagrams:
+            for sock in self.sockets.send(datagrams):
+                assert isinstance(sock, UdpSocket)
+                self._watch(sock, True)
+
     # -- what the owner says -------------------------------------------------------------------------------------------
 
     def add_socket(self, sock: UdpSocket) -> None:
@@ -221,11 +229,7 @@ class Pump(Generic[Event]):
         for _ in range(ROUNDS_PER_FLUSH_MAX):
             if self.is_closed:
                 return
-            datagrams = self._machine.take_datagrams(now)
-            if datagrams:
-                for sock in self.sockets.send(datagrams):
-                    assert isinstance(sock, UdpSocket)
-                    self._watch(sock, True)
+            self.send(now)
             events = self._machine.take_events()
             if not events:
                 break

@@ -137,7 +137,13 @@ class Driver(Generic[Event]):
         self._pump.flush()
 
     def close(self) -> None:
-        """Drive no more: the sockets are closed, the tasks end in the next turn of the loop; idempotent."""
+        """Drive no more: the sockets are closed, the tasks end in the next turn of the loop; idempotent.
+
+        A flush that was due is not lost: the last words of those who share the sockets may be in it.
+        """
+        if self._is_flush_due and not self.is_closed:
+            self._is_flush_due = False
+            self._pump.send(self.clock())
         self._pump.close()
         if self._flusher:
             self._flusher.unpark()
@@ -234,6 +240,7 @@ class Driver(Generic[Event]):
             raise
 
     def _fail(self, error: BaseException) -> None:
+        self._is_flush_due = False
         self._on_failure(error)
         self.close()
 
