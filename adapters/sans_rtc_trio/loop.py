@@ -27,8 +27,8 @@ class TrioLoop:
     def __init__(self) -> None:
         """Errors: InvalidState outside a running loop."""
         self.can_read = True
-        self.identity: object = trio.lowlevel.current_trio_token()
         self.clock: Callable[[], float] = running_clock()
+        self.identity: object = trio.lowlevel.current_trio_token()
         self.make_signal = Signal
         self.make_lock = trio.StrictFIFOLock
         self._nursery: Nursery | None = None
