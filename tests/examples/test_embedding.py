@@ -36,7 +36,9 @@ def test_program_echoes_and_is_quiet_on_stderr(program, arguments, library):
         text=True,
         timeout=60,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    # asyncio's debug mode remarks on steps that a busy machine made slow.
+    said = [line for line in done.stderr.splitlines() if not re.match(r"Executing .* took [\d.]+ seconds", line)]
+    assert (done.returncode, said) == (0, [])
     assert re.fullmatch(r"'\S+' came back after \d+\.\d ms\n", done.stdout)
 
 
