@@ -1,0 +1,43 @@
+"""All that is made from one master key."""
+
+from __future__ import annotations
+
+from sans_rtc.srtp.ciphers import Keystream, Transform, make_transform
+from sans_rtc.srtp.config import SrtpConfig
+from sans_rtc.srtp.header import encrypted_ranges, keystream_bytes, xor_ranges
+from sans_rtc.srtp.keys import MasterKey, derive_header_keys
+from sans_rtc.srtp.profile import ProfileRow
+
+
+class KeySet:
+    """One master key, the transform made from it, and the keystream of encrypted header extensions where there are any.
+
+    master      the key itself: everything else is made from it
+    transform   writes and reads packets
+    """
+
+    __slots__ = ("_extension_ids", "_header", "master", "transform")
+
+    def __init__(self, row: ProfileRow, master: MasterKey, config: SrtpConfig) -> None:
+        master.check(row)
+        self.master = master
+        self.transform: Transform = make_transform(row, master)
+        self._extension_ids = config.encrypted_extension_ids
+        self._header = Keystream(derive_header_keys(row, master)) if self._extension_ids else None
+
+    @property
+    def encrypts_extensions(self) -> bool:
+        """Whether there are header extensions to be encrypted one by one."""
+        return self._header is not None
+
+    def crypt_extensions(self, packet: bytes, start: int, ssrc: int, index: int) -> bytes | None:
+        """Encrypt or decrypt the values of the chosen header extensions (RFC 6904); None where they are malformed.
+
+        start  of the payload
+        """
+        assert self._header is not None
+        ranges = encrypted_ranges(packet, start, self._extension_ids)
+        if not ranges:
+            return None if ranges is None else packet
+        keystream = self._header.apply(bytes(keystream_bytes(packet, ranges)), ssrc, index)
+        return xor_ranges(packet, ranges, keystream)

@@ -1,0 +1,256 @@
+"""Unprotects what arrives: SRTP into RTP, SRTCP into RTCP (RFC 3711 sections 3.3 and 3.4).
+
+Anybody can send to a socket, so until a packet has been authenticated it changes nothing but a counter: no stream is
+made for it, no window and no rollover counter moved.
+"""
+
+from __future__ import annotations
+
+from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded
+from sans_rtc.srtp.config import DEFAULT_CONFIG, CryptexPolicy, SrtpConfig
+from sans_rtc.srtp.header import (
+    CRYPTEX_START,
+    E_FLAG,
+    MALFORMED,
+    PACKET_BYTES_MAX,
+    RTCP_HEADER_BYTES,
+    RTCP_SSRC,
+    RTCP_TRAILER,
+    RTP_FIXED_HEADER,
+    RTP_HEADER_BYTES,
+    has_cryptex,
+    needs_cryptex,
+    payload_start,
+    remove_cryptex_mark,
+)
+from sans_rtc.srtp.keys import MasterKey
+from sans_rtc.srtp.keyset import KeySet
+from sans_rtc.srtp.profile import SrtpProfile, profile_row
+from sans_rtc.srtp.sender import explain, set_initial_roc
+from sans_rtc.srtp.stats import DiscardReason, SrtpExplanation, SrtpStats
+from sans_rtc.srtp.streams import RTP_INDEX_COUNT, Stream, estimate_index
+
+MASTER_KEY_COUNT_MAX = 16
+"""Master keys that a receiver takes at the same time, each known by its MKI."""
+
+_HALF = 1 << 15
+_NEXT_ROC = 1 << 16
+
+
+class SrtpReceiver:
+    """Unprotects the packets of any number of SSRCs, up to a bound.
+
+    profile  number of `SrtpProfile`
+    master   the key to receive with; where it has an MKI, packets have to carry one
+    config   settings
+    stats    counters, `discards` by reason among them
+    """
+
+    def __init__(self, profile: int, master: MasterKey, config: SrtpConfig = DEFAULT_CONFIG) -> None:
+        self._row = profile_row(profile)
+        keys = KeySet(self._row, master, config)
+        self._config = config
+        self._keys = keys
+        self._keys_of_mki = {master.mki: keys}
+        self._mki_bytes = len(master.mki)
+        self._rtp_bytes_min = RTP_HEADER_BYTES + keys.transform.rtp_trailer_bytes + self._mki_bytes
+        self._rtcp_bytes_min = RTCP_HEADER_BYTES + keys.transform.rtcp_trailer_bytes + self._mki_bytes
+        self._rtp_trailer_bytes = keys.transform.rtp_trailer_bytes + self._mki_bytes
+        self._uses_cryptex = config.cryptex is not CryptexPolicy.OFF
+        self._requires_cryptex = config.cryptex is CryptexPolicy.REQUIRED
+        self._is_plain = not self._uses_cryptex and not keys.encrypts_extensions
+        self._streams: dict[int, Stream] = {}
+        self._rtcp_streams: dict[int, Stream] = {}
+        self._initial_rocs: dict[int, int] = {}
+        self.profile = SrtpProfile(profile)
+        self.stats = SrtpStats()
+
+    def unprotect_rtp(self, data: bytes) -> bytes | None:
+        """Turn an SRTP packet that arrived into the RTP packet that was sent.
+
+        data     one datagram, whatever it holds
+        Returns  None where it was discarded; `stats.discards` says why
+        Source   RFC 3711 section 3.3
+        """
+        outcome = self._unprotect_rtp(data)
+        if isinstance(outcome, bytes):
+            return outcome
+        self.stats.discard(outcome)
+        return None
+
+    def unprotect_rtcp(self, data: bytes) -> bytes | None:
+        """Turn an SRTCP packet that arrived into the RTCP packet that was sent.
+
+        data     one datagram, whatever it holds
+        Returns  None where it was discarded; `stats.discards` says why
+        Source   RFC 3711 section 3.4
+        """
+        outcome = self._unprotect_rtcp(data)
+        if isinstance(outcome, bytes):
+            return outcome
+        self.stats.discard(outcome)
+        return None
+
+    def add_master_key(self, master: MasterKey) -> None:
+        """Take packets with this key, too, from now on; the rollover counters stay (RFC 3711 section 3.3.1).
+
+        master  with an MKI of the same length as the first one's, by which packets tell it
+        Errors  InvalidState without MKIs; InvalidArgument for sizes that do not fit and for an MKI in use;
+                LimitExceeded beyond `MASTER_KEY_COUNT_MAX`
+        """
+        if not self._mki_bytes:
+            raise InvalidState("without an MKI there is one master key only: a packet could not tell which it is of")
+        if len(master.mki) != self._mki_bytes or master.mki in self._keys_of_mki:
+            raise InvalidArgument(f"the MKI has {self._mki_bytes} bytes, and is new")
+        if len(self._keys_of_mki) >= MASTER_KEY_COUNT_MAX:
+            raise LimitExceeded(f"there are {MASTER_KEY_COUNT_MAX} master keys already: remove one")
+        self._keys_of_mki[master.mki] = KeySet(self._row, master, self._config)
+
+    def remove_master_key(self, mki: bytes) -> None:
+        """Take no more packets with this key.
+
+        Errors  InvalidArgument where no key has this MKI; InvalidState for the last key
+        """
+        if mki not in self._keys_of_mki:
+            raise InvalidArgument("no master key has this MKI")
+        if len(self._keys_of_mki) == 1:
+            raise InvalidState("a receiver keeps one master key")
+        del self._keys_of_mki[mki]
+
+    def set_rollover_counter(self, ssrc: int, rollover_counter: int) -> None:
+        """Expect an SSRC to be at another rollover counter than 0, as signalling had it (RFC 3711 section 3.3.1).
+
+        Errors  InvalidArgument out of 32 bits; InvalidState once a packet was accepted; LimitExceeded for an SSRC too
+                many
+        """
+        set_initial_roc(self._streams, self._initial_rocs, self._config, ssrc, rollover_counter)
+
+    def forget_stream(self, ssrc: int) -> None:
+        """Make room for another SSRC: drop what is known of this one, which signalling or BYE has ended.
+
+        Whoever recorded its packets can replay them afterwards, and it begins anew with rollover counter 0: forget only
+        what is not expected again. An unknown SSRC is fine.
+        """
+        self._streams.pop(ssrc, None)
+        self._rtcp_streams.pop(ssrc, None)
+        self._initial_rocs.pop(ssrc, None)
+
+    def explain(self) -> SrtpExplanation:
+        """How each SSRC stands, and what was discarded and why."""
+        return explain(self._row.name, self._streams, self._rtcp_streams, self.stats)
+
+    def _unprotect_rtp(self, data: bytes) -> bytes | DiscardReason:
+        size = len(data)
+        if size < self._rtp_bytes_min:
+            return DiscardReason.TRUNCATED
+        first, sequence_number, ssrc = RTP_FIXED_HEADER.unpack_from(data)
+        start = payload_start(data, first, size - self._rtp_trailer_bytes) if first & 0x1F else RTP_HEADER_BYTES
+        if first >> 6 != 2 or start == MALFORMED:
+            return DiscardReason.MALFORMED
+        if self._requires_cryptex and needs_cryptex(first) and not has_cryptex(data):
+            return DiscardReason.CRYPTEX_REQUIRED
+        if size > PACKET_BYTES_MAX:
+            return DiscardReason.TOO_LONG
+        keys = self._select_keys(data, self._keys.transform.rtp_after_mki_bytes) if self._mki_bytes else self._keys
+        if keys is None:
+            return DiscardReason.UNKNOWN_MKI
+
+        stream = self._streams.get(ssrc)
+        if stream is None:
+            return self._unprotect_first(keys, data, start, ssrc, sequence_number)
+        window = stream.window
+        index = estimate_index(window.highest, sequence_number)
+        if index <= window.highest:
+            if not window.is_fresh(index):
+                return self._stale(stream, index)
+        elif index >= RTP_INDEX_COUNT:
+            return DiscardReason.INDEX_EXHAUSTED
+        opened = self._open(keys, data, start, ssrc, index)
+        if opened is None:
+            return DiscardReason.AUTHENTICATION_FAILED
+        window.accept(index)
+        stream.packet_count += 1
+        self.stats.rtp_packets += 1
+        return opened if self._is_plain else self._reveal(keys, opened, start, ssrc, index)
+
+    def _unprotect_first(
+        self, keys: KeySet, data: bytes, start: int, ssrc: int, sequence_number: int
+    ) -> bytes | DiscardReason:
+        """A packet of an SSRC that none has been accepted of.
+
+        A sender may have begun just before its sequence numbers wrapped, with those packets lost or late: then its
+        rollover counter is 1 already. RFC 3711 section 3.3.1 leaves that case open; the tag tells.
+        """
+        if len(self._streams) >= self._config.stream_count_max:
+            return DiscardReason.TOO_MANY_STREAMS
+        index = self._initial_rocs.get(ssrc, 0) << 16 | sequence_number
+        opened = self._open(keys, data, start, ssrc, index)
+        if opened is None and sequence_number < _HALF and index + _NEXT_ROC < RTP_INDEX_COUNT:
+            index += _NEXT_ROC
+            opened = self._open(keys, data, start, ssrc, index)
+        if opened is None:
+            return DiscardReason.AUTHENTICATION_FAILED
+        stream = self._streams[ssrc] = Stream(ssrc, self._config.replay_window_size)
+        stream.window.accept(index)
+        stream.packet_count = 1
+        self.stats.rtp_packets += 1
+        return self._reveal(keys, opened, start, ssrc, index)
+
+    def _open(self, keys: KeySet, data: bytes, start: int, ssrc: int, index: int) -> bytes | None:
+        """Authenticate and decrypt; None where it is not authentic."""
+        if self._uses_cryptex and has_cryptex(data):
+            csrc_bytes = 4 * (data[0] & 0x0F)
+            return keys.transform.open_rtp(data, CRYPTEX_START, self._mki_bytes, ssrc, index, csrc_bytes)
+        return keys.transform.open_rtp(data, start, self._mki_bytes, ssrc, index)
+
+    def _reveal(self, keys: KeySet, opened: bytes, start: int, ssrc: int, index: int) -> bytes | DiscardReason:
+        """Undo what an authentic packet says of its own header."""
+        if self._uses_cryptex and has_cryptex(opened):
+            return remove_cryptex_mark(opened)
+        if not keys.encrypts_extensions:
+            return opened
+        revealed = keys.crypt_extensions(opened, start, ssrc, index)
+        return DiscardReason.MALFORMED_EXTENSION if revealed is None else revealed
+
+    def _unprotect_rtcp(self, data: bytes) -> bytes | DiscardReason:
+        size = len(data)
+        if size < self._rtcp_bytes_min:
+            return DiscardReason.TRUNCATED
+        if data[0] >> 6 != 2:
+            return DiscardReason.MALFORMED
+        if size > PACKET_BYTES_MAX:
+            return DiscardReason.TOO_LONG
+        after_mki_bytes = self._keys.transform.rtcp_after_mki_bytes
+        keys = self._select_keys(data, after_mki_bytes) if self._mki_bytes else self._keys
+        if keys is None:
+            return DiscardReason.UNKNOWN_MKI
+        (ssrc,) = RTCP_SSRC.unpack_from(data)
+        (word,) = RTCP_TRAILER.unpack_from(data, size - after_mki_bytes - self._mki_bytes - RTCP_TRAILER.size)
+        if not word & E_FLAG and not self._config.accepts_unencrypted_rtcp:
+            return DiscardReason.UNENCRYPTED_RTCP
+
+        index = word & ~E_FLAG
+        stream = self._rtcp_streams.get(ssrc)
+        if stream is None:
+            if len(self._rtcp_streams) >= self._config.stream_count_max:
+                return DiscardReason.TOO_MANY_STREAMS
+        elif not stream.window.is_fresh(index):
+            return self._stale(stream, index)
+        opened = keys.transform.open_rtcp(data, self._mki_bytes, ssrc, word)
+        if opened is None:
+            return DiscardReason.AUTHENTICATION_FAILED
+        if stream is None:
+            stream = self._rtcp_streams[ssrc] = Stream(ssrc, self._config.replay_window_size)
+        stream.window.accept(index)
+        stream.packet_count += 1
+        self.stats.rtcp_packets += 1
+        return opened
+
+    def _select_keys(self, data: bytes, after_mki_bytes: int) -> KeySet | None:
+        end = len(data) - after_mki_bytes
+        return self._keys_of_mki.get(data[end - self._mki_bytes : end])
+
+    def _stale(self, stream: Stream, index: int) -> DiscardReason:
+        """Why an index is not fresh."""
+        window = stream.window
+        return DiscardReason.TOO_OLD if window.highest - index >= window.size else DiscardReason.REPLAYED

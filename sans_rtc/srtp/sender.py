@@ -1,0 +1,199 @@
+"""Protects what is sent: RTP into SRTP, RTCP into SRTCP (RFC 3711 sections 3.3 and 3.4)."""
+
+from __future__ import annotations
+
+from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded
+from sans_rtc.srtp.config import DEFAULT_CONFIG, CryptexPolicy, SrtpConfig
+from sans_rtc.srtp.header import (
+    CRYPTEX_START,
+    E_FLAG,
+    MALFORMED,
+    PACKET_BYTES_MAX,
+    RTCP_HEADER_BYTES,
+    RTCP_SSRC,
+    RTP_FIXED_HEADER,
+    RTP_HEADER_BYTES,
+    apply_cryptex,
+    needs_cryptex,
+    payload_start,
+)
+from sans_rtc.srtp.keys import MasterKey
+from sans_rtc.srtp.keyset import KeySet
+from sans_rtc.srtp.profile import SrtpProfile, profile_row
+from sans_rtc.srtp.stats import SrtpExplanation, SrtpStats
+from sans_rtc.srtp.streams import RTCP_INDEX_COUNT, RTP_INDEX_COUNT, Stream, estimate_index
+
+
+class SrtpSender:
+    """Protects the packets of any number of SSRCs, up to a bound, with one master key at a time.
+
+    profile  number of `SrtpProfile`
+    master   the key to send with; where it has an MKI, every packet carries it
+    config   settings; the receiver's have to agree with them
+    stats    counters
+    """
+
+    def __init__(self, profile: int, master: MasterKey, config: SrtpConfig = DEFAULT_CONFIG) -> None:
+        self._row = profile_row(profile)
+        self._keys = KeySet(self._row, master, config)
+        self._config = config
+        self._uses_cryptex = config.cryptex is not CryptexPolicy.OFF
+        self._streams: dict[int, Stream] = {}
+        self._rtcp_streams: dict[int, Stream] = {}
+        self._initial_rocs: dict[int, int] = {}
+        self.profile = SrtpProfile(profile)
+        self.stats = SrtpStats()
+
+    def protect_rtp(self, packet: bytes) -> bytes:
+        """Turn an RTP packet into an SRTP packet.
+
+        packet   header first, at most 65535 bytes with what is added
+        Errors   InvalidArgument for what is not RTP, and for a sequence number that was sent before or is too old to
+                 tell: its keystream must not be used twice, not even for a retransmission (send the protected packet
+                 again, or RTX). LimitExceeded for an SSRC too many, and after 2**48 packets of one SSRC. Nothing has
+                 changed then
+        Source   RFC 3711 section 3.3
+        """
+        size = len(packet)
+        if not RTP_HEADER_BYTES <= size <= PACKET_BYTES_MAX - self.rtp_overhead_bytes_max:
+            raise InvalidArgument(f"an RTP packet to be protected has 12 bytes or more and fits UDP, not {size}")
+        first, sequence_number, ssrc = RTP_FIXED_HEADER.unpack_from(packet)
+        start = payload_start(packet, first, size) if first & 0x1F else RTP_HEADER_BYTES
+        if first >> 6 != 2 or start == MALFORMED:
+            raise InvalidArgument("not an RTP packet")
+
+        stream = self._streams.get(ssrc)
+        if stream is None:
+            stream = self._new_stream(self._streams, ssrc)
+            index = self._initial_rocs.get(ssrc, 0) << 16 | sequence_number
+        else:
+            index = estimate_index(stream.window.highest, sequence_number)
+        window = stream.window
+        if index <= window.highest:
+            if not window.is_fresh(index):
+                raise InvalidArgument(f"packet {sequence_number} of SSRC {ssrc:08x} was sent already, or is too old")
+        elif index >= RTP_INDEX_COUNT:
+            raise LimitExceeded(f"2**48 packets of SSRC {ssrc:08x} have been sent: it needs another SSRC or session")
+
+        if self._uses_cryptex and needs_cryptex(first):
+            sealed = self._seal_with_cryptex(packet, first, start, ssrc, index)
+        else:
+            sealed = self._seal(packet, start, ssrc, index)
+        window.accept(index)
+        if not stream.packet_count:
+            self._streams[ssrc] = stream
+        stream.packet_count += 1
+        self.stats.rtp_packets += 1
+        return sealed
+
+    def protect_rtcp(self, packet: bytes) -> bytes:
+        """Turn an RTCP packet, compound or reduced, into an SRTCP packet.
+
+        packet   its first header and SSRC are sent in the clear
+        Errors   InvalidArgument for what is not RTCP; LimitExceeded for an SSRC too many, and after 2**31 packets of
+                 one SSRC. Nothing has changed then
+        Source   RFC 3711 section 3.4
+        """
+        size = len(packet)
+        if not RTCP_HEADER_BYTES <= size <= PACKET_BYTES_MAX - self.rtcp_overhead_bytes or packet[0] >> 6 != 2:
+            raise InvalidArgument("an RTCP packet to be protected has version 2, 8 bytes or more, and fits UDP")
+        (ssrc,) = RTCP_SSRC.unpack_from(packet)
+        stream = self._rtcp_streams.get(ssrc)
+        if stream is None:
+            stream = self._new_stream(self._rtcp_streams, ssrc)
+        index = stream.window.highest + 1
+        if index >= RTCP_INDEX_COUNT:
+            raise LimitExceeded(f"2**31 RTCP packets of SSRC {ssrc:08x} have been sent: it needs a new session")
+        word = index | E_FLAG if self._config.encrypts_rtcp else index
+        sealed = self._keys.transform.seal_rtcp(packet, ssrc, word, self._keys.master.mki)
+        stream.window.accept(index)
+        self._rtcp_streams[ssrc] = stream
+        stream.packet_count += 1
+        self.stats.rtcp_packets += 1
+        return sealed
+
+    def rekey(self, master: MasterKey) -> None:
+        """Send with another master key from now on; indices go on counting (RFC 3711 section 3.3.1).
+
+        master  with an MKI of the same length as before
+        Errors  InvalidArgument for sizes that do not fit, and for the key in use
+        """
+        current = self._keys.master
+        if len(master.mki) != len(current.mki):
+            raise InvalidArgument(f"the MKI keeps its length of {len(current.mki)} bytes")
+        if master.key == current.key:
+            raise InvalidArgument("this key is in use already")
+        self._keys = KeySet(self._row, master, self._config)
+
+    def set_rollover_counter(self, ssrc: int, rollover_counter: int) -> None:
+        """Begin an SSRC with another rollover counter than 0, as signalling had it (RFC 3711 section 3.3.1).
+
+        Errors  InvalidArgument out of 32 bits; InvalidState once a packet was sent; LimitExceeded for an SSRC too many
+        """
+        set_initial_roc(self._streams, self._initial_rocs, self._config, ssrc, rollover_counter)
+
+    @property
+    def rtp_overhead_bytes(self) -> int:
+        """What protection adds to an RTP packet; Cryptex adds 4 more to one with CSRCs and no header extension."""
+        return self._keys.transform.rtp_trailer_bytes + len(self._keys.master.mki)
+
+    @property
+    def rtp_overhead_bytes_max(self) -> int:
+        """The most that protection adds to an RTP packet."""
+        return self.rtp_overhead_bytes + (4 if self._uses_cryptex else 0)
+
+    @property
+    def rtcp_overhead_bytes(self) -> int:
+        """What protection adds to an RTCP packet; RFC 3711 section 3.4 has RTCP's bandwidth count it."""
+        return self._keys.transform.rtcp_trailer_bytes + len(self._keys.master.mki)
+
+    def explain(self) -> SrtpExplanation:
+        """How each SSRC stands."""
+        return explain(self._row.name, self._streams, self._rtcp_streams, self.stats)
+
+    def _new_stream(self, streams: dict[int, Stream], ssrc: int) -> Stream:
+        """A stream that is not in the table yet, for its packet may still be refused."""
+        if len(streams) >= self._config.stream_count_max:
+            raise LimitExceeded(f"{len(streams)} SSRCs are being sent, and {ssrc:08x} is one too many")
+        return Stream(ssrc, self._config.replay_window_size)
+
+    def _seal(self, packet: bytes, start: int, ssrc: int, index: int) -> bytes:
+        keys = self._keys
+        if keys.encrypts_extensions:
+            encrypted = keys.crypt_extensions(packet, start, ssrc, index)
+            if encrypted is None:
+                raise InvalidArgument("a header extension reaches beyond its end")
+            packet = encrypted
+        return keys.transform.seal_rtp(packet, start, ssrc, index, keys.master.mki)
+
+    def _seal_with_cryptex(self, packet: bytes, first: int, start: int, ssrc: int, index: int) -> bytes:
+        marked = apply_cryptex(packet)
+        if marked is None:
+            if self._config.cryptex is CryptexPolicy.REQUIRED:
+                raise InvalidArgument("Cryptex takes header extensions of RFC 8285 only, without appbits")
+            return self._seal(packet, start, ssrc, index)
+        csrc_bytes = 4 * (first & 0x0F)
+        return self._keys.transform.seal_rtp(marked, CRYPTEX_START, ssrc, index, self._keys.master.mki, csrc_bytes)
+
+
+def set_initial_roc(
+    streams: dict[int, Stream], initial_rocs: dict[int, int], config: SrtpConfig, ssrc: int, rollover_counter: int
+) -> None:
+    """Note with which rollover counter an SSRC begins. For both directions."""
+    if not 0 <= ssrc < 1 << 32 or not 0 <= rollover_counter < 1 << 32:
+        raise InvalidArgument("SSRC and rollover counter are 32-bit numbers")
+    if ssrc in streams:
+        raise InvalidState(f"SSRC {ssrc:08x} has begun")
+    if ssrc not in initial_rocs and len(initial_rocs) >= config.stream_count_max:
+        raise LimitExceeded(f"rollover counters of {len(initial_rocs)} SSRCs are known already")
+    initial_rocs[ssrc] = rollover_counter
+
+
+def explain(name: str, rtp: dict[int, Stream], rtcp: dict[int, Stream], stats: SrtpStats) -> SrtpExplanation:
+    """Put together how a direction stands. For both."""
+    return SrtpExplanation(
+        name,
+        tuple(stream.explain_rtp() for stream in rtp.values()),
+        tuple(stream.explain_rtcp() for stream in rtcp.values()),
+        dict(stats.discards),
+    )
