@@ -21,7 +21,15 @@ from sans_rtc.machine import Address, Datagram, Machine
 from sans_rtc.mdns import MdnsConfig, MdnsEvent, Querier, Responder, ResponderConfig
 from sans_rtc_net.entropy import system_entropy
 from sans_rtc_net.interfaces import LocalAddress
-from sans_rtc_net.multicast import MDNS_PORT, can_send, hosts_of, name_of, one_per_interface, open_mdns_sockets
+from sans_rtc_net.multicast import (
+    MDNS_PORT,
+    can_send,
+    hosts_of,
+    name_of,
+    networks_of,
+    one_per_interface,
+    open_mdns_sockets,
+)
 from sans_rtc_net.udp import UdpSocket
 
 # How long sockets stay open when nobody asks and nothing is published any more.
@@ -52,11 +60,13 @@ class Multicaster:
         """It is used now: it rests `LINGER_S` after the last use."""
         self._rests_at = now + LINGER_S
 
-    def add_local_address(self, address: Address, now: float) -> None:
-        """Ask on this address, and answer there where it hears the group."""
+    def add_local_address(self, address: Address, networks: Sequence[str], now: float) -> None:
+        """Ask on this address, and answer there where it hears the group; `networks` are those of its link."""
         self.querier.add_local_address(address, now)
+        self.querier.set_networks(address, networks, now)
         if address.port == MDNS_PORT:
             self.responder.add_local_address(address, now)
+            self.responder.set_networks(address, networks, now)
 
     def remove_local_address(self, address: Address, now: float) -> None:
         """Its socket is closed."""
@@ -255,9 +265,10 @@ class MdnsService:
         if not self._sockets:
             return False
         self._driver = self._loop.make_driver(self._machine, on_events=self._on_events, on_failure=self._on_failure)
+        networks = {address.host: networks_of(address) for address in self._addresses}
         for sock in self._sockets:
             self._driver.add_socket(sock)
-            self._machine.add_local_address(sock.local, self._now())
+            self._machine.add_local_address(sock.local, networks.get(sock.local.host, ()), self._now())
         return True
 
     def _flush(self) -> None:

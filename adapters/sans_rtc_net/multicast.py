@@ -9,6 +9,9 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Sequence
+from ipaddress import ip_network
+
+import ifaddr
 
 from sans_rtc.errors import InvalidArgument, LimitExceeded
 from sans_rtc.machine import Address
@@ -46,6 +49,24 @@ def one_per_interface(addresses: Sequence[LocalAddress]) -> list[LocalAddress]:
     for address in addresses:
         first.setdefault((family_of(address.host), address.interface), address)
     return list(first.values())
+
+
+def networks_of(address: LocalAddress) -> list[str]:
+    """The networks on the link of this address, "192.0.2.0/24"; none where nobody knows.
+
+    An interface that has one address and no network, as tunnels and some containers have, tells nothing of who is near.
+    """
+    networks: list[str] = []
+    for adapter in ifaddr.get_adapters():
+        if adapter.nice_name == address.interface:
+            for ip in adapter.ips:
+                host = ip.ip if isinstance(ip.ip, str) else ip.ip[0].partition("%")[0]
+                networks.append(f"{host}/{ip.network_prefix}")
+    for family, everything in ((4, "0.0.0.0/0"), (6, "::/0")):
+        own = [ip_network(network, strict=False) for network in networks if (":" in network) is (family == 6)]
+        if any(network.num_addresses == 1 and not network.is_loopback for network in own):
+            networks.append(everything)
+    return networks if address.interface else []
 
 
 def resolve_local_blocking(name: str, addresses: Sequence[LocalAddress] | None = None) -> list[str]:

@@ -21,7 +21,8 @@ from sans_rtc.mdns.events import (
     UnresolvedReason,
 )
 from sans_rtc.mdns.querier import Querier, QuerierStats
-from sans_rtc.mdns.responder import Responder, ResponderStats
+from sans_rtc.mdns.responder import Responder
+from sans_rtc.mdns.responses import ResponderStats
 
 __all__ = [
     "DiscardReason",

@@ -62,7 +62,11 @@ class ResponderConfig:
     name_count_max          names; `publish` raises LimitExceeded beyond
     host_count_max          addresses of one name
     local_address_count_max addresses that may be answered on
-    names_per_message_max   names told in one announcement
+    records_per_message_max records told in one message; twelve of usual size are some 800 bytes
+    questions_max           questions for names of ours that are answered of one query
+    names_per_round_max     names announced at once
+    announcement_pace_s     least seconds between two rounds of announcements, whatever the names: with the line above
+                            the rate limit that the candidates draft asks for (section 6.1)
     responses_per_s_max     responses, all together; queries beyond are discarded
     """
 
@@ -70,5 +74,8 @@ class ResponderConfig:
     name_count_max: int = attrs.field(default=1024, validator=_within(1, 65536))
     host_count_max: int = attrs.field(default=8, validator=_within(1, 64))
     local_address_count_max: int = attrs.field(default=32, validator=_within(1, 256))
-    names_per_message_max: int = attrs.field(default=8, validator=_within(1, 16))
+    records_per_message_max: int = attrs.field(default=12, validator=_within(1, 12))
+    questions_max: int = attrs.field(default=8, validator=_within(1, 8))
+    names_per_round_max: int = attrs.field(default=32, validator=_within(1, 1024))
+    announcement_pace_s: float = attrs.field(default=0.1, validator=_within(0.001, 10.0))
     responses_per_s_max: float = attrs.field(default=50.0, validator=_within(1.0, 10_000.0))

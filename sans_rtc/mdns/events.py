@@ -29,6 +29,7 @@ class DiscardReason(StrEnum):
     """Why a datagram, or a record in it, had no effect."""
 
     UNKNOWN_LOCAL_ADDRESS = "unknown_local_address"
+    OFF_LINK = "off_link"
     WRONG_PORT = "wrong_port"
     MALFORMED = "malformed"
     QUERY = "query"
@@ -43,9 +44,11 @@ class ResponderDiscardReason(StrEnum):
     """Why a datagram got no answer, or one of its questions did not."""
 
     UNKNOWN_LOCAL_ADDRESS = "unknown_local_address"
+    OFF_LINK = "off_link"
     MALFORMED = "malformed"
     NOT_A_QUERY = "not_a_query"
     NOT_OURS = "not_ours"
+    TOO_MANY_QUESTIONS = "too_many_questions"
     KNOWN_ANSWER = "known_answer"
     TOO_SOON = "too_soon"
     RATE_LIMITED = "rate_limited"

@@ -11,8 +11,7 @@ of a simple resolver (RFC 6762 section 5.1), whose answers come by unicast and r
 Browsers need the former: Chromium 156 answers a query of one question, within milliseconds, to the group, never by
 unicast, the same name at most once a second, and not at all a query of several questions or from another port.
 
-deviation: RFC 6762 section 11 wants the source address of a response checked to be on the link; the machine does not
-know the link's prefixes. A driver that does may leave such datagrams out.
+RFC 6762 section 11 wants the source address of a response checked to be on the link: `set_networks` says which are.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from sans_rtc.mdns.events import (
     TerminationReason,
     UnresolvedReason,
 )
-from sans_rtc.mdns.groups import MDNS_PORT, group_path
+from sans_rtc.mdns.groups import MDNS_PORT, Network, group_path, is_on_link, parse_networks
 from sans_rtc.mdns.wire import (
     CLASS_IN,
     DnsMessage,
@@ -86,6 +85,7 @@ class Querier:
         self._trace = trace
         self._unicast_id = draw_uint(entropy, 16)
         self._paths: dict[Address, Path] = {}
+        self._networks: dict[Address, tuple[Network, ...]] = {}
         self._pending: dict[str, _Resolution] = {}
         self._round: list[_Resolution] = []  # names to be asked for at the next take_datagrams, from all addresses
         self._catch_up: dict[Address, list[_Resolution]] = {}  # names to be asked for then from new addresses alone
@@ -115,7 +115,18 @@ class Querier:
     def remove_local_address(self, address: Address, now: float) -> None:
         """Ask from this address no more; no effect where it was not added."""
         self._paths.pop(address, None)
+        self._networks.pop(address, None)
         self._catch_up.pop(address, None)
+
+    def set_networks(self, address: Address, networks: Iterable[str], now: float) -> None:
+        """Say which networks ("192.0.2.0/24") are on the link of a local address: others are not heard there.
+
+        networks  none: nobody knows, and everything is taken
+        Errors    InvalidArgument for what is no network; no effect where the address was not added
+        """
+        parsed = parse_networks(networks)
+        if address in self._paths:
+            self._networks[address] = parsed
 
     def resolve(self, name: str, now: float) -> None:
         """Find the addresses of a name that ends in `.local`; the answer is an event with the name as written here.
@@ -149,6 +160,9 @@ class Querier:
         local = datagram.path.local
         if local not in self._paths:
             self._discard(DiscardReason.UNKNOWN_LOCAL_ADDRESS, now)
+            return
+        if not is_on_link(datagram.path.remote.host, self._networks.get(local, ())):
+            self._discard(DiscardReason.OFF_LINK, now)
             return
         # RFC 6762 section 6: a response from any other source port is ignored.
         if datagram.path.remote.port != MDNS_PORT:

@@ -1,16 +1,25 @@
 """Publishes `.local` names by multicast (RFC 6762 sections 6, 8 and 10), as ICE needs it to hide host addresses.
 
-    publish  -> announced twice, a second apart, on every local address    query -> response with the addresses
-    withdraw -> said goodbye to (TTL 0)
+    publish  -> announced after a second and again a second later, on every link
+    query    -> response with the addresses
+    withdraw -> said goodbye to (TTL 0), where the link has heard of it
 
 The names are version 4 UUIDs, so they are not probed for and not defended (draft-ietf-rtcweb-mdns-ice-candidates
 section 3.1.1 step 4): a host on the link that claims one of them can keep others from resolving it, and no more.
 
+A peer asks for a name as soon as it has the candidate, within milliseconds, and a browser asks once. So the first
+announcement waits: had the group heard it already, section 6 would have the first query ignored for a second.
+
 A response goes to the group, where its record has not gone there within the second (section 6); to the asker alone
 where it asks for that and the group has lately heard the answer (section 5.4), or asks from another port than 5353 (a
-simple resolver, section 6.7). Nothing else that arrives is answered, and all answers together have a rate.
+simple resolver, section 6.7). Nothing else that arrives is answered, least of all what comes from beyond the link
+(section 5.5): the peer that a name was told to would get the address behind it. All answers together have a rate, and
+so have all announcements.
+
 deviation: section 7.2 has a responder wait where a query is truncated, since known answers may follow. Here it is
 answered at once: it has one record for each name, and a suppressed answer would save one packet.
+deviation: section 6.2 would have the records of the other version of IP come along. A question for them would then go
+unanswered for a second, and browsers ask for both in two messages.
 """
 
 from __future__ import annotations
@@ -18,7 +27,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
-from typing import TypeAlias
 
 import attrs
 
@@ -27,7 +35,9 @@ from sans_rtc.errors import InvalidArgument, LimitExceeded, WireError
 from sans_rtc.machine import Address, Datagram, Path, Terminated, Trace, TraceRecord
 from sans_rtc.mdns.config import ResponderConfig
 from sans_rtc.mdns.events import ResponderDiscardReason, TerminationReason
-from sans_rtc.mdns.groups import MDNS_PORT, group_path
+from sans_rtc.mdns.groups import MDNS_PORT, group_path, is_on_link, parse_networks
+from sans_rtc.mdns.publications import Link, Publication
+from sans_rtc.mdns.responses import Rate, ResponderStats, is_known, response
 from sans_rtc.mdns.wire import (
     CLASS_ANY,
     CLASS_IN,
@@ -35,7 +45,6 @@ from sans_rtc.mdns.wire import (
     Question,
     Record,
     RecordType,
-    address_record,
     name_key,
     nsec_record,
     parse_message,
@@ -44,8 +53,7 @@ from sans_rtc.mdns.wire import (
 )
 from sans_rtc.outbox import Outbox
 
-# Section 8.3: "at least two unsolicited responses, one second apart".
-ANNOUNCEMENT_COUNT = 2
+# Before the first announcement, and between that and the second (section 8.3); up to a quarter longer.
 ANNOUNCEMENT_INTERVAL_S = 1.0
 # Section 6: a record is not multicast again on one link before a second has passed; section 8.1 asks it of probes less.
 MULTICAST_INTERVAL_S = 1.0
@@ -54,32 +62,6 @@ PROBE_INTERVAL_S = 0.25
 LEGACY_TTL_S = 10
 
 _REASON = ResponderDiscardReason
-_Identity: TypeAlias = tuple[bytes, int, bytes]
-
-
-@attrs.define(slots=True)
-class ResponderStats:
-    """Counters of a responder; `discards` by ResponderDiscardReason."""
-
-    announcements_sent: int = 0
-    responses_sent: int = 0
-    goodbyes_sent: int = 0
-    discards: dict[str, int] = attrs.field(factory=dict)
-
-
-@attrs.define(slots=True, eq=False)
-class _Publication:
-    """A name that is ours.
-
-    announce_at   when it is announced next; inf: it has been told often enough
-    multicast_at  when a record of a type was last sent to the group, by local address and type
-    """
-
-    name: str
-    hosts: tuple[str, ...]
-    announce_at: float
-    announcements_left: int = ANNOUNCEMENT_COUNT
-    multicast_at: dict[tuple[Address, int], float] = attrs.Factory(dict)
 
 
 class Responder:
@@ -95,10 +77,12 @@ class Responder:
         self._config = config
         self._entropy = entropy
         self._trace = trace
-        self._paths: dict[Address, Path] = {}
-        self._published: dict[bytes, _Publication] = {}
-        self._credit = float(config.responses_per_s_max)
-        self._credit_at = -math.inf
+        self._links: dict[Address, Link] = {}
+        self._published: dict[bytes, Publication] = {}
+        self._announcing: dict[bytes, Publication] = {}
+        self._next_round_at = -math.inf
+        self._goodbyes: dict[Link, list[Record]] = {}
+        self._rate = Rate(config.responses_per_s_max)
         self._datagrams: Outbox[Datagram] = Outbox()
         self._events: Outbox[Terminated] = Outbox()
         self._is_terminated = False
@@ -111,24 +95,39 @@ class Responder:
         Effects   all names are announced there
         Errors    LimitExceeded beyond local_address_count_max; InvalidArgument for a host that is not an IP address
         """
-        if self._is_terminated or address in self._paths:
+        if self._is_terminated or address in self._links:
             return
-        if len(self._paths) >= self._config.local_address_count_max:
-            raise LimitExceeded(f"{len(self._paths)} local addresses are the most")
-        path = self._paths[address] = group_path(address)
+        if len(self._links) >= self._config.local_address_count_max:
+            raise LimitExceeded(f"{len(self._links)} local addresses are the most")
+        self._links[address] = Link(group_path(address))
         for publication in self._published.values():
-            self._tell([publication], path, now)
+            publication.announce_again(now)
+        self._announcing = dict(self._published)
+        self._announce_due(now)
 
     def remove_local_address(self, address: Address, now: float) -> None:
         """Answer there no more; no effect where it was not added."""
-        self._paths.pop(address, None)
-        for publication in self._published.values():
-            for key in [key for key in publication.multicast_at if key[0] == address]:
-                del publication.multicast_at[key]
+        link = self._links.pop(address, None)
+        if link is not None:
+            self._goodbyes.pop(link, None)
+            for publication in self._published.values():
+                publication.forget_link(address)
+
+    def set_networks(self, address: Address, networks: Iterable[str], now: float) -> None:
+        """Say which networks ("192.0.2.0/24") are on the link of a local address.
+
+        networks  none: nobody knows, and everybody is answered
+        Effects   who is not on the link is not answered (section 5.5), and is not told addresses of other links
+        Errors    InvalidArgument for what is no network; no effect where the address was not added
+        """
+        parsed = parse_networks(networks)
+        if address in self._links:
+            self._links[address].networks = parsed
 
     def publish(self, name: str, hosts: Sequence[str], now: float) -> None:
-        """Give a name that ends in `.local` these IP addresses, and announce it; addresses it had before are replaced.
+        """Give a name that ends in `.local` these IP addresses, and announce it.
 
+        Effects  addresses it had before are replaced, and said goodbye to; none where they are the same
         Errors   InvalidArgument for what is no such name, or not 1 to host_count_max IP addresses; LimitExceeded beyond
                  name_count_max
         """
@@ -141,24 +140,37 @@ class Responder:
         plain = tuple(dict.fromkeys(map(_plain_host, hosts)))
         if not 1 <= len(plain) <= self._config.host_count_max:
             raise InvalidArgument(f"{len(plain)} addresses for a name; 1 to {self._config.host_count_max} may be given")
-        if key not in self._published and len(self._published) >= self._config.name_count_max:
+        known = self._published.get(key)
+        if known is None and len(self._published) >= self._config.name_count_max:
             raise LimitExceeded(f"{len(self._published)} names are the most")
-        self._published[key] = _Publication(name, plain, now)
+        if known is not None and known.hosts == plain:
+            return
+        if known is None:
+            publication = Publication(name, plain, now + self._interval_s())
+        else:
+            self._say_goodbye(known, plain)
+            publication = known.replaced_by(plain, now)
+        self._published[key] = self._announcing[key] = publication
         self._announce_due(now)
 
     def withdraw(self, name: str, now: float) -> None:
         """Answer for a name no more, and say goodbye to it; no effect where it was not published."""
-        publication = self._published.pop(name_key(name), None)
+        key = name_key(name)
+        publication = self._published.pop(key, None)
         if publication is not None and not self._is_terminated:
-            self._say_goodbye([publication])
+            self._announcing.pop(key, None)
+            self._say_goodbye(publication)
 
     def receive(self, datagram: Datagram, now: float) -> None:
         """Take one datagram that arrived; what asks nothing of ours is discarded and counted."""
         if self._is_terminated:
             return
-        path = self._paths.get(datagram.path.local)
-        if path is None:
+        link = self._links.get(datagram.path.local)
+        if link is None:
             self._discard(_REASON.UNKNOWN_LOCAL_ADDRESS, now)
+            return
+        if not is_on_link(datagram.path.remote.host, link.networks):
+            self._discard(_REASON.OFF_LINK, now)
             return
         try:
             query = parse_message(datagram.data)
@@ -169,7 +181,7 @@ class Responder:
         if query.is_response or query.opcode or query.response_code:
             self._discard(_REASON.NOT_A_QUERY, now)
             return
-        self._on_query(query, datagram.path, path, now)
+        self._on_query(query, datagram.path, link, now)
 
     def handle_timer(self, now: float) -> None:
         """Announce what is due."""
@@ -179,7 +191,8 @@ class Responder:
     def close(self, now: float) -> None:
         """Say goodbye to every name, and end."""
         if not self._is_terminated:
-            self._say_goodbye(list(self._published.values()))
+            for publication in self._published.values():
+                self._say_goodbye(publication)
             self._terminate(TerminationReason.CLOSED)
 
     def abort(self, now: float) -> None:
@@ -191,6 +204,7 @@ class Responder:
 
     def take_datagrams(self, now: float) -> Sequence[Datagram]:
         """Hand over announcements, responses and goodbyes."""
+        self._send_goodbyes()
         return self._datagrams.take()
 
     def take_events(self) -> Sequence[Terminated]:
@@ -202,9 +216,9 @@ class Responder:
     @property
     def deadline(self) -> float:
         """When handle_timer wants to run, in seconds; math.inf while nothing is to be announced."""
-        if self._is_terminated:
+        if not self._announcing or not self._links:
             return math.inf
-        return min([publication.announce_at for publication in self._published.values()], default=math.inf)
+        return max(self._next_round_at, min([publication.announce_at for publication in self._announcing.values()]))
 
     @property
     def is_terminated(self) -> bool:
@@ -224,122 +238,149 @@ class Responder:
     # --- private: announcing
 
     def _announce_due(self, now: float) -> None:
-        due = [publication for publication in self._published.values() if publication.announce_at <= now]
-        for publication in due:
+        """Announce what is due, as much as a round takes."""
+        if not self._links or now < self._next_round_at:
+            return
+        due = [(key, publication) for key, publication in self._announcing.items() if publication.announce_at <= now]
+        due = due[: self._config.names_per_round_max]
+        if not due:
+            return
+        self._next_round_at = now + self._config.announcement_pace_s
+        self._send_goodbyes()
+        for key, publication in due:
             publication.announcements_left -= 1
-            spread_s = ANNOUNCEMENT_INTERVAL_S * (1.0 + draw_fraction(self._entropy) / 4)
-            publication.announce_at = now + spread_s if publication.announcements_left else math.inf
-        for path in self._paths.values():
-            self._tell(due, path, now)
+            publication.announce_at = now + self._interval_s()
+            if not publication.announcements_left:
+                del self._announcing[key]
+        for link in self._links.values():
+            self._announce([publication for _, publication in due], link, now)
 
-    def _tell(self, publications: Sequence[_Publication], path: Path, now: float) -> None:
-        """Send names to the group unasked."""
-        for batch in _batches(publications, self._config.names_per_message_max):
-            records: list[Record] = []
-            for publication in batch:
-                for record in self._records(publication):
-                    publication.multicast_at[path.local, record.type] = now
+    def _interval_s(self) -> float:
+        return ANNOUNCEMENT_INTERVAL_S * (1.0 + draw_fraction(self._entropy) / 4)
+
+    def _announce(self, publications: Iterable[Publication], link: Link, now: float) -> None:
+        """Send names to the group unasked, but not what it has heard within the second."""
+        records: list[Record] = []
+        for publication in publications:
+            for record in self._records(publication, link):
+                if now - publication.told_at(record, link) >= MULTICAST_INTERVAL_S:
+                    publication.note_told(record, link, now)
                     records.append(record)
-            self._send(_response(records), path)
-            self.stats.announcements_sent += 1
+        self.stats.announcements_sent += self._send(response(records), link.path)
 
-    def _say_goodbye(self, publications: Sequence[_Publication]) -> None:
-        for path in self._paths.values():
-            for batch in _batches(publications, self._config.names_per_message_max):
-                records = [
-                    attrs.evolve(record, ttl_s=0)
-                    for publication in batch
-                    for record in self._records(publication)
-                    if (path.local, record.type) in publication.multicast_at
-                ]
-                if records:
-                    self._send(_response(records), path)
-                    self.stats.goodbyes_sent += 1
+    def _say_goodbye(self, publication: Publication, besides: Sequence[str] = ()) -> None:
+        for link in self._links.values():
+            records = publication.goodbyes(link, besides=besides)
+            if records:
+                self._goodbyes.setdefault(link, []).extend(records)
 
-    def _records(self, publication: _Publication) -> list[Record]:
-        return [address_record(publication.name, host, self._config.ttl_s) for host in publication.hosts]
+    def _send_goodbyes(self) -> None:
+        if self._goodbyes:
+            for link, records in self._goodbyes.items():
+                self.stats.goodbyes_sent += self._send(response(records), link.path)
+            self._goodbyes.clear()
+
+    def _records(self, publication: Publication, link: Link) -> list[Record]:
+        return publication.records(link, tuple(self._links.values()), self._config.ttl_s)
 
     # --- private: answering
 
-    def _on_query(self, query: DnsMessage, source: Path, group: Path, now: float) -> None:
-        asked = [
-            (question, publication)
-            for question in query.questions
-            if question.record_class in (CLASS_IN, CLASS_ANY)
-            and (publication := self._published.get(name_key(question.name))) is not None
-        ]
+    def _on_query(self, query: DnsMessage, source: Path, link: Link, now: float) -> None:
+        asked = self._asked(query, now)
         if not asked:
             self._discard(_REASON.NOT_OURS, now)
         elif source.remote.port != MDNS_PORT:
-            self._answer_simple_resolver(query, asked, source, now)
+            self._answer_simple_resolver(query, asked, source, link, now)
         else:
-            self._answer(query, asked, source, group, now)
+            self._answer(query, asked, source, link, now)
+
+    def _asked(self, query: DnsMessage, now: float) -> list[tuple[Question, Publication]]:
+        """The questions for names of ours, each once; those beyond the bound are for another query."""
+        asked: dict[tuple[bytes, int], tuple[Question, Publication]] = {}
+        for question in query.questions:
+            key = name_key(question.name)
+            publication = self._published.get(key)
+            if publication is None or question.record_class not in (CLASS_IN, CLASS_ANY):
+                continue
+            if len(asked) >= self._config.questions_max and (key, question.type) not in asked:
+                self._discard(_REASON.TOO_MANY_QUESTIONS, now)
+                break
+            asked.setdefault((key, question.type), (question, publication))
+        return list(asked.values())
 
     def _answer_simple_resolver(
-        self, query: DnsMessage, asked: Sequence[tuple[Question, _Publication]], source: Path, now: float
+        self, query: DnsMessage, asked: Sequence[tuple[Question, Publication]], source: Path, link: Link, now: float
     ) -> None:
-        """Section 6.7: by unicast, the id and the questions repeated, a short TTL, no cache-flush bit."""
-        if not self._may_respond(now):
+        """Section 6.7: by unicast, the id and the questions repeated, a short TTL, no cache-flush bit; one message."""
+        records = [record for question, publication in asked for record in self._answers(question, publication, link)]
+        if not records or not self._may_respond(now):
             return
-        records = [record for question, publication in asked for record in self._answers(question, publication)]
         answers = [
-            attrs.evolve(record, ttl_s=min(record.ttl_s, LEGACY_TTL_S), flushes_cache=False) for record in records
+            attrs.evolve(record, ttl_s=min(record.ttl_s, LEGACY_TTL_S), flushes_cache=False)
+            for record in records[: self._config.records_per_message_max]
         ]
         questions = [attrs.evolve(question, wants_unicast=False) for question, _ in asked]
-        self._send(attrs.evolve(_response(answers), id=query.id, questions=questions), source)
-        self.stats.responses_sent += 1
+        message = attrs.evolve(response(answers), id=query.id, questions=questions)
+        self.stats.responses_sent += self._send(message, source)
 
     def _answer(
         self,
         query: DnsMessage,
-        asked: Sequence[tuple[Question, _Publication]],
+        asked: Sequence[tuple[Question, Publication]],
         source: Path,
-        group: Path,
+        link: Link,
         now: float,
     ) -> None:
-        by_unicast: dict[_Identity, Record] = {}
-        by_multicast: dict[_Identity, Record] = {}
+        by_unicast: list[Record] = []
+        by_multicast: list[Record] = []
+        told: list[tuple[Publication, Record]] = []
         interval_s = PROBE_INTERVAL_S if query.authorities else MULTICAST_INTERVAL_S
         for question, publication in asked:
-            for record in self._answers(question, publication):
-                told_at = publication.multicast_at.get((group.local, record.type), -math.inf)
+            for record in self._answers(question, publication, link):
+                told_at = publication.told_at(record, link)
                 # Section 5.4: by unicast only while the caches on the link have it from not too long ago.
                 is_unicast = question.wants_unicast and now - told_at < self._config.ttl_s / 4
-                if _is_known(record, query.answers):
+                if record in by_unicast or record in by_multicast:
+                    continue
+                if is_known(record, query.answers):
                     self._discard(_REASON.KNOWN_ANSWER, now)
                 elif is_unicast:
-                    by_unicast[_identity(record)] = record
+                    by_unicast.append(record)
                 elif now - told_at < interval_s:
                     self._discard(_REASON.TOO_SOON, now)
                 else:
-                    by_multicast[_identity(record)] = record
-                    publication.multicast_at[group.local, record.type] = now
-        for records, path in ((by_unicast, source), (by_multicast, group)):
-            if records and self._may_respond(now):
-                self._send(_response(list(records.values())), path)
-                self.stats.responses_sent += 1
+                    by_multicast.append(record)
+                    told.append((publication, record))
+        if by_unicast and self._may_respond(now):
+            # Section 18.1: the id of a response by unicast is that of the query.
+            self.stats.responses_sent += self._send(attrs.evolve(response(by_unicast), id=query.id), source)
+        if by_multicast and self._may_respond(now):
+            self.stats.responses_sent += self._send(response(by_multicast), link.path)
+            for publication, record in told:
+                publication.note_told(record, link, now)
 
-    def _answers(self, question: Question, publication: _Publication) -> list[Record]:
+    def _answers(self, question: Question, publication: Publication, link: Link) -> list[Record]:
         """The records of the type; where the name has none of it, the one that says so (section 6.1)."""
-        records = self._records(publication)
+        records = self._records(publication, link)
         matching = [record for record in records if question.type in (record.type, RecordType.ANY)]
-        if matching:
+        if matching or not records:
             return matching
         return [nsec_record(publication.name, {record.type for record in records}, self._config.ttl_s)]
 
     def _may_respond(self, now: float) -> bool:
         """Take one response out of the rate, where there is one left."""
-        rate = self._config.responses_per_s_max
-        self._credit = min(rate, self._credit + rate * (now - self._credit_at))
-        self._credit_at = now
-        if self._credit < 1.0:
-            self._discard(_REASON.RATE_LIMITED, now)
-            return False
-        self._credit -= 1.0
-        return True
+        if self._rate.take(now):
+            return True
+        self._discard(_REASON.RATE_LIMITED, now)
+        return False
 
-    def _send(self, message: DnsMessage, path: Path) -> None:
-        self._datagrams.append(Datagram(serialize_message(message), path))
+    def _send(self, message: DnsMessage, path: Path) -> int:
+        """Send a message in as many pieces as its answers need; returns how many."""
+        size = self._config.records_per_message_max
+        pieces = [message.answers[start : start + size] for start in range(0, len(message.answers), size)]
+        for answers in pieces:
+            self._datagrams.append(Datagram(serialize_message(attrs.evolve(message, answers=answers)), path))
+        return len(pieces)
 
     def _discard(self, reason: ResponderDiscardReason, now: float) -> None:
         self.stats.discards[reason] = self.stats.discards.get(reason, 0) + 1
@@ -349,32 +390,8 @@ class Responder:
     def _terminate(self, reason: TerminationReason) -> None:
         self._is_terminated = True
         self._published.clear()
+        self._announcing.clear()
         self._events.append(Terminated(reason))
-
-
-def _response(records: list[Record]) -> DnsMessage:
-    """Section 18: id zero, authoritative; who asked is not told to the group."""
-    return DnsMessage(is_response=True, is_authoritative=True, answers=records)
-
-
-def _identity(record: Record) -> _Identity:
-    return name_key(record.name), record.type, record.data
-
-
-def _is_known(record: Record, known_answers: Iterable[Record]) -> bool:
-    """Section 7.1: the asker knows it, and for at least half of its time to come."""
-    key = name_key(record.name)
-    return any(
-        known.type == record.type
-        and known.data == record.data
-        and 2 * known.ttl_s >= record.ttl_s
-        and name_key(known.name) == key
-        for known in known_answers
-    )
-
-
-def _batches(publications: Sequence[_Publication], size: int) -> list[Sequence[_Publication]]:
-    return [publications[start : start + size] for start in range(0, len(publications), size)]
 
 
 def _plain_host(host: str) -> str:

@@ -6,6 +6,7 @@ import threading
 import warnings
 
 import anyio
+import ifaddr
 import pytest
 
 from sans_rtc.mdns.wire import parse_message
@@ -13,7 +14,7 @@ from sans_rtc_net import mdns_service as service_module
 from sans_rtc_net.blocking import BlockingPeerConnection
 from sans_rtc_net.interfaces import LocalAddress
 from sans_rtc_net.mdns_thread import ServiceThread
-from sans_rtc_net.multicast import open_mdns_sockets, resolve_local_blocking
+from sans_rtc_net.multicast import networks_of, open_mdns_sockets, resolve_local_blocking
 
 LOOPBACK = [LocalAddress("127.0.0.1", "lo")]
 
@@ -185,3 +186,20 @@ def test_blocking_peers_that_hide_their_addresses_connect_and_leave_no_thread(mo
         gc.collect()
     assert set(threading.enumerate()) == before
     assert ServiceThread._shared is None and open_services() == []
+
+
+@pytest.mark.parametrize(
+    ("ips", "networks"),
+    [
+        ([("192.0.2.7", 24), (("2001:db8::7", 0, 0), 64)], ["192.0.2.7/24", "2001:db8::7/64"]),
+        ([("10.8.0.2", 32)], ["10.8.0.2/32", "0.0.0.0/0"]),
+        ([(("2001:db8::7", 0, 0), 128)], ["2001:db8::7/128", "::/0"]),
+        ([("127.0.0.1", 8), (("::1", 0, 0), 128)], ["127.0.0.1/8", "::1/128"]),
+    ],
+)
+def test_networks_of_a_link_are_those_of_its_interface(monkeypatch, ips, networks):
+    adapters = [ifaddr.Adapter("x0", "x0", [ifaddr.IP(ip, prefix, "x0") for ip, prefix in ips])]
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: adapters)
+    host = ips[0][0] if isinstance(ips[0][0], str) else ips[0][0][0]
+    assert networks_of(LocalAddress(host, "x0")) == networks
+    assert networks_of(LocalAddress(host, "")) == []

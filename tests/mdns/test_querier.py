@@ -711,3 +711,14 @@ def test_querier_keeps_the_contract_and_its_bounds_whatever_comes(steps, noise):
         open_names.discard(getattr(event, "name", None))
     assert open_names == set()
     assert querier.deadline == math.inf
+
+
+def test_response_from_beyond_the_link_is_not_believed(make_querier, name, answer):
+    querier = make_querier()
+    querier.set_networks(LOCAL, ["192.0.2.0/24"], 1000.0)
+    querier.resolve(name, 1000.0)
+    querier.receive(answer(name, "192.0.2.66", path=Path(LOCAL, Address("203.0.113.5", 5353))), 1000.0)
+    assert querier.take_events() == ()
+    assert querier.stats.discards == {"off_link": 1}
+    querier.receive(answer(name, "192.0.2.20"), 1000.0)
+    assert querier.take_events() == [NameResolved(name, ("192.0.2.20",))]

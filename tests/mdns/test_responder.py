@@ -64,42 +64,95 @@ def ask(responder, now, *questions, source=ASKER, local=LOCAL, **fields):
 
 def test_name_is_announced_twice_a_second_apart_without_being_probed_for():
     responder = make()
+    assert told(responder) == []  # a query in the first second has an answer that the group has not heard
     times = []
     for _ in range(ANNOUNCED):
-        ((path, message),) = told(responder, START)
+        now = responder.deadline
+        times.append(now)
+        responder.handle_timer(now)
+        ((path, message),) = told(responder, now)
         assert path == TO_GROUP and message.is_response and message.is_authoritative and not message.id
         assert message.answers == [address_record(NAME, "192.0.2.10", 120)]
         assert not message.questions
-        times.append(responder.deadline)
-        responder.handle_timer(min(responder.deadline, START + 5))
-    assert 1.0 <= times[0] - START <= 1.25 and times[1] == math.inf
+    assert responder.deadline == math.inf
+    assert 1.0 <= times[0] - START <= 1.25 and 1.0 <= times[1] - times[0] <= 1.25
 
 
 ANNOUNCED = 2
 
 
+def test_query_before_the_first_announcement_is_answered_at_once_and_stands_for_it():
+    responder = make()
+    assert ask(responder, START + 0.001)
+    now = responder.deadline
+    responder.handle_timer(now)
+    assert told(responder, now)  # more than a second later
+    responder = make()
+    assert ask(responder, START + 0.9)
+    now = responder.deadline
+    responder.handle_timer(now)
+    assert told(responder, now) == []  # section 6: not again within the second
+
+
 def test_name_is_announced_on_every_address_and_on_those_that_come_later():
-    responder = make(LOCAL, Address("10.0.0.1", 5353))
-    assert {path.local.host for path, _ in told(responder)} == {"192.0.2.10", "10.0.0.1"}
-    responder.add_local_address(Address("2001:db8::1", 5353), START)
-    ((path, _),) = told(responder)
-    assert path.remote == Address("ff02::fb", 5353)
+    responder, now = make(LOCAL, Address("10.0.0.1", 5353)), START + 1.25
+    responder.handle_timer(now)
+    assert {path.local.host for path, _ in told(responder, now)} == {"192.0.2.10", "10.0.0.1"}
+    responder, now = settled()
+    responder.add_local_address(Address("2001:db8::1", 5353), now)
+    assert Address("ff02::fb", 5353) in [path.remote for path, _ in told(responder, now)]
 
 
 def test_names_published_together_share_announcements():
     names = [(f"name-{index}.local", ("192.0.2.1",)) for index in range(20)]
-    responder = make(published=names, config=ResponderConfig(names_per_message_max=8))
-    responder.take_datagrams(START)
+    responder = make(published=names, config=ResponderConfig(records_per_message_max=8))
     responder.handle_timer(START + 1.3)
     assert [len(message.answers) for _, message in told(responder, START + 1.3)] == [8, 8, 4]
 
 
-def test_new_addresses_of_a_name_replace_the_old():
+def test_announcements_and_goodbyes_of_many_names_have_a_pace():
+    names = [(f"name-{index}.local", ("192.0.2.1",)) for index in range(100)]
+    config = ResponderConfig(names_per_round_max=30, announcement_pace_s=0.5)
+    responder = make(published=names, config=config)
+    now, counts = START + 1.3, []
+    while responder.deadline < math.inf:
+        responder.handle_timer(now)
+        counts.append(sum(len(message.answers) for _, message in told(responder, now)))
+        assert responder.deadline >= now + 0.5
+        now = responder.deadline if responder.deadline < math.inf else now
+    assert max(counts) == 30 and sum(counts) == 200
+    responder.close(now)
+    assert [len(message.answers) for _, message in told(responder, now)] == [12] * 8 + [4]
+
+
+def test_name_published_again_as_it_is_is_not_told_again():
+    responder, now = settled()
+    responder.publish(NAME, ["192.0.2.10"], now)
+    assert told(responder, now) == [] and responder.deadline == math.inf
+
+
+def test_name_that_nobody_has_heard_of_is_not_said_goodbye_to():
     responder = make()
-    responder.take_datagrams(START)
-    responder.publish(NAME, ["192.0.2.99", "2001:db8::9"], START)
-    ((_, message),) = told(responder)
-    assert [record.host for record in message.answers] == ["192.0.2.99", "2001:db8::9"]
+    responder.withdraw(NAME, START + 0.5)
+    assert told(responder, START + 0.5) == [] and responder.deadline == math.inf
+
+
+def test_goodbyes_of_one_moment_share_a_message():
+    names = [(f"name-{index}.local", ("192.0.2.1",)) for index in range(3)]
+    responder, now = settled(published=names)
+    for name, _ in names:
+        responder.withdraw(name, now)
+    ((_, message),) = told(responder, now)
+    assert [record.ttl_s for record in message.answers] == [0, 0, 0]
+
+
+def test_new_addresses_of_a_name_replace_the_old():
+    responder, now = settled(published=[(NAME, ("192.0.2.10", "192.0.2.11"))])
+    responder.publish(NAME, ["192.0.2.11", "2001:db8::9"], now)
+    (_, goodbye), (_, message) = told(responder, now)
+    (record,) = goodbye.answers
+    assert (record.host, record.ttl_s, record.flushes_cache) == ("192.0.2.10", 0, False)
+    assert [record.host for record in message.answers] == ["192.0.2.11", "2001:db8::9"]
     assert all(record.flushes_cache for record in message.answers)
 
 
@@ -182,6 +235,27 @@ def test_wish_for_unicast_is_granted_while_the_group_has_heard_it_lately():
     assert path == TO_GROUP  # a quarter of the TTL is over
 
 
+def test_response_by_unicast_has_the_id_of_its_query():
+    responder, now = settled()
+    ((path, message),) = ask(responder, now, Question(NAME, RecordType.A, wants_unicast=True), id=77)
+    assert (path.remote, message.id, message.questions) == (ASKER, 77, [])
+    ((path, message),) = ask(responder, now + 100.0, id=77)
+    assert (path.remote, message.id) == (GROUP, 0)
+
+
+@pytest.mark.parametrize("source", [ASKER, SIMPLE])
+@pytest.mark.parametrize("repeats", [1, 200])
+def test_query_of_many_questions_is_answered_in_a_bounded_way(source, repeats):
+    hosts = [f"192.0.2.{index}" for index in range(1, 65)]
+    names = [(f"name-{index}.local", hosts) for index in range(50)]
+    responder, now = settled(published=names, config=ResponderConfig(host_count_max=64))
+    chosen = [names[0][0]] * repeats if repeats > 1 else [name for name, _ in names]
+    responses = ask(responder, now, *[Question(name, RecordType.ANY) for name in chosen], source=source)
+    assert 1 <= len(responses) <= 8 * 64 / 12 + 1
+    assert all(len(message.answers) <= 12 and len(message.questions) <= 8 for _, message in responses)
+    assert ("too_many_questions" in responder.stats.discards) is (repeats == 1)
+
+
 def test_simple_resolver_gets_its_id_and_question_back_with_a_short_ttl():
     responder, now = settled()
     ((path, message),) = ask(responder, now, id=77, source=SIMPLE)
@@ -222,6 +296,55 @@ def test_answers_are_per_link():
     assert ask(responder, now)
     ((path, _),) = ask(responder, now, local=other, source=Address("10.0.0.2", 5353))
     assert path.local == other
+
+
+# links
+
+
+OFF_LINK = Address("203.0.113.5", 5353)
+
+
+@pytest.mark.parametrize(
+    ("source", "is_answered"),
+    [
+        (ASKER, True),
+        (SIMPLE, True),
+        (Address("fe80::7", 5353), True),
+        (Address("169.254.3.4", 5353), True),
+        (OFF_LINK, False),
+        (Address("203.0.113.5", 40_000), False),
+        (Address("2001:db8:1::1", 5353), False),
+    ],
+)
+def test_query_from_beyond_the_link_is_not_answered(source, is_answered):
+    responder, now = settled()
+    responder.set_networks(LOCAL, ["192.0.2.0/24", "2001:db8:0::/64"], now)
+    assert bool(ask(responder, now, source=source)) is is_answered
+    assert responder.stats.discards == ({} if is_answered else {"off_link": 1})
+    responder.set_networks(LOCAL, [], now)
+    assert ask(responder, now + 2.0, source=source)
+
+
+def test_address_of_one_link_is_not_told_on_another():
+    other = Address("10.0.0.1", 5353)
+    names = [(NAME, ("192.0.2.10",)), ("other.local", ("10.0.0.1",)), ("nowhere.local", ("198.51.100.1",))]
+    responder = make(LOCAL, other, published=names)
+    responder.set_networks(LOCAL, ["192.0.2.0/24"], START)
+    responder.set_networks(other, ["10.0.0.0/8"], START)
+    responder.handle_timer(START + 1.3)
+    heard = {path.local: [record.name for record in message.answers] for path, message in told(responder, START + 1.3)}
+    assert heard == {LOCAL: [NAME, "nowhere.local"], other: ["other.local", "nowhere.local"]}
+    assert ask(responder, START + 9, local=other, source=Address("10.0.0.2", 5353)) == []
+    assert (
+        ask(responder, START + 9, Question(NAME, RecordType.AAAA), local=other, source=Address("10.0.0.2", 5353)) == []
+    )
+    responder.close(START + 9)
+    assert {path.local: [r.name for r in m.answers] for path, m in told(responder, START + 9)} == heard
+
+
+def test_network_that_is_none_is_refused():
+    with pytest.raises(InvalidArgument):
+        make().set_networks(LOCAL, ["192.0.2.0/33"], START)
 
 
 # what is not answered
