@@ -1,0 +1,210 @@
+"""Records what a machine is told and what it says: every call with its time, every draw of entropy, every output.
+
+    peer = make_recorded(PeerConnection, config, certificate=certificate, entropy=entropy, sink=file.write)
+    ... used as ever: it is a Machine, with all the verbs and reads of its class ...
+
+    sink(HEADER) sink(ENTROPY)... sink(CONSTRUCTION)  sink(ENTROPY)... sink(CALL)  sink(CALL)  ...
+
+Each call of the sink hands over one whole record. What takes `now` as its last argument is an input and recorded, as is
+`take_events`; everything else is a read and passed on.
+"""
+
+from __future__ import annotations
+
+import inspect
+import struct
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar, cast
+
+import attrs
+
+from sans_rtc.dtls.config import DtlsConfig
+from sans_rtc.entropy import Entropy
+from sans_rtc.trace.values import Encoder
+from sans_rtc.trace.wire import FRAME, Outcome, Record, RecordKind, serialize_header
+from sans_rtc.trace.withheld import withhold, withhold_payloads
+
+M = TypeVar("M")
+P = ParamSpec("P")
+
+Sink: TypeAlias = Callable[[bytes], object]
+"""Takes one whole record at each call; must not raise. A file's `write`, a list's `append`, a `Ring`."""
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class RecordOptions:
+    """What a recording is to hold.
+
+    payloads  what the application sends and receives. False: only sizes, and of datagrams only what carries none of it;
+              then there is no replay
+    secrets   entropy, private keys, passwords, the key log: who has them can open the session's datagrams. False: none,
+              and no replay
+    """
+
+    payloads: bool = True
+    secrets: bool = True
+
+
+ALL: Final = RecordOptions()
+# What sends application data: the argument that holds it is the last before `now`, or the one named so.
+_SENDING_VERBS: Final = frozenset({"send", "send_whole", "send_to"})
+
+
+def make_recorded(
+    kind: Callable[P, M], *arguments: Any, entropy: Entropy, sink: Sink, options: RecordOptions = ALL, **named: Any
+) -> M:
+    """Make a machine and record it from its first breath: the way to a recording that `replay` can take by itself.
+
+    kind       the class of the machine, or a function that makes one and is named where the replay is asked for
+    arguments  for it, as `named`; configurations, certificates and plain values are kept, `trace` is not
+    """
+    sink(serialize_header(has_payloads=options.payloads, has_secrets=options.secrets))
+    if options.secrets:
+        arguments = tuple([_with_key_log(argument, sink) for argument in arguments])
+        named = {name: _with_key_log(argument, sink) for name, argument in named.items()}
+    drawing = recorded_entropy(entropy, sink, options=options, is_begun=True)
+    machine = kind(*arguments, entropy=drawing, **named)  # type: ignore[arg-type]  # every machine takes entropy
+    encoder = Encoder(are_secrets_kept=options.secrets)
+    kept = {name: value for name, value in named.items() if name != "trace"}
+    name = f"{kind.__module__}:{kind.__qualname__}" if isinstance(kind, type) else ""
+    body = encoder.encode(name) + encoder.encode(list(arguments)) + encoder.encode(kept)
+    sink(Record(RecordKind.CONSTRUCTION, body).serialize())
+    return record(machine, sink, options=options, is_begun=True)
+
+
+def record(machine: M, sink: Sink, *, options: RecordOptions = ALL, is_begun: bool = False) -> M:
+    """Stand before a machine: what comes back is used in its place, and is a Machine with all that its class has.
+
+    is_begun  the recording has its header already
+    """
+    if not is_begun:
+        sink(serialize_header(has_payloads=options.payloads, has_secrets=options.secrets))
+    return cast(M, RecordedMachine(machine, sink, options))
+
+
+def recorded_entropy(entropy: Entropy, sink: Sink, *, options: RecordOptions = ALL, is_begun: bool = False) -> Entropy:
+    """Entropy that is recorded as it is drawn: for the constructor of the machine that `record` then stands before."""
+    if not is_begun:
+        sink(serialize_header(has_payloads=options.payloads, has_secrets=options.secrets))
+    if not options.secrets:
+        return entropy
+
+    def draw(length: int) -> bytes:
+        drawn = entropy(length)
+        sink(FRAME.pack(len(drawn), RecordKind.ENTROPY) + drawn)
+        return drawn
+
+    return draw
+
+
+class RecordedMachine:
+    """A machine whose calls are recorded. Made by `record`."""
+
+    def __init__(self, machine: Any, sink: Sink, options: RecordOptions) -> None:
+        self._machine = machine
+        self._sink = sink
+        self._has_payloads = options.payloads
+        self._encoder = Encoder(are_secrets_kept=options.secrets)
+        self._now = -float("inf")
+        for name in inputs_of(type(machine)):
+            setattr(self, name, self._recording(name, getattr(machine, name)))
+
+    @property
+    def deadline(self) -> float:
+        """That of the machine."""
+        deadline: float = self._machine.deadline
+        return deadline
+
+    @property
+    def is_terminated(self) -> bool:
+        """That of the machine."""
+        is_terminated: bool = self._machine.is_terminated
+        return is_terminated
+
+    def take_events(self) -> Sequence[Any]:
+        """Those of the machine, recorded."""
+        run = self._machine.take_events
+        return cast(Sequence[Any], self._recorded("take_events", _TAKE_EVENTS, run, (), self._now))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._machine, name)
+
+    def _recording(self, name: str, method: Callable[..., object]) -> Callable[..., object]:
+        head = bytes([len(name)]) + name.encode()
+        recorded = self._recorded
+
+        def call(*arguments: object, **named: object) -> object:
+            if named:
+                arguments = inspect.signature(method).bind(*arguments, **named).args
+            *given, now = arguments
+            assert isinstance(now, float | int)
+            self._now = now
+            return recorded(name, head, lambda: method(*arguments), given, now)
+
+        return call
+
+    def _recorded(
+        self, name: str, head: bytes, run: Callable[[], object], given: Sequence[object], now: float
+    ) -> object:
+        out = [b"", head, _NOW_AND_COUNT.pack(now, len(given))]
+        for argument in given if self._has_payloads else self._public_arguments(name, given):
+            self._encoder.write(argument, out)
+        is_done = False
+        try:
+            result = run()
+            is_done = True
+        finally:
+            if not is_done:  # a LocalError, or a bug: it is in the recording, and goes on to the caller
+                error = sys.exc_info()[1]
+                out.append(_RAISED)
+                self._encoder.write([type(error).__qualname__, str(error)], out)
+                self._hand_over(out)
+        out.append(_RETURNED)
+        self._encoder.write(result if self._has_payloads else withhold_payloads(result), out)
+        self._hand_over(out)
+        return result
+
+    def _hand_over(self, out: list[bytes]) -> None:
+        out[0] = FRAME.pack(sum(map(len, out)), RecordKind.CALL)
+        self._sink(b"".join(out))
+
+    def _public_arguments(self, name: str, given: Sequence[object]) -> Sequence[object]:
+        if name in _SENDING_VERBS:
+            return [withhold(argument) if isinstance(argument, str | bytes) else argument for argument in given]
+        return [withhold_payloads(argument) for argument in given]
+
+
+def inputs_of(kind: type) -> list[str]:
+    """The methods of a machine that change it: those whose last parameter is `now`."""
+    found = []
+    for name in dir(kind):
+        method = getattr(kind, name)
+        if not name.startswith("_") and inspect.isfunction(method):
+            parameters = list(inspect.signature(method).parameters)
+            if parameters and parameters[-1] == "now":
+                found.append(name)
+    return found
+
+
+def _with_key_log(value: object, sink: Sink) -> object:
+    """The configuration of DTLS, wherever it is, with a key log that goes into the recording as well."""
+    if isinstance(value, DtlsConfig):
+        own = value.key_log
+
+        def log(line: str) -> None:
+            sink(Record(RecordKind.KEY_LOG, line.encode()).serialize())
+            if own is not None:
+                own(line)
+
+        return attrs.evolve(value, key_log=log)
+    inner = getattr(value, "dtls", None)
+    if isinstance(inner, DtlsConfig) and attrs.has(type(value)):
+        return attrs.evolve(cast(Any, value), dtls=_with_key_log(inner, sink))
+    return value
+
+
+_NOW_AND_COUNT: Final = struct.Struct(">dB")
+_TAKE_EVENTS: Final = b"\x0btake_events"
+_RETURNED: Final = bytes([Outcome.RETURNED])
+_RAISED: Final = bytes([Outcome.RAISED])

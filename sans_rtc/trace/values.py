@@ -1,0 +1,244 @@
+"""Plain values, datagrams, events and configurations as bytes: what the records of a recording are made of.
+
+One byte says what follows (`Tag`); sizes and counts are 32 bits, big-endian. Objects name their class and fields, so
+that a recording can be read without the code that made it, and classes are looked up in `sans_rtc` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from enum import Enum
+from typing import Any, Final
+
+import attrs
+
+from sans_rtc.dtls.certificate import Certificate
+from sans_rtc.machine import Address, Datagram, Path
+from sans_rtc.trace.withheld import LeftOut, Withheld
+
+_U8 = struct.Struct(">B")
+_U16 = struct.Struct(">H")
+_U32 = struct.Struct(">I")
+FLOAT: Final = struct.Struct(">d")
+_SIZED = struct.Struct(">cI")  # tag, size or count
+#   tag where it is a datagram alone, flags, data size
+_DATAGRAM = struct.Struct(">BI")
+
+# Flags of a datagram: its ECN field in the lower two bits.
+DATAGRAM_DONT_FRAGMENT: Final = 4
+DATAGRAM_NEW_PATH: Final = 8  # a path follows the size; else it is that of the datagram before
+
+PROTOCOLS: Final = ("udp", "tcp", "tls")
+
+
+class Encoder:
+    """Writes values.
+
+    are_secrets_kept  False: private keys, passwords are left out
+    """
+
+    def __init__(self, *, are_secrets_kept: bool = True) -> None:
+        self._are_secrets_kept = are_secrets_kept
+        self._writers: dict[type, Callable[[object, list[bytes]], None]] = {
+            type(None): lambda value, out: out.append(b"N"),
+            bool: lambda value, out: out.append(b"T" if value else b"F"),
+            int: _write_int,
+            float: _write_float,
+            bytes: _write_bytes,
+            str: _write_text,
+            tuple: self._write_sequence,
+            list: self._write_sequence,
+            dict: self._write_mapping,
+            frozenset: self._write_set,
+            set: self._write_set,
+            Address: lambda value, out: out.append(b"a" + _address_bytes(value)),
+            Path: lambda value, out: out.append(b"p" + self._path_bytes(value)),
+            Datagram: lambda value, out: self._write_datagram(value, out),
+            Certificate: self._write_certificate,
+            Withheld: _write_withheld,
+            LeftOut: lambda value, out: _write_left_out(value.what, out),  # type: ignore[attr-defined]  # by its type
+        }
+        self._paths: dict[Path, bytes] = {}
+
+    def encode(self, value: object) -> bytes:
+        """The bytes of one value."""
+        out: list[bytes] = []
+        self.write(value, out)
+        return b"".join(out)
+
+    def write(self, value: object, out: list[bytes]) -> None:
+        """Append the pieces of one value."""
+        writer = self._writers.get(type(value))
+        if writer is None:
+            writer = self._writers[type(value)] = self._writer_of(value)
+        writer(value, out)
+
+    def _write_sequence(self, value: object, out: list[bytes]) -> None:
+        assert isinstance(value, Sequence)
+        if value and type(value[0]) is Datagram and (len(value) == 1 or all(type(item) is Datagram for item in value)):
+            self._write_datagrams(value, out)
+            return
+        out.append(_SIZED.pack(b"(", len(value)))
+        for item in value:
+            self.write(item, out)
+
+    def _write_datagrams(self, datagrams: Sequence[Datagram], out: list[bytes]) -> None:
+        """The hot path of a recording: a path is said once for all that follow it."""
+        out.append(_SIZED.pack(b"D", len(datagrams)))
+        path: Path | None = None
+        for datagram in datagrams:
+            data = datagram.data
+            flags = datagram.ecn | DATAGRAM_DONT_FRAGMENT if datagram.dont_fragment else datagram.ecn
+            if datagram.path is path:
+                out.append(_DATAGRAM.pack(flags, len(data)))
+            else:
+                path = datagram.path
+                out.append(_DATAGRAM.pack(flags | DATAGRAM_NEW_PATH, len(data)) + self._path_bytes(path))
+            out.append(data)
+
+    def _write_datagram(self, value: object, out: list[bytes]) -> None:
+        assert isinstance(value, Datagram)
+        flags = value.ecn | DATAGRAM_NEW_PATH | (DATAGRAM_DONT_FRAGMENT if value.dont_fragment else 0)
+        out += [b"d", _DATAGRAM.pack(flags, len(value.data)), self._path_bytes(value.path), value.data]
+
+    def _path_bytes(self, path: object) -> bytes:
+        assert isinstance(path, Path)
+        encoded = self._paths.get(path)
+        if encoded is None:
+            if len(self._paths) >= 1024:  # strangers can spray addresses
+                self._paths.clear()
+            number = PROTOCOLS.index(path.protocol)
+            encoded = _address_bytes(path.local) + _address_bytes(path.remote) + struct.pack(">BI", number, path.stream)
+            self._paths[path] = encoded
+        return encoded
+
+    def _write_mapping(self, value: object, out: list[bytes]) -> None:
+        assert isinstance(value, Mapping)
+        out.append(_SIZED.pack(b"{", len(value)))
+        for key, item in value.items():
+            self.write(key, out)
+            self.write(item, out)
+
+    def _write_set(self, value: object, out: list[bytes]) -> None:
+        assert isinstance(value, AbstractSet)
+        out += [_SIZED.pack(b"<", len(value)), *sorted([self.encode(item) for item in value])]
+
+    def _write_certificate(self, value: object, out: list[bytes]) -> None:
+        assert isinstance(value, Certificate)
+        if not self._are_secrets_kept:
+            _write_left_out("Certificate", out)
+            return
+        pem = value.to_pem()
+        out += [_SIZED.pack(b"c", len(pem)), pem]
+
+    def _writer_of(self, value: object) -> Callable[[object, list[bytes]], None]:
+        """How values of a class seen for the first time are written."""
+        kind = type(value)
+        if isinstance(value, Enum):
+            return self._enum_writer(kind)
+        if attrs.has(kind):
+            return self._object_writer(kind)
+        if isinstance(value, tuple) and hasattr(kind, "_fields"):
+            return self._named_tuple_writer(kind)
+        for base in (int, float, bytes, str):
+            if isinstance(value, base):
+                return self._plain_writer(base)
+        if isinstance(value, bytearray | memoryview):
+            return lambda value, out: _write_bytes(bytes(value), out)  # type: ignore[call-overload]  # as above
+        what = "function" if callable(value) else kind.__qualname__
+        return lambda value, out: _write_left_out(what, out)
+
+    def _enum_writer(self, kind: type) -> Callable[[object, list[bytes]], None]:
+        head = b"e" + _name_bytes(kind)
+
+        def write_enum(value: object, out: list[bytes]) -> None:
+            assert isinstance(value, Enum)
+            out.append(head)
+            self.write(value.value, out)
+
+        return write_enum
+
+    def _plain_writer(self, base: Callable[[Any], object]) -> Callable[[object, list[bytes]], None]:
+        return lambda value, out: self.write(base(value), out)
+
+    def _named_tuple_writer(self, kind: type) -> Callable[[object, list[bytes]], None]:
+        head = b"n" + _name_bytes(kind)
+
+        def write_named_tuple(value: object, out: list[bytes]) -> None:
+            assert isinstance(value, tuple)
+            out.append(head)
+            self._write_sequence(tuple(value), out)
+
+        return write_named_tuple
+
+    def _object_writer(self, kind: type) -> Callable[[object, list[bytes]], None]:
+        fields = [field for field in attrs.fields(kind) if field.init]
+        head = b"o" + _name_bytes(kind) + _U8.pack(len(fields))
+        named = [(_short(field.alias or field.name), field.name) for field in fields]
+        secret = () if self._are_secrets_kept else _SECRET_FIELDS
+
+        def write_object(value: object, out: list[bytes]) -> None:
+            out.append(head)
+            for encoded_name, name in named:
+                out.append(encoded_name)
+                item = getattr(value, name)
+                if name in secret and item is not None:
+                    _write_left_out(name, out)
+                else:
+                    self.write(item, out)
+
+        return write_object
+
+
+# Fields of configurations that open something to whoever reads them.
+_SECRET_FIELDS = ("password", "local_pwd")
+
+
+def _write_int(value: object, out: list[bytes]) -> None:
+    assert isinstance(value, int)
+    size = (value.bit_length() + 8) // 8
+    out.append(b"i" + _U8.pack(size) + value.to_bytes(size, "big", signed=True))
+
+
+def _write_float(value: object, out: list[bytes]) -> None:
+    out.append(b"f" + FLOAT.pack(value))
+
+
+def _write_bytes(value: object, out: list[bytes]) -> None:
+    assert isinstance(value, bytes)
+    out.append(_SIZED.pack(b"b", len(value)))
+    out.append(value)
+
+
+def _write_text(value: object, out: list[bytes]) -> None:
+    assert isinstance(value, str)
+    encoded = value.encode("utf-8", "surrogatepass")
+    out.append(_SIZED.pack(b"s", len(encoded)))
+    out.append(encoded)
+
+
+def _write_withheld(value: object, out: list[bytes]) -> None:
+    assert isinstance(value, Withheld)
+    _write_bytes(value.head, out)
+    out[-2] = b"w" + _U8.pack(value.is_text) + _U32.pack(value.size) + out[-2]
+
+
+def _write_left_out(what: str, out: list[bytes]) -> None:
+    out.append(b"x" + _short(what))
+
+
+def _short(text: str) -> bytes:
+    encoded = text.encode()
+    return _U8.pack(len(encoded)) + encoded
+
+
+def _name_bytes(kind: type) -> bytes:
+    encoded = f"{kind.__module__}:{kind.__qualname__}".encode()
+    return _U16.pack(len(encoded)) + encoded
+
+
+def _address_bytes(value: object) -> bytes:
+    assert isinstance(value, tuple)
+    return _short(value[0]) + _U16.pack(value[1])
