@@ -22,24 +22,25 @@ from sans_rtc.ice import GatheringState
 from sans_rtc.ice.config import TcpPolicy
 from sans_rtc.machine import Trace
 from sans_rtc.peer.config import PeerConfig
-from sans_rtc.peer.connection import PeerConnection as Machine
 from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.negotiation import Description
 from sans_rtc.peer.states import ConnectionState
 from sans_rtc_net.async_channel import DataChannel
-from sans_rtc_net.binding import BindConfig, addresses_of, bind_config_from
+from sans_rtc_net.binding import BindConfig, bind_config_from
 from sans_rtc_net.candidates import IceCandidate, as_candidate
 from sans_rtc_net.clock import wall_clock_offset_s
 from sans_rtc_net.entropy import system_entropy
 from sans_rtc_net.gathering import Gathering
 from sans_rtc_net.ice_servers import IceServerLike
 from sans_rtc_net.iterators import CandidateIterator, ChannelIterator, StateIterator
+from sans_rtc_net.local_names import link_addresses
 from sans_rtc_net.loop import Loop, LoopDriver, Nursery, WaitSignal
 from sans_rtc_net.monitor import NetworkMonitor
 from sans_rtc_net.mux import SharedGathering
 from sans_rtc_net.mux_host import MuxHost
 from sans_rtc_net.peer_reads import PeerReads
 from sans_rtc_net.proxy import Proxy
+from sans_rtc_net.recording import Recording, make_peer
 from sans_rtc_net.resolver import Resolver
 from sans_rtc_net.session import CloseReport, Session
 from sans_rtc_net.settings import as_description, peer_config_from, stream_config_from
@@ -76,6 +77,7 @@ class AsyncPeerConnection(PeerReads):
         nursery: Nursery | None = None,
         trace: Trace | None = None,
         log: bool = False,
+        record: Recording | None = None,
         name: str = "",
         entropy: Entropy = system_entropy,
     ) -> None:
@@ -104,8 +106,11 @@ class AsyncPeerConnection(PeerReads):
         nursery           a trio nursery or anyio task group to live in: where that is cancelled, it is aborted
         trace             called with every step of the machines
         log               write those steps to the logger "sans_rtc" at level DEBUG, under the connection's name
+        record            a file to record everything in, for `sans-rtc trace`: a path, or a RecordTo. It holds keys and
+                          what is sent, where that does not say otherwise
         name              in logs and in `repr`
-        Errors            InvalidArgument for what cannot be, InvalidState outside a running loop
+        Errors            InvalidArgument for what cannot be, InvalidState outside a running loop, OSError where the
+                          recording cannot be written
         """
         self.name = name or f"peer-{next(_ids)}"
         bind_config = network or bind_config_from(bind, port, include_loopback)
@@ -122,7 +127,10 @@ class AsyncPeerConnection(PeerReads):
             tcp=tcp,
             hide_host_addresses=hide_host_addresses,
         )
-        super().__init__(Machine(self._config, certificate=certificate, entropy=entropy, trace=trace))
+        machine, self._recording = make_peer(
+            record, self._config, certificate=certificate, entropy=entropy, trace=trace
+        )
+        super().__init__(machine)
         seat = None if mux is None else mux.seat(self._machine, self._config.ice, sockets)
         self._driver: LoopDriver = self._loop.make_driver(
             seat or self._machine,
@@ -137,7 +145,11 @@ class AsyncPeerConnection(PeerReads):
         else:
             self._gathering = SharedGathering(seat, self._machine, self._driver, self._loop.clock)
             seat.attach(self, self._driver, on_received=self._on_received, on_failure=self._on_failure)
-        self._resolver = Resolver(self._loop, self._on_resolved, lambda: addresses_of(bind_config))
+        self._resolver = Resolver(
+            self._loop,
+            self._on_resolved,
+            lambda: link_addresses(seat.port.addresses if seat else self._driver.local_addresses, bind_config),
+        )
         self._session: Session[WaitSignal] = Session(
             self._machine,
             make_signal=self._loop.make_signal,
@@ -427,6 +439,8 @@ class AsyncPeerConnection(PeerReads):
         self._gathering.close()
         self._monitor.close()
         self._resolver.close()
+        if self._recording is not None:
+            self._recording.close()
         self._session.changed.notify()
 
     def _ended(self) -> CloseReport:

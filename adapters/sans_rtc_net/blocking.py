@@ -29,10 +29,9 @@ from sans_rtc.ice import GatheringState
 from sans_rtc.ice.config import TcpPolicy
 from sans_rtc.machine import Trace
 from sans_rtc.peer.config import PeerConfig
-from sans_rtc.peer.connection import PeerConnection as Machine
 from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.negotiation import Description
-from sans_rtc_net.binding import BindConfig, addresses_of, bind_config_from
+from sans_rtc_net.binding import BindConfig, bind_config_from
 from sans_rtc_net.blocking_channel import BlockingDataChannel, ThreadSignal, deadline_of
 from sans_rtc_net.candidates import IceCandidate, as_candidate
 from sans_rtc_net.clock import monotonic
@@ -41,10 +40,12 @@ from sans_rtc_net.entropy import system_entropy
 from sans_rtc_net.errors import ChannelClosed, ConnectionLost
 from sans_rtc_net.gathering import Gathering
 from sans_rtc_net.ice_servers import IceServerLike
+from sans_rtc_net.local_names import link_addresses
 from sans_rtc_net.lookups import ThreadedLookups
 from sans_rtc_net.monitor import NetworkMonitor, WatchingThread
 from sans_rtc_net.peer_reads import PeerReads
 from sans_rtc_net.proxy import Proxy
+from sans_rtc_net.recording import Recording, make_peer
 from sans_rtc_net.session import CloseReport, Session
 from sans_rtc_net.settings import as_description, peer_config_from, stream_config_from
 
@@ -74,6 +75,7 @@ class BlockingPeerConnection(PeerReads):
         network: BindConfig | None = None,
         monitor_network: bool | float = False,
         trace: Trace | None = None,
+        record: Recording | None = None,
         entropy: Entropy = system_entropy,
     ) -> None:
         """Make a connection in state "new" and start its thread; nothing is opened or sent yet.
@@ -96,7 +98,9 @@ class BlockingPeerConnection(PeerReads):
         network           all that can be said of the sockets, in place of `bind`, `port` and `include_loopback`
         monitor_network   move with the network: True, as the system tells of changes; or seconds between two looks.
                           `local_candidates` then ends with the connection, not with the first gathering
-        Errors            InvalidArgument for what cannot be
+        record            a file to record everything in, for `sans-rtc trace`: a path, or a RecordTo. It holds keys and
+                          what is sent, where that does not say otherwise
+        Errors            InvalidArgument for what cannot be, OSError where the recording cannot be written
         """
         self.lock = threading.RLock()
         self._config = peer_config_from(
@@ -110,8 +114,13 @@ class BlockingPeerConnection(PeerReads):
         self._network = network or bind_config_from(bind, port, include_loopback)
         streams = stream_config_from(self._network.streams, proxy=proxy, tls_ca=tls_ca)
         self._network = attrs.evolve(self._network, streams=streams)
-        super().__init__(Machine(self._config, certificate=certificate, entropy=entropy, trace=trace), self.lock)
-        self._lookups = ThreadedLookups(self._on_resolved, lambda: addresses_of(self._network))
+        machine, self._recording = make_peer(
+            record, self._config, certificate=certificate, entropy=entropy, trace=trace
+        )
+        super().__init__(machine, self.lock)
+        self._lookups = ThreadedLookups(
+            self._on_resolved, lambda: link_addresses(self._driver.local_addresses, self._network)
+        )
         self._driver: Driver[PeerEvent] = Driver(
             self._machine, on_events=self._on_events, streams=streams, resolve=self._lookups.resolve
         )
@@ -326,6 +335,8 @@ class BlockingPeerConnection(PeerReads):
                 self._driver.close()
                 self._gathering.close()
                 self._monitor.close()
+                if self._recording is not None:
+                    self._recording.close()
                 await_names = self._lookups.close()
             await_names()
 

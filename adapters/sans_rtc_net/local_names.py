@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from sans_rtc.machine import Address
 from sans_rtc.peer.events import PublishName, WithdrawName
-from sans_rtc_net.interfaces import LocalAddress
+from sans_rtc_net.binding import BindConfig, addresses_of
+from sans_rtc_net.interfaces import LocalAddress, interface_of
 from sans_rtc_net.loop import Loop
 from sans_rtc_net.mdns_service import MdnsLoop, MdnsService, mdns_service
 
@@ -101,11 +103,7 @@ class LocalNames:
     # -- private -------------------------------------------------------------------------------------------------------
 
     def _service(self) -> MdnsService:
-        try:
-            addresses = self._addresses()
-        except OSError:  # the system cannot list its interfaces
-            addresses = []
-        service = mdns_service(self._service_loop(), addresses)
+        service = mdns_service(self._service_loop(), listed(self._addresses))
         service.join(self)
         self._joined[service] = None
         return service
@@ -118,6 +116,23 @@ class LocalNames:
     def _refuse(self, name: str) -> None:
         if not self._is_closed:
             self._on_resolved(name, ())
+
+
+def link_addresses(used: Iterable[Address], bind: BindConfig) -> list[LocalAddress]:
+    """The addresses whose interfaces a peer speaks multicast DNS on: those of its sockets, or that it would bind.
+
+    Errors  OSError where the system cannot list its interfaces
+    """
+    own = [LocalAddress(address.host, interface_of(address.host)) for address in used]
+    return own or addresses_of(bind)
+
+
+def listed(addresses: Callable[[], Sequence[LocalAddress]]) -> Sequence[LocalAddress]:
+    """What the function tells; nothing where the system cannot list its interfaces."""
+    try:
+        return addresses()
+    except OSError:
+        return ()
 
 
 def _raise(error: BaseException) -> None:

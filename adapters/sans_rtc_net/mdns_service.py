@@ -19,6 +19,7 @@ import attrs
 from sans_rtc.errors import InvalidArgument, LimitExceeded
 from sans_rtc.machine import Address, Datagram, Machine
 from sans_rtc.mdns import MdnsConfig, MdnsEvent, Querier, Responder, ResponderConfig
+from sans_rtc_net.addresses import family_of
 from sans_rtc_net.entropy import system_entropy
 from sans_rtc_net.interfaces import LocalAddress
 from sans_rtc_net.multicast import (
@@ -321,7 +322,8 @@ class MdnsService:
 
 # By the loop's id and the interfaces. A service keeps its loop, so the id is not used again while it lives; and nothing
 # here keeps a service whose users and loop are gone without a word.
-_services: WeakValueDictionary[tuple[int, frozenset[LocalAddress]], MdnsService] = WeakValueDictionary()
+_Key: TypeAlias = tuple[int, frozenset[tuple[int, str]]]
+_services: WeakValueDictionary[_Key, MdnsService] = WeakValueDictionary()
 
 
 def mdns_service(loop: MdnsLoop, addresses: Sequence[LocalAddress]) -> MdnsService:
@@ -334,5 +336,6 @@ def mdns_service(loop: MdnsLoop, addresses: Sequence[LocalAddress]) -> MdnsServi
     return service
 
 
-def _key(identity: object, addresses: Sequence[LocalAddress]) -> tuple[int, frozenset[LocalAddress]]:
-    return id(identity), frozenset(addresses)
+def _key(identity: object, addresses: Sequence[LocalAddress]) -> _Key:
+    """Which of its addresses an interface is known by does not matter."""
+    return id(identity), frozenset([(family_of(host), interface or host) for host, interface in addresses])

@@ -20,7 +20,7 @@ from sans_rtc.peer.events import PublishName, WithdrawName
 from sans_rtc_net.clock import monotonic
 from sans_rtc_net.driver import DATAGRAMS_PER_STEP_MAX, SLEEP_S_MAX
 from sans_rtc_net.interfaces import LocalAddress
-from sans_rtc_net.local_names import LocalNames
+from sans_rtc_net.local_names import LocalNames, listed
 from sans_rtc_net.mdns_service import MulticastEvent
 from sans_rtc_net.socket_set import SocketSet
 from sans_rtc_net.udp import UdpSocket
@@ -34,10 +34,11 @@ class ThreadedNames:
     ) -> None:
         """Answer by `on_resolved(name, hosts)` from some other thread, once for each name, until `close`.
 
-        addresses  tells which interfaces to use, from some other thread
+        addresses  tells which interfaces to use; called by whoever calls the methods
         """
         self._on_resolved = on_resolved
         self._addresses = addresses
+        self._listed: Sequence[LocalAddress] = ()
         self._thread: ServiceThread | None = None
         self._names: LocalNames | None = None
         self._is_closed = False
@@ -67,7 +68,9 @@ class ThreadedNames:
             if method is LocalNames.close:
                 return
             thread = self._thread = ServiceThread.shared()
-            self._names = LocalNames(thread.call_soon, lambda: thread, self._on_resolved, self._addresses)
+            self._names = LocalNames(thread.call_soon, lambda: thread, self._on_resolved, lambda: self._listed)
+        if method is not LocalNames.close:
+            self._listed = listed(self._addresses)
         self._thread.call_soon(method, self._names, *arguments)
 
 

@@ -43,6 +43,13 @@ async def tcp_session(make):
         await converse(first, second)
 
 
+async def hidden_session(make):
+    """The same with addresses hidden behind names, over sockets that both peers share."""
+    options = {"bind": "127.0.0.1", "hide_host_addresses": True}
+    async with make(CONFIG, **options) as first, make(CONFIG, **options) as second:
+        await converse(first, second)
+
+
 async def converse(first, second):
     channel = first.create_data_channel("a")
     await first.set_local_description(await first.create_offer())
@@ -145,7 +152,11 @@ RUNS = {"asyncio": AsyncioRun, "trio": TrioRun}
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize(("session", "cancellations"), [(session, 200), (tcp_session, 50)], ids=["udp", "tcp"])
+@pytest.mark.parametrize(
+    ("session", "cancellations"),
+    [(session, 200), (tcp_session, 50), (hidden_session, 50)],
+    ids=["udp", "tcp", "hidden"],
+)
 def test_session_cancelled_anywhere_leaves_nothing_behind(loop, session, cancellations, open_descriptors):
     make, run = peer_type(loop), RUNS[loop]
     whole = run(session, make, cancel_after=-1)

@@ -2,6 +2,9 @@
 
 import contextlib
 import gc
+import importlib
+import shutil
+import socket
 import threading
 import warnings
 
@@ -9,7 +12,7 @@ import anyio
 import ifaddr
 import pytest
 
-from sans_rtc.mdns.wire import parse_message
+from sans_rtc.mdns.wire import DnsMessage, Question, RecordType, parse_message, serialize_message
 from sans_rtc_net import mdns_service as service_module
 from sans_rtc_net.blocking import BlockingPeerConnection
 from sans_rtc_net.interfaces import LocalAddress
@@ -116,6 +119,54 @@ async def test_hundred_peers_share_their_sockets(peers):
     assert open_services() == [service] and len(service.sockets) == 1
     hidden[-1].abort()
     assert open_services() == [] and len(service.sockets) == 0
+
+
+async def test_peers_of_a_mux_and_of_own_sockets_share_them_too(peers, adapter_package):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    own = peers.make(sockets=[sock], bind=(), hide_host_addresses=True)
+    async with importlib.import_module(f"{adapter_package.__name__}.mux").UdpMux(bind="127.0.0.1") as mux:
+        guest = peers.make(mux=mux, bind=(), hide_host_addresses=True)
+        names = [(await names_of(peer))[0] for peer in (own, guest)]
+        (service,) = open_services()
+        assert [sock.local.host for sock in service.sockets] == ["127.0.0.1"]
+        for name in names:
+            assert await anyio.to_thread.run_sync(resolve_local_blocking, name, LOOPBACK) == ["127.0.0.1"]
+        guest.abort()
+    own.abort()
+    assert open_services() == []
+
+
+async def test_name_is_found_by_a_resolver_that_knows_nothing_of_multicast_dns(peers):
+    (name,) = await names_of(peers.make(hide_host_addresses=True))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(5)
+        sock.bind(("127.0.0.1", 0))
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        query = DnsMessage(id=4711, questions=[Question(name, RecordType.A)])
+        sock.sendto(serialize_message(query), ("224.0.0.251", 5353))
+        data, sender = await anyio.to_thread.run_sync(sock.recvfrom, 9000)
+    message = parse_message(data)
+    assert (sender[1], message.id, message.questions[0].name) == (5353, 4711, name)
+    assert [record.host for record in message.answers] == ["127.0.0.1"]
+
+
+TOOLS = {
+    "dig": ["-p", "5353", "@224.0.0.251", "+short", "+tries=1", "+time=5", "-b", "127.0.0.1"],
+    "avahi-resolve": ["-4", "-n"],
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+async def test_name_is_found_by_the_systems_tools(peers, tool):
+    path = shutil.which(tool)
+    if path is None:
+        pytest.skip(f"{tool} is not installed")
+    (name,) = await names_of(peers.make(hide_host_addresses=True))
+    done = await anyio.run_process([path, *TOOLS[tool], name], check=False)
+    if tool == "avahi-resolve" and done.returncode:
+        pytest.skip("its daemon does not run")
+    assert "127.0.0.1" in done.stdout.decode()
 
 
 async def test_name_that_one_peer_has_resolved_is_known_to_the_others(peers):
