@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 
 from benchmarks.stack import HIGH_WATER_BYTES, LOW_WATER_BYTES, Counter
-from sans_rtc_asyncio import DataChannel, PeerConnection
+from sans_rtc_asyncio import DataChannel, PeerConfig, PeerConnection
 from sans_rtc_net.errors import ChannelClosed, ConnectionLost
 
 
 class SansRtcEndpoint:
     """One end, in the adapter's own way: iteration for what arrives."""
 
-    def __init__(self) -> None:
-        self._connection = PeerConnection(bind="127.0.0.1")
+    def __init__(self, config: PeerConfig | None = None) -> None:
+        self._connection = PeerConnection(config, bind="127.0.0.1")
         self._channel: DataChannel | None = None
         self._tasks: list[asyncio.Task[None]] = []
 

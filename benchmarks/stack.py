@@ -66,6 +66,7 @@ MakeEndpoint = Callable[[], Awaitable[Endpoint]]
 # name: (module with make_endpoint, distributions whose versions a report names)
 STACKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "sans_rtc": ("benchmarks.sans_rtc_stack", ("sans-rtc", "cryptography", "google-crc32c")),
+    "sans_rtc_1200": ("benchmarks.sans_rtc_1200_stack", ()),
     "aiortc": ("benchmarks.aiortc_stack", ("aiortc", "aioice", "pyopenssl", "google-crc32c")),
 }
 PEERS: Final = tuple(name for name in STACKS if name != "sans_rtc")
