@@ -93,6 +93,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--no-trickle", dest="trickle", action="store_false", help="put all candidates into the description"
     )
+    parser.add_argument(
+        "--record", metavar="FILE", help="record everything, keys and messages too, for `sans-rtc trace`"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -120,8 +123,9 @@ async def _run(arguments: argparse.Namespace) -> int:
             hide_host_addresses=arguments.hide_addresses,
             bind=arguments.bind,
             port=arguments.port,
+            record=arguments.record,
         )
-    except LocalError as error:
+    except (LocalError, OSError) as error:
         print(f"sans-rtc peer: {error}", file=sys.stderr)
         return EXIT_USAGE
     options = ScriptOptions(

@@ -9,7 +9,7 @@ from sans_rtc.errors import InvalidArgument
 from sans_rtc.trace.wire import FRAME, Record, RecordKind
 
 # Kept however old: what the machine is, and the keys of its datagrams.
-_PINNED: Final = frozenset({RecordKind.HEADER, RecordKind.CONSTRUCTION, RecordKind.KEY_LOG, RecordKind.DROPPED})
+_PINNED: Final = frozenset({RecordKind.HEADER, RecordKind.CONSTRUCTION, RecordKind.KEY_LOG})
 PINNED_COUNT_MAX: Final = 256
 
 
@@ -50,7 +50,7 @@ class Ring:
         gap = []
         if self._dropped_count:
             gap = [Record(RecordKind.DROPPED, self._dropped_count.to_bytes(8, "big")).serialize()]
-        return b"".join([*self._pinned, *gap, *self._records])
+        return b"".join([*self._pinned[:1], *gap, *self._pinned[1:], *self._records])
 
     def _drop(self, record: bytes) -> None:
         self._byte_count -= len(record)

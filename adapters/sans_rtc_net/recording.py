@@ -1,0 +1,115 @@
+"""Recordings in files: what `record=` of a peer takes, and the file that is written as the machine runs."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeAlias
+
+import attrs
+
+from sans_rtc.dtls.certificate import Certificate
+from sans_rtc.entropy import Entropy
+from sans_rtc.machine import Trace
+from sans_rtc.peer.config import PeerConfig
+from sans_rtc.peer.connection import PeerConnection
+from sans_rtc.trace import RecordOptions, Ring, make_recorded
+from sans_rtc_net.validators import at_least
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class RecordTo:
+    """Where a recording goes, and what is in it.
+
+    path       of the file; one that is there is overwritten
+    bytes_max  the largest size of the file: beyond, the oldest half is dropped, and there is no replay any more. None:
+               it grows with the session
+    payloads   what the application sends and receives; False: only sizes, and no replay
+    secrets    whatever opens the session's datagrams: entropy, keys, passwords; False: none, and no replay
+    """
+
+    path: str | os.PathLike[str]
+    bytes_max: int | None = attrs.field(default=None, validator=attrs.validators.optional(at_least(4096)))
+    payloads: bool = True
+    secrets: bool = True
+
+
+Recording: TypeAlias = str | os.PathLike[str] | RecordTo
+"""A path, or all that can be said of a recording."""
+
+
+class RecordingFile:
+    """A file that takes one record at each call. Each is handed to the system at once: a crash loses the last at most.
+
+    The session does not depend on it: where the file takes no more, the recording ends there and `failure` says why.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], bytes_max: int | None = None) -> None:
+        """Open the file; only its owner may read it, since it can hold keys. OSError where it cannot be written."""
+        self.failure: OSError | None = None
+        """Why the recording has ended early; None where it has not."""
+        self._path = os.fspath(path)
+        self._bytes_max = bytes_max
+        self._ring = None if bytes_max is None else Ring(bytes_max // 2)
+        self._byte_count = 0
+        self._fd = self._open(self._path)
+
+    def __call__(self, record: bytes) -> None:
+        """Take one record."""
+        if self._fd < 0:
+            return
+        try:
+            self._write(record)
+            if self._ring is not None and self._bytes_max is not None:
+                self._ring(record)
+                if self._byte_count > self._bytes_max:
+                    self._begin_again(self._ring.contents())
+        except OSError as error:
+            self.failure = error
+            self.close()
+
+    def close(self) -> None:
+        """The recording is complete; what comes later is left out. Idempotent."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _write(self, data: bytes) -> None:
+        self._byte_count += len(data)
+        written = os.write(self._fd, data)
+        while written < len(data):  # a disk that is nearly full
+            data = data[written:]
+            written = os.write(self._fd, data)
+
+    def _begin_again(self, contents: bytes) -> None:
+        """Replace the file by its newer half, at once: whoever reads it meanwhile sees the one or the other."""
+        aside = f"{self._path}.new"
+        os.close(self._fd)
+        self._fd = self._open(aside)
+        self._byte_count = 0
+        self._write(contents)
+        os.replace(aside, self._path)
+
+    @staticmethod
+    def _open(path: str) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        return os.open(path, flags, 0o600)
+
+
+def make_peer(
+    recording: Recording | None,
+    config: PeerConfig,
+    *,
+    certificate: Certificate | None,
+    entropy: Entropy,
+    trace: Trace | None,
+) -> tuple[PeerConnection, RecordingFile | None]:
+    """Make the machine of a peer, recorded where that is wanted, and the file to close in the end."""
+    if recording is None:
+        return PeerConnection(config, certificate=certificate, entropy=entropy, trace=trace), None
+    target = recording if isinstance(recording, RecordTo) else RecordTo(path=recording)
+    file = RecordingFile(target.path, target.bytes_max)
+    options = RecordOptions(payloads=target.payloads, secrets=target.secrets)
+    machine = make_recorded(
+        PeerConnection, config, certificate=certificate, entropy=entropy, trace=trace, sink=file, options=options
+    )
+    return machine, file
