@@ -1,0 +1,106 @@
+"""What was sent, so that it can be sent again: bounded in packets, bytes, age, and in how much is sent again."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+
+import attrs
+
+from sans_rtc.errors import InvalidArgument
+from sans_rtc.rtp.recovery.config import SendHistoryConfig
+from sans_rtc.rtp.recovery.stats import DiscardReason, SendHistoryStats
+from sans_rtc.rtp.wire import RtpPacket
+
+
+@attrs.define(slots=True, eq=False)
+class _Sent:
+    """first_at  when it was sent first; last_at  when last"""
+
+    packet: RtpPacket
+    first_at: float
+    last_at: float
+
+
+class SendHistory:
+    """Keeps the last packets of one stream and answers requests for them; a transform.
+
+    Bytes sent earn the right to send `ratio_max` of them again, saved up to `burst_bytes_max`: a peer that asks for
+    everything again and again costs no more than that.
+    """
+
+    __slots__ = ("_by_number", "_byte_count", "_config", "_credit_bytes", "_order", "_rtt_s", "stats")
+
+    def __init__(self, config: SendHistoryConfig, *, rtt_s: float = 0.1) -> None:
+        self._config = config
+        self._by_number: dict[int, _Sent] = {}
+        self._order: deque[_Sent] = deque()
+        self._byte_count = 0
+        self._credit_bytes = float(config.burst_bytes_max)
+        self.stats = SendHistoryStats()
+        self.set_rtt(rtt_s)
+
+    def set_rtt(self, rtt_s: float) -> None:
+        """Tell the round-trip time. Errors: InvalidArgument where it is negative or not finite."""
+        if not 0.0 <= rtt_s < math.inf:
+            raise InvalidArgument(f"a round-trip time is finite and not negative: {rtt_s}")
+        self._rtt_s = rtt_s
+
+    def add(self, packet: RtpPacket, now: float) -> None:
+        """Keep a packet that is sent now. It must not be changed afterwards."""
+        size = len(packet.payload)
+        config, order = self._config, self._order
+        sent = _Sent(packet, now, now)
+        self._by_number[packet.sequence_number] = sent
+        order.append(sent)
+        self._byte_count += size
+        self.stats.packets_sent += 1
+        self.stats.bytes_sent += size
+        self._credit_bytes = min(config.burst_bytes_max, self._credit_bytes + config.ratio_max * size)
+        while len(order) > config.packet_count_max or self._byte_count > config.byte_count_max:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        oldest = self._order.popleft()
+        self._byte_count -= len(oldest.packet.payload)
+        if self._by_number.get(oldest.packet.sequence_number) is oldest:
+            del self._by_number[oldest.packet.sequence_number]
+
+    def answer(self, sequence_numbers: Iterable[int], now: float) -> list[RtpPacket]:
+        """The packets to send again for the numbers of a NACK, in its order; what is not sent again is counted.
+
+        A number may be asked for twice in one round trip, for the answer was on the way: it is answered once.
+        """
+        stats = self.stats
+        config = self._config
+        repeat_after_s = config.repeat_rtt_factor * self._rtt_s
+        packets = []
+        for number in sequence_numbers:
+            stats.numbers_requested += 1
+            sent = self._by_number.get(number)
+            if sent is None:
+                stats.discard(DiscardReason.NOT_HELD)
+            elif now - sent.first_at > config.age_s_max:
+                stats.discard(DiscardReason.TOO_OLD)
+            elif (now - sent.last_at < repeat_after_s and sent.last_at > sent.first_at) or sent.last_at == now:
+                stats.discard(DiscardReason.JUST_SENT)
+            elif len(sent.packet.payload) > self._credit_bytes:
+                stats.discard(DiscardReason.OVER_RATIO)
+            else:
+                sent.last_at = now
+                self._credit_bytes -= len(sent.packet.payload)
+                stats.packets_resent += 1
+                stats.bytes_resent += len(sent.packet.payload)
+                packets.append(sent.packet)
+        return packets
+
+    @property
+    def packet_count(self) -> int:
+        """Packets kept."""
+        return len(self._order)
+
+    @property
+    def byte_count(self) -> int:
+        """Payload bytes kept."""
+        return self._byte_count
