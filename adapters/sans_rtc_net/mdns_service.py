@@ -22,6 +22,7 @@ from sans_rtc.mdns import MdnsConfig, MdnsEvent, Querier, Responder, ResponderCo
 from sans_rtc_net.addresses import family_of
 from sans_rtc_net.entropy import system_entropy
 from sans_rtc_net.interfaces import LocalAddress
+from sans_rtc_net.monitor import is_present
 from sans_rtc_net.multicast import (
     MDNS_PORT,
     can_send,
@@ -184,12 +185,22 @@ class MdnsService:
         self._publishers: dict[str, MdnsUser] = {}
         self._driver: MdnsDriver | None = None
         self._sockets: list[UdpSocket] = []
+        self._is_over = False
 
     # -- for its users -------------------------------------------------------------------------------------------------
 
     def join(self, user: MdnsUser) -> None:
         """Use it from now on, until `leave`; idempotent."""
         self._users[user] = None
+
+    def move_to(self, addresses: Sequence[LocalAddress]) -> None:
+        """Speak from these addresses of the same interfaces, where one that was used so far is gone."""
+        gone = [address for address in self._addresses if address not in addresses and not is_present(address.host)]
+        if gone:
+            self._addresses = addresses
+            self._rest()
+            if not self._machine.is_idle:
+                self._start()
 
     def leave(self, user: MdnsUser) -> None:
         """Use it no more: what the user has published is said goodbye to, and what it asked for is forgotten.
@@ -262,6 +273,8 @@ class MdnsService:
         """Open sockets where there is multicast; False where there is none."""
         if self._driver is not None:
             return True
+        if self._is_over:
+            return False
         self._sockets = open_mdns_sockets(self._addresses) if self._loop.can_read else []
         if not self._sockets:
             return False
@@ -286,10 +299,16 @@ class MdnsService:
 
     def _stop(self) -> None:
         """The last user has gone."""
-        self._machine.close(self._now())
-        self._flush()
-        self._rest()
-        _services.pop(_key(self._identity, self._addresses), None)
+        if not self._is_over:
+            self._machine.close(self._now())
+            self._flush()
+            self._rest()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._is_over = True
+        if _services.get(key := _key(self._identity, self._addresses)) is self:
+            del _services[key]
 
     def _give_up(self) -> None:
         for name in list(self._asking):
@@ -311,7 +330,7 @@ class MdnsService:
         for name in list(self._asking):
             self._answer(name, ())
         self._rest()
-        _services.pop(_key(self._identity, self._addresses), None)
+        self._forget()
         for user in list(users)[:1]:
             user.on_failure(error)
 
@@ -333,6 +352,7 @@ def mdns_service(loop: MdnsLoop, addresses: Sequence[LocalAddress]) -> MdnsServi
     service = _services.get(key)
     if service is None:
         service = _services[key] = MdnsService(loop, chosen)
+    service.move_to(chosen)
     return service
 
 

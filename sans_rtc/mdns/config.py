@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import attrs
 
-from sans_rtc.errors import InvalidArgument
-
-
-def _within(low: float, high: float) -> Callable[[object, attrs.Attribute[Any], float], None]:
-    def validate(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-        if not low <= value <= high:
-            raise InvalidArgument(f"{attribute.name} must be {low} to {high}, is {value}")
-
-    return validate
+from sans_rtc.validators import within
 
 
 @attrs.frozen(slots=True)
@@ -41,17 +30,17 @@ class MdnsConfig:
     ttl_s_max               no answer is kept longer, whatever its TTL
     """
 
-    query_count_max: int = attrs.field(default=3, validator=_within(1, 16))
-    query_interval_s: float = attrs.field(default=1.0, validator=_within(1.0, 60.0))
-    timeout_s: float = attrs.field(default=5.0, validator=_within(0.1, 600.0))
+    query_count_max: int = attrs.field(default=3, validator=within(1, 16))
+    query_interval_s: float = attrs.field(default=1.0, validator=within(1.0, 60.0))
+    timeout_s: float = attrs.field(default=5.0, validator=within(0.1, 600.0))
     wants_unicast_response: bool = False
-    name_count_max: int = attrs.field(default=64, validator=_within(1, 1024))
-    names_per_round_max: int = attrs.field(default=8, validator=_within(1, 64))
-    query_pace_s: float = attrs.field(default=0.1, validator=_within(0.001, 10.0))
-    local_address_count_max: int = attrs.field(default=32, validator=_within(1, 256))
-    cache_name_count_max: int = attrs.field(default=128, validator=_within(0, 4096))
-    host_count_max: int = attrs.field(default=8, validator=_within(1, 64))
-    ttl_s_max: float = attrs.field(default=120.0, validator=_within(0.0, 86400.0))
+    name_count_max: int = attrs.field(default=64, validator=within(1, 1024))
+    names_per_round_max: int = attrs.field(default=8, validator=within(1, 64))
+    query_pace_s: float = attrs.field(default=0.1, validator=within(0.001, 10.0))
+    local_address_count_max: int = attrs.field(default=32, validator=within(1, 256))
+    cache_name_count_max: int = attrs.field(default=128, validator=within(0, 4096))
+    host_count_max: int = attrs.field(default=8, validator=within(1, 64))
+    ttl_s_max: float = attrs.field(default=120.0, validator=within(0.0, 86400.0))
 
 
 @attrs.frozen(slots=True)
@@ -70,12 +59,12 @@ class ResponderConfig:
     responses_per_s_max     responses, all together; queries beyond are discarded
     """
 
-    ttl_s: int = attrs.field(default=120, validator=_within(1, 86400))
-    name_count_max: int = attrs.field(default=1024, validator=_within(1, 65536))
-    host_count_max: int = attrs.field(default=8, validator=_within(1, 64))
-    local_address_count_max: int = attrs.field(default=32, validator=_within(1, 256))
-    records_per_message_max: int = attrs.field(default=12, validator=_within(1, 12))
-    questions_max: int = attrs.field(default=8, validator=_within(1, 8))
-    names_per_round_max: int = attrs.field(default=32, validator=_within(1, 1024))
-    announcement_pace_s: float = attrs.field(default=0.1, validator=_within(0.001, 10.0))
-    responses_per_s_max: float = attrs.field(default=50.0, validator=_within(1.0, 10_000.0))
+    ttl_s: int = attrs.field(default=120, validator=within(1, 86400))
+    name_count_max: int = attrs.field(default=1024, validator=within(1, 65536))
+    host_count_max: int = attrs.field(default=8, validator=within(1, 64))
+    local_address_count_max: int = attrs.field(default=32, validator=within(1, 256))
+    records_per_message_max: int = attrs.field(default=12, validator=within(1, 12))
+    questions_max: int = attrs.field(default=8, validator=within(1, 8))
+    names_per_round_max: int = attrs.field(default=32, validator=within(1, 1024))
+    announcement_pace_s: float = attrs.field(default=0.1, validator=within(0.001, 10.0))
+    responses_per_s_max: float = attrs.field(default=50.0, validator=within(1.0, 10_000.0))

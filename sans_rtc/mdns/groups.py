@@ -29,6 +29,14 @@ def parse_networks(networks: Iterable[str]) -> tuple[Network, ...]:
         raise InvalidArgument(str(error)) from error
 
 
+def plain_host(host: str) -> str:
+    """An IP address in its usual form, without a zone; InvalidArgument for what is none."""
+    try:
+        return str(ip_address(host.partition("%")[0]))
+    except ValueError as error:
+        raise InvalidArgument(f"not an IP address: {host!r}") from error
+
+
 def is_in(host: str, networks: Iterable[Network]) -> bool:
     """Tell whether one of the networks has this IP address."""
     address = ip_address(host.partition("%")[0])

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
 
 import attrs
 
@@ -35,7 +34,7 @@ from sans_rtc.errors import InvalidArgument, LimitExceeded, WireError
 from sans_rtc.machine import Address, Datagram, Path, Terminated, Trace, TraceRecord
 from sans_rtc.mdns.config import ResponderConfig
 from sans_rtc.mdns.events import ResponderDiscardReason, TerminationReason
-from sans_rtc.mdns.groups import MDNS_PORT, group_path, is_on_link, parse_networks
+from sans_rtc.mdns.groups import MDNS_PORT, group_path, is_on_link, parse_networks, plain_host
 from sans_rtc.mdns.publications import Link, Publication
 from sans_rtc.mdns.responses import Rate, ResponderStats, is_known, response
 from sans_rtc.mdns.wire import (
@@ -80,6 +79,7 @@ class Responder:
         self._links: dict[Address, Link] = {}
         self._published: dict[bytes, Publication] = {}
         self._announcing: dict[bytes, Publication] = {}
+        self._due_at = math.inf  # no announcement is due before
         self._next_round_at = -math.inf
         self._goodbyes: dict[Link, list[Record]] = {}
         self._rate = Rate(config.responses_per_s_max)
@@ -103,6 +103,7 @@ class Responder:
         for publication in self._published.values():
             publication.announce_again(now)
         self._announcing = dict(self._published)
+        self._due_at = -math.inf
         self._announce_due(now)
 
     def remove_local_address(self, address: Address, now: float) -> None:
@@ -137,7 +138,7 @@ class Responder:
         if not key.endswith(b".local"):
             raise InvalidArgument(f"{name!r} does not end in .local")
         serialize_name(name)
-        plain = tuple(dict.fromkeys(map(_plain_host, hosts)))
+        plain = tuple(dict.fromkeys(map(plain_host, hosts)))
         if not 1 <= len(plain) <= self._config.host_count_max:
             raise InvalidArgument(f"{len(plain)} addresses for a name; 1 to {self._config.host_count_max} may be given")
         known = self._published.get(key)
@@ -151,6 +152,7 @@ class Responder:
             self._say_goodbye(known, plain)
             publication = known.replaced_by(plain, now)
         self._published[key] = self._announcing[key] = publication
+        self._due_at = min(self._due_at, publication.announce_at)
         self._announce_due(now)
 
     def withdraw(self, name: str, now: float) -> None:
@@ -218,7 +220,7 @@ class Responder:
         """When handle_timer wants to run, in seconds; math.inf while nothing is to be announced."""
         if not self._announcing or not self._links:
             return math.inf
-        return max(self._next_round_at, min([publication.announce_at for publication in self._announcing.values()]))
+        return max(self._next_round_at, self._due_at)
 
     @property
     def is_terminated(self) -> bool:
@@ -239,19 +241,20 @@ class Responder:
 
     def _announce_due(self, now: float) -> None:
         """Announce what is due, as much as a round takes."""
-        if not self._links or now < self._next_round_at:
+        if not self._links or now < max(self._due_at, self._next_round_at):
             return
         due = [(key, publication) for key, publication in self._announcing.items() if publication.announce_at <= now]
         due = due[: self._config.names_per_round_max]
-        if not due:
-            return
-        self._next_round_at = now + self._config.announcement_pace_s
-        self._send_goodbyes()
         for key, publication in due:
             publication.announcements_left -= 1
             publication.announce_at = now + self._interval_s()
             if not publication.announcements_left:
                 del self._announcing[key]
+        self._due_at = min([publication.announce_at for publication in self._announcing.values()], default=math.inf)
+        if not due:  # what was has been withdrawn
+            return
+        self._next_round_at = now + self._config.announcement_pace_s
+        self._send_goodbyes()
         for link in self._links.values():
             self._announce([publication for _, publication in due], link, now)
 
@@ -392,10 +395,3 @@ class Responder:
         self._published.clear()
         self._announcing.clear()
         self._events.append(Terminated(reason))
-
-
-def _plain_host(host: str) -> str:
-    try:
-        return str(ip_address(host.partition("%")[0]))
-    except ValueError as error:
-        raise InvalidArgument(f"not an IP address: {host!r}") from error

@@ -1,5 +1,6 @@
 """Peers that hide their addresses behind `.local` names, over real multicast on the loopback interface."""
 
+import asyncio
 import contextlib
 import gc
 import importlib
@@ -11,6 +12,7 @@ import warnings
 import anyio
 import ifaddr
 import pytest
+import sniffio
 
 from sans_rtc.mdns.wire import DnsMessage, Question, RecordType, parse_message, serialize_message
 from sans_rtc_net import mdns_service as service_module
@@ -206,6 +208,46 @@ async def test_peer_that_names_many_gets_no_more_than_its_share(peers):
         peer._resolver.resolve(f"nobody-{index}.local")
     await anyio.sleep(0.01)
     assert sorted(answers) == [(f"nobody-{PENDING_MAX + index}.local", []) for index in range(3)]
+
+
+async def test_interface_that_has_another_address_now_is_spoken_on_from_that(peers, monkeypatch):
+    peer = peers.make(hide_host_addresses=True)
+    names = peer._resolver.local
+    (name,) = await names_of(peer)
+    (service,) = open_services()
+    (before,) = service.sockets
+    names.publish("other.local", ["127.0.0.1"])
+    assert service.sockets == [before]
+    monkeypatch.setattr(names, "_addresses", lambda: [LocalAddress("127.0.0.2", "lo")])
+    names.publish("another.local", ["127.0.0.1"])
+    assert service.sockets == [before]  # it is another one, but the first is still there
+    monkeypatch.setattr(service_module, "is_present", lambda host: host != "127.0.0.1")
+    names.publish("third.local", ["127.0.0.1"])
+    assert open_services() == [service]
+    assert [sock.local.host for sock in service.sockets] == ["127.0.0.2"]
+    for told in (name, "third.local"):
+        assert await anyio.to_thread.run_sync(resolve_local_blocking, told, LOOPBACK) == ["127.0.0.1"]
+
+
+async def test_bug_of_the_service_comes_out_with_the_peers_and_nobody_waits(peers, adapter, monkeypatch):
+    def fail(self, datagram, now):
+        raise AssertionError("a bug")
+
+    told = []
+    if sniffio.current_async_library() == "asyncio":
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context["exception"]))
+    else:
+        told = peers.nursery.failures
+    monkeypatch.setattr("sans_rtc.mdns.Responder.receive", fail)
+    peer = peers.make()
+    await names_of(peer)
+    answers = []
+    peer._resolver.local._on_resolved = lambda name, hosts: answers.append(list(hosts))
+    peer._resolver.resolve("nobody.local")  # its own query comes back to it
+    await until(lambda: answers and told)
+    assert answers == [[]] and {str(error) for error in told} == {"a bug"}
+    assert open_services() == []
+    told.clear()
 
 
 def test_blocking_peers_that_hide_their_addresses_connect_and_leave_no_thread(monkeypatch):
