@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from enum import StrEnum
-from typing import Any
 
 import attrs
 
@@ -13,6 +12,7 @@ from sans_rtc.dtls.fingerprint import Fingerprint
 from sans_rtc.dtls.groups import DEFAULT_GROUPS, NamedGroup
 from sans_rtc.dtls.signatures import DEFAULT_SCHEMES, SCHEMES
 from sans_rtc.errors import InvalidArgument
+from sans_rtc.validators import none_or, within
 
 # RFC 791 has every host take datagrams of 576 bytes; less 20 for IPv4 and 8 for UDP.
 MTU_FALLBACK_BYTES = 548
@@ -43,14 +43,6 @@ DEFAULT_SRTP_PROFILES = (
     SrtpProfile.AES128_CM_SHA1_80,
     SrtpProfile.AES128_CM_SHA1_32,
 )
-
-
-def _in_range(low: float, high: float) -> Callable[[object, attrs.Attribute[Any], float], None]:
-    def validate(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-        if not low <= value <= high:
-            raise InvalidArgument(f"{attribute.name} lies between {low} and {high}, not at {value}")
-
-    return validate
 
 
 def _some_of(known: Collection[int]) -> Callable[[object, attrs.Attribute[tuple[int, ...]], tuple[int, ...]], None]:
@@ -117,26 +109,24 @@ class DtlsConfig:
     use_cookies: bool = False
     key_log: Callable[[str], None] | None = attrs.field(default=None, repr=False)
 
-    mtu_bytes: int = attrs.field(default=1200, validator=_in_range(MTU_BYTES_MIN, MTU_BYTES_MAX))
-    data_mtu_bytes: int | None = attrs.field(
-        default=None, validator=attrs.validators.optional(_in_range(MTU_BYTES_MIN, MTU_BYTES_MAX))
-    )
-    mtu_fallback_bytes: int = attrs.field(default=MTU_FALLBACK_BYTES, validator=_in_range(MTU_BYTES_MIN, MTU_BYTES_MAX))
-    flight_timeout_s: float = attrs.field(default=0.1, validator=_in_range(0.001, 60))
-    flight_timeout_s_max: float = attrs.field(default=1.0, validator=_in_range(0.001, 600))
-    handshake_timeout_s: float = attrs.field(default=30.0, validator=_in_range(0.001, 3600))
-    alert_grace_s: float = attrs.field(default=1.0, validator=_in_range(0.0, 3600))
+    mtu_bytes: int = attrs.field(default=1200, validator=within(MTU_BYTES_MIN, MTU_BYTES_MAX))
+    data_mtu_bytes: int | None = attrs.field(default=None, validator=none_or(within(MTU_BYTES_MIN, MTU_BYTES_MAX)))
+    mtu_fallback_bytes: int = attrs.field(default=MTU_FALLBACK_BYTES, validator=within(MTU_BYTES_MIN, MTU_BYTES_MAX))
+    flight_timeout_s: float = attrs.field(default=0.1, validator=within(0.001, 60))
+    flight_timeout_s_max: float = attrs.field(default=1.0, validator=within(0.001, 600))
+    handshake_timeout_s: float = attrs.field(default=30.0, validator=within(0.001, 3600))
+    alert_grace_s: float = attrs.field(default=1.0, validator=within(0.0, 3600))
 
-    handshake_message_bytes_max: int = attrs.field(default=16384, validator=_in_range(2048, 1 << 20))
-    reassembly_bytes_max: int = attrs.field(default=65536, validator=_in_range(2048, 1 << 24))
-    message_ahead_count_max: int = attrs.field(default=8, validator=_in_range(5, 64))
-    malformed_message_count_max: int = attrs.field(default=4, validator=_in_range(1, 1000))
-    early_record_count_max: int = attrs.field(default=16, validator=_in_range(0, 1024))
-    early_bytes_max: int = attrs.field(default=32768, validator=_in_range(0, 1 << 24))
-    send_queue_count_max: int = attrs.field(default=16384, validator=_in_range(1, 1 << 20))
-    replay_window_size: int = attrs.field(default=64, validator=_in_range(32, 4096))
-    record_count_max: int = attrs.field(default=1 << 28, validator=_in_range(16, _RECORD_COUNT_LIMIT))
-    forgery_count_max: int = attrs.field(default=1 << 36, validator=_in_range(1, 1 << 36))
+    handshake_message_bytes_max: int = attrs.field(default=16384, validator=within(2048, 1 << 20))
+    reassembly_bytes_max: int = attrs.field(default=65536, validator=within(2048, 1 << 24))
+    message_ahead_count_max: int = attrs.field(default=8, validator=within(5, 64))
+    malformed_message_count_max: int = attrs.field(default=4, validator=within(1, 1000))
+    early_record_count_max: int = attrs.field(default=16, validator=within(0, 1024))
+    early_bytes_max: int = attrs.field(default=32768, validator=within(0, 1 << 24))
+    send_queue_count_max: int = attrs.field(default=16384, validator=within(1, 1 << 20))
+    replay_window_size: int = attrs.field(default=64, validator=within(32, 4096))
+    record_count_max: int = attrs.field(default=1 << 28, validator=within(16, _RECORD_COUNT_LIMIT))
+    forgery_count_max: int = attrs.field(default=1 << 36, validator=within(1, 1 << 36))
 
     def __attrs_post_init__(self) -> None:
         if self.flight_timeout_s_max < self.flight_timeout_s:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
 
 import attrs
 
@@ -18,6 +16,7 @@ from sans_rtc.ice.priority import CANDIDATES_PER_ADDRESS_MAX
 from sans_rtc.machine import Address, TransportProtocol
 from sans_rtc.stun.transaction import RetransmissionSchedule
 from sans_rtc.turn.config import check_credentials
+from sans_rtc.validators import within
 
 DEFAULT_CHECK_PACE_S = 0.05  # RFC 8445 section 14.2
 # RFC 8445 section 14.2: transactions "MUST NOT be sent more often than once every 5 ms".
@@ -34,14 +33,6 @@ CHECK_SCHEDULE = RetransmissionSchedule(rto_s=0.5, request_count_max=7, last_wai
 GATHERING_SCHEDULE = RetransmissionSchedule(rto_s=0.5, request_count_max=7, last_wait_factor=2.0, rto_s_max=1.0)
 
 
-def _within(low: float, high: float) -> Callable[[object, attrs.Attribute[Any], float], None]:
-    def validate(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-        if not low <= value <= high:
-            raise InvalidArgument(f"{attribute.name} is {low} to {high}, not {value}")
-
-    return validate
-
-
 def total_s(schedule: RetransmissionSchedule) -> float:
     """Seconds from the first request to the moment a transaction fails."""
     return math.fsum(schedule.wait_after(count) for count in range(1, schedule.request_count_max + 1))
@@ -52,7 +43,7 @@ class StunServer:
     """A STUN server: an IP address or a name, and a port."""
 
     host: str
-    port: int = attrs.field(default=3478, validator=_within(1, 0xFFFF))
+    port: int = attrs.field(default=3478, validator=within(1, 0xFFFF))
 
     def __attrs_post_init__(self) -> None:
         if not is_host(self.host):
@@ -75,7 +66,7 @@ class TurnServer:
     """
 
     host: str
-    port: int = attrs.field(default=3478, validator=_within(1, 0xFFFF))
+    port: int = attrs.field(default=3478, validator=within(1, 0xFFFF))
     username: str = ""
     password: str = attrs.field(default="", repr=False)
     transport: TransportProtocol = "udp"
@@ -118,11 +109,11 @@ class TcpPolicy:
 
     active: bool = False
     passive: bool = False
-    stream_count_max: int = attrs.field(default=16, validator=_within(1, 1000))
-    accepted_count_max: int = attrs.field(default=16, validator=_within(1, 1000))
-    open_timeout_s: float = attrs.field(default=10.0, validator=_within(0.1, 600.0))
-    validation_timeout_s: float = attrs.field(default=5.0, validator=_within(0.1, 600.0))
-    frame_bytes_max: int = attrs.field(default=16_384, validator=_within(1500, 0xFFFF))
+    stream_count_max: int = attrs.field(default=16, validator=within(1, 1000))
+    accepted_count_max: int = attrs.field(default=16, validator=within(1, 1000))
+    open_timeout_s: float = attrs.field(default=10.0, validator=within(0.1, 600.0))
+    validation_timeout_s: float = attrs.field(default=5.0, validator=within(0.1, 600.0))
+    frame_bytes_max: int = attrs.field(default=16_384, validator=within(1500, 0xFFFF))
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -139,11 +130,11 @@ class RenominationPolicy:
     check_interval_s  between two checks of a pair that is not in use
     """
 
-    hold_s: float = attrs.field(default=3.0, validator=_within(0.0, 600.0))
-    move_interval_s: float = attrs.field(default=10.0, validator=_within(0.0, 3600.0))
-    rtt_margin_s: float = attrs.field(default=0.02, validator=_within(0.0, 60.0))
-    rtt_margin: float = attrs.field(default=0.3, validator=_within(0.0, 1.0))
-    check_interval_s: float = attrs.field(default=2.0, validator=_within(0.1, 600.0))
+    hold_s: float = attrs.field(default=3.0, validator=within(0.0, 600.0))
+    move_interval_s: float = attrs.field(default=10.0, validator=within(0.0, 3600.0))
+    rtt_margin_s: float = attrs.field(default=0.02, validator=within(0.0, 60.0))
+    rtt_margin: float = attrs.field(default=0.3, validator=within(0.0, 1.0))
+    check_interval_s: float = attrs.field(default=2.0, validator=within(0.1, 600.0))
 
 
 class RewriteMode(StrEnum):
@@ -196,8 +187,8 @@ class AddressFilter:
     unreliable_networks: tuple[str, ...] = ()
     allow_loopback: bool = False
     allow_link_local: bool = False
-    port_min: int = attrs.field(default=1, validator=_within(1, 0xFFFF))
-    port_max: int = attrs.field(default=0xFFFF, validator=_within(1, 0xFFFF))
+    port_min: int = attrs.field(default=1, validator=within(1, 0xFFFF))
+    port_max: int = attrs.field(default=0xFFFF, validator=within(1, 0xFFFF))
 
     def __attrs_post_init__(self) -> None:
         if not self.families or not set(self.families) <= {4, 6}:
@@ -267,12 +258,12 @@ class IceConfig:
     transport_policy: TransportPolicy = TransportPolicy.ALL
     tcp: TcpPolicy = attrs.Factory(TcpPolicy)
     gathering_schedule: RetransmissionSchedule = GATHERING_SCHEDULE
-    name_timeout_s: float = attrs.field(default=5.0, validator=_within(0.0, 600.0))
-    binding_keepalive_s: float = attrs.field(default=15.0, validator=_within(1.0, 3600.0))
+    name_timeout_s: float = attrs.field(default=5.0, validator=within(0.0, 600.0))
+    binding_keepalive_s: float = attrs.field(default=15.0, validator=within(1.0, 3600.0))
     address_filter: AddressFilter = attrs.Factory(AddressFilter)
     rewrites: tuple[AddressRewrite, ...] = ()
     candidate_types: frozenset[CandidateType] = frozenset(CandidateType)
-    relay_timeout_s: float = attrs.field(default=10.0, validator=_within(0.1, 600.0))
+    relay_timeout_s: float = attrs.field(default=10.0, validator=within(0.1, 600.0))
     relay_release_after_s: float | None = 30.0
     local_ufrag: str | None = None
     local_pwd: str | None = attrs.field(default=None, repr=False)
@@ -281,29 +272,29 @@ class IceConfig:
     is_lite: bool = False
     renomination: bool = False
     renomination_policy: RenominationPolicy = attrs.Factory(RenominationPolicy)
-    check_pace_s: float = attrs.field(default=DEFAULT_CHECK_PACE_S, validator=_within(CHECK_PACE_S_MIN, 60.0))
-    triggered_burst_max: int = attrs.field(default=5, validator=_within(0, 100))
+    check_pace_s: float = attrs.field(default=DEFAULT_CHECK_PACE_S, validator=within(CHECK_PACE_S_MIN, 60.0))
+    triggered_burst_max: int = attrs.field(default=5, validator=within(0, 100))
     check_schedule: RetransmissionSchedule = CHECK_SCHEDULE
     patience_s: float | None = None
-    nomination_wait_s: float = attrs.field(default=0.15, validator=_within(0.0, 600.0))
-    nomination_wait_relayed_s: float = attrs.field(default=1.0, validator=_within(0.0, 600.0))
+    nomination_wait_s: float = attrs.field(default=0.15, validator=within(0.0, 600.0))
+    nomination_wait_relayed_s: float = attrs.field(default=1.0, validator=within(0.0, 600.0))
     liveness_interval_s: float | None = 1.0
-    liveness_retry_s: float = attrs.field(default=0.5, validator=_within(0.05, 60.0))
-    consent_interval_s: float = attrs.field(default=5.0, validator=_within(1.0, 25.0))
-    disconnected_after_s: float = attrs.field(default=3.0, validator=_within(0.1, CONSENT_S_MAX))
-    failed_after_s: float = attrs.field(default=CONSENT_S_MAX, validator=_within(0.1, CONSENT_S_MAX))
-    previous_generation_s: float = attrs.field(default=15.0, validator=_within(0.0, 600.0))
-    local_address_count_max: int = attrs.field(default=32, validator=_within(1, 1000))
-    relay_count_max: int = attrs.field(default=16, validator=_within(1, 1000))
-    pair_count_max: int = attrs.field(default=100, validator=_within(1, 10_000))
-    remote_candidate_count_max: int = attrs.field(default=64, validator=_within(1, 10_000))
-    peer_reflexive_count_max: int = attrs.field(default=16, validator=_within(0, 10_000))
-    transaction_count_max: int = attrs.field(default=256, validator=_within(8, 100_000))
-    early_request_count_max: int = attrs.field(default=16, validator=_within(0, 10_000))
-    early_datagram_count_max: int = attrs.field(default=16, validator=_within(0, 10_000))
-    early_bytes_max: int = attrs.field(default=32_768, validator=_within(0, 1 << 30))
-    refusals_per_s_max: int = attrs.field(default=10, validator=_within(0, 10_000))
-    role_switch_count_max: int = attrs.field(default=8, validator=_within(1, 1000))
+    liveness_retry_s: float = attrs.field(default=0.5, validator=within(0.05, 60.0))
+    consent_interval_s: float = attrs.field(default=5.0, validator=within(1.0, 25.0))
+    disconnected_after_s: float = attrs.field(default=3.0, validator=within(0.1, CONSENT_S_MAX))
+    failed_after_s: float = attrs.field(default=CONSENT_S_MAX, validator=within(0.1, CONSENT_S_MAX))
+    previous_generation_s: float = attrs.field(default=15.0, validator=within(0.0, 600.0))
+    local_address_count_max: int = attrs.field(default=32, validator=within(1, 1000))
+    relay_count_max: int = attrs.field(default=16, validator=within(1, 1000))
+    pair_count_max: int = attrs.field(default=100, validator=within(1, 10_000))
+    remote_candidate_count_max: int = attrs.field(default=64, validator=within(1, 10_000))
+    peer_reflexive_count_max: int = attrs.field(default=16, validator=within(0, 10_000))
+    transaction_count_max: int = attrs.field(default=256, validator=within(8, 100_000))
+    early_request_count_max: int = attrs.field(default=16, validator=within(0, 10_000))
+    early_datagram_count_max: int = attrs.field(default=16, validator=within(0, 10_000))
+    early_bytes_max: int = attrs.field(default=32_768, validator=within(0, 1 << 30))
+    refusals_per_s_max: int = attrs.field(default=10, validator=within(0, 10_000))
+    role_switch_count_max: int = attrs.field(default=8, validator=within(1, 1000))
 
     def __attrs_post_init__(self) -> None:
         if len(self.stun_servers) + len(self.turn_servers) + len(self.rewrites) >= CANDIDATES_PER_ADDRESS_MAX:

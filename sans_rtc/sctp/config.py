@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import attrs
 
 from sans_rtc.errors import InvalidArgument
-
-_Check: TypeAlias = "Callable[[object, attrs.Attribute[Any], float], None]"
-
-
-def _within(low: float, high: float) -> _Check:
-    def check(_: object, attribute: attrs.Attribute[float], value: float) -> None:
-        if not low <= value <= high:
-            raise InvalidArgument(f"{attribute.name} must be {low} to {high}, is {value}")
-
-    return check
-
-
-def _count(default: int, low: int, high: int) -> int:
-    return attrs.field(default=default, validator=_within(low, high))
-
-
-def _seconds(default: float, low: float, high: float) -> float:
-    return attrs.field(default=default, validator=_within(low, high))
+from sans_rtc.validators import count, seconds
 
 
 @attrs.frozen(slots=True)
@@ -116,39 +97,39 @@ class SctpConfig:
     shutdown_guard_s         T5-shutdown-guard: 5 times rto_max_s, as RFC 9260 9.2 recommends
     """
 
-    local_port: int = _count(5000, 1, 65535)
-    remote_port: int = _count(5000, 1, 65535)
-    mtu_bytes: int = _count(1163, 256, 65535)
+    local_port: int = count(5000, 1, 65535)
+    remote_port: int = count(5000, 1, 65535)
+    mtu_bytes: int = count(1163, 256, 65535)
     mtu_probe_bytes: tuple[int, ...] = ()
-    mtu_unasked_bytes: int = _count(1452, 256, 65535)
-    streams_outbound: int = _count(65535, 1, 65535)
-    streams_inbound_max: int = _count(65535, 1, 65535)
-    receive_window_bytes: int = _count(4 << 20, 1500, 1 << 31)
-    message_bytes_max: int = _count(256 << 10, 1, 1 << 31)
-    send_buffer_bytes_max: int = _count(4 << 20, 1, 1 << 40)
-    send_buffer_messages_max: int = _count(65536, 1, 1 << 31)
-    outstanding_bytes_max: int = _count(4 << 20, 1500, 1 << 31)
-    outstanding_chunks_max: int = _count(16384, 16, 1 << 20)
-    gap_ranges_max: int = _count(1024, 1, 65535)
-    duplicate_tsns_max: int = _count(16, 0, 256)
-    control_chunks_max: int = _count(64, 8, 4096)
-    rto_initial_s: float = _seconds(0.5, 0.001, 60.0)
-    rto_min_s: float = _seconds(0.2, 0.001, 60.0)
-    rto_max_s: float = _seconds(5.0, 0.001, 600.0)
-    init_retransmissions_max: int = _count(8, 0, 100)
-    association_retransmissions_max: int = _count(12, 0, 100)
-    shutdown_retransmissions_max: int = _count(4, 0, 100)
-    heartbeat_interval_s: float = _seconds(30.0, 0.1, math.inf)
-    sack_delay_s: float = _seconds(0.02, 0.0, 0.5)
-    sack_packets_max: int = _count(16, 2, 256)
-    sack_batching_after_packets: int = _count(256, 0, 1 << 31)
+    mtu_unasked_bytes: int = count(1452, 256, 65535)
+    streams_outbound: int = count(65535, 1, 65535)
+    streams_inbound_max: int = count(65535, 1, 65535)
+    receive_window_bytes: int = count(4 << 20, 1500, 1 << 31)
+    message_bytes_max: int = count(256 << 10, 1, 1 << 31)
+    send_buffer_bytes_max: int = count(4 << 20, 1, 1 << 40)
+    send_buffer_messages_max: int = count(65536, 1, 1 << 31)
+    outstanding_bytes_max: int = count(4 << 20, 1500, 1 << 31)
+    outstanding_chunks_max: int = count(16384, 16, 1 << 20)
+    gap_ranges_max: int = count(1024, 1, 65535)
+    duplicate_tsns_max: int = count(16, 0, 256)
+    control_chunks_max: int = count(64, 8, 4096)
+    rto_initial_s: float = seconds(0.5, 0.001, 60.0)
+    rto_min_s: float = seconds(0.2, 0.001, 60.0)
+    rto_max_s: float = seconds(5.0, 0.001, 600.0)
+    init_retransmissions_max: int = count(8, 0, 100)
+    association_retransmissions_max: int = count(12, 0, 100)
+    shutdown_retransmissions_max: int = count(4, 0, 100)
+    heartbeat_interval_s: float = seconds(30.0, 0.1, math.inf)
+    sack_delay_s: float = seconds(0.02, 0.0, 0.5)
+    sack_packets_max: int = count(16, 2, 256)
+    sack_batching_after_packets: int = count(256, 0, 1 << 31)
     tail_loss_probe: bool = True
-    reordering_packets: int = _count(3, 1, 64)
-    initial_cwnd_packets: int = _count(10, 0, 1000)
-    slow_start_packets_max: int = _count(16, 1, 256)
-    burst_packets_max: int = _count(32, 2, 1 << 20)
-    cookie_lifetime_s: float = _seconds(60.0, 0.1, 3600.0)
-    shutdown_guard_s: float = _seconds(25.0, 0.1, 3600.0)
+    reordering_packets: int = count(3, 1, 64)
+    initial_cwnd_packets: int = count(10, 0, 1000)
+    slow_start_packets_max: int = count(16, 1, 256)
+    burst_packets_max: int = count(32, 2, 1 << 20)
+    cookie_lifetime_s: float = seconds(60.0, 0.1, 3600.0)
+    shutdown_guard_s: float = seconds(25.0, 0.1, 3600.0)
 
     def __attrs_post_init__(self) -> None:
         sizes = (self.packet_bytes_max, *self.mtu_probe_bytes)

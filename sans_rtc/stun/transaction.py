@@ -6,24 +6,14 @@ With the defaults the request leaves at 0, 500, 1500, 3500, 7500, 15500 and 3150
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import attrs
 
-from sans_rtc.errors import InvalidArgument
+from sans_rtc.validators import within
 
 # Far beyond any use; keeps the arithmetic of `wait_after` finite: 4 ** 31 is below 2 ** 63.
 REQUEST_COUNT_MAX = 32
 BACKOFF_MAX = 4.0
-
-
-def _within(low: float, high: float) -> Callable[[object, attrs.Attribute[Any], float], None]:
-    def validate(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-        if not low <= value <= high:
-            raise InvalidArgument(f"{attribute.name} must be {low} to {high}, is {value}")
-
-    return validate
 
 
 @attrs.frozen(slots=True)
@@ -37,11 +27,11 @@ class RetransmissionSchedule:
     rto_s_max          no interval is longer; the last wait is not an interval
     """
 
-    rto_s: float = attrs.field(default=0.5, validator=_within(0.001, 600.0))
-    request_count_max: int = attrs.field(default=7, validator=_within(1, REQUEST_COUNT_MAX))
-    last_wait_factor: float = attrs.field(default=16.0, validator=_within(0.0, 1000.0))
-    backoff: float = attrs.field(default=2.0, validator=_within(1.0, BACKOFF_MAX))
-    rto_s_max: float = attrs.field(default=math.inf, validator=_within(0.001, math.inf))
+    rto_s: float = attrs.field(default=0.5, validator=within(0.001, 600.0))
+    request_count_max: int = attrs.field(default=7, validator=within(1, REQUEST_COUNT_MAX))
+    last_wait_factor: float = attrs.field(default=16.0, validator=within(0.0, 1000.0))
+    backoff: float = attrs.field(default=2.0, validator=within(1.0, BACKOFF_MAX))
+    rto_s_max: float = attrs.field(default=math.inf, validator=within(0.001, math.inf))
 
     def wait_after(self, request_count: int) -> float:
         """Seconds to wait after the request has been sent this many times, before the next one or the end."""

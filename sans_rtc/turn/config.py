@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -13,6 +12,7 @@ from sans_rtc.stun.credentials import opaque_string
 from sans_rtc.stun.transaction import RetransmissionSchedule
 from sans_rtc.stun.values import TEXT_CHARACTERS_MAX, USERNAME_BYTES_MAX
 from sans_rtc.turn.framing import FRAME_BYTES_MAX
+from sans_rtc.validators import none_or, within
 
 PERMISSION_LIFETIME_S = 300.0
 """RFC 8656 section 9: "The Permission Lifetime MUST be 300 seconds"."""
@@ -23,14 +23,6 @@ CHANNEL_QUARANTINE_S = 300.0
 RESERVATION_TOKEN_BYTES = 8
 
 RelayTransport: TypeAlias = Literal["udp", "tcp"]
-
-
-def _within(low: float, high: float) -> Callable[[object, attrs.Attribute[Any], float | None], None]:
-    def validate(_: object, attribute: attrs.Attribute[Any], value: float | None) -> None:
-        if value is not None and not low <= value <= high:
-            raise InvalidArgument(f"{attribute.name} is {low} to {high}, not {value}")
-
-    return validate
 
 
 def check_credentials(username: str, password: str) -> None:
@@ -87,28 +79,28 @@ class TurnConfig:
     software: str = ""
     transport: RelayTransport = "udp"
     families: tuple[int, ...] = (4,)
-    lifetime_s: int = attrs.field(default=600, validator=_within(1, 86_400))
+    lifetime_s: int = attrs.field(default=600, validator=within(1, 86_400))
     even_port: bool = False
     reserve_next: bool = False
     reservation_token: bytes | None = None
     dont_fragment: bool = False
     schedule: RetransmissionSchedule = attrs.field(factory=RetransmissionSchedule)
-    refresh_margin_s: float = attrs.field(default=60.0, validator=_within(1.0, 3600.0))
-    permission_refresh_s: float = attrs.field(default=240.0, validator=_within(1.0, PERMISSION_LIFETIME_S - 1.0))
-    channel_refresh_s: float = attrs.field(default=540.0, validator=_within(1.0, CHANNEL_LIFETIME_S - 1.0))
-    idle_s: float = attrs.field(default=300.0, validator=_within(1.0, math.inf))
-    refusal_s: float = attrs.field(default=60.0, validator=_within(0.0, 3600.0))
-    keepalive_s: float | None = attrs.field(default=15.0, validator=_within(1.0, 600.0))
-    close_wait_s: float = attrs.field(default=5.0, validator=_within(0.0, 60.0))
-    connection_wait_s: float = attrs.field(default=30.0, validator=_within(1.0, 600.0))
-    channel_after: int | None = attrs.field(default=10, validator=_within(1, 1 << 30))
-    redirect_count_max: int = attrs.field(default=3, validator=_within(0, 16))
-    request_window: int = attrs.field(default=16, validator=_within(1, 1000))
-    peer_count_max: int = attrs.field(default=256, validator=_within(1, 4096))
-    connection_count_max: int = attrs.field(default=32, validator=_within(1, 4096))
-    queued_datagram_count_max: int = attrs.field(default=64, validator=_within(0, 65_536))
-    queued_bytes_max: int = attrs.field(default=65_536, validator=_within(0, 1 << 30))
-    stream_frame_bytes_max: int = attrs.field(default=FRAME_BYTES_MAX, validator=_within(1024, FRAME_BYTES_MAX))
+    refresh_margin_s: float = attrs.field(default=60.0, validator=within(1.0, 3600.0))
+    permission_refresh_s: float = attrs.field(default=240.0, validator=within(1.0, PERMISSION_LIFETIME_S - 1.0))
+    channel_refresh_s: float = attrs.field(default=540.0, validator=within(1.0, CHANNEL_LIFETIME_S - 1.0))
+    idle_s: float = attrs.field(default=300.0, validator=within(1.0, math.inf))
+    refusal_s: float = attrs.field(default=60.0, validator=within(0.0, 3600.0))
+    keepalive_s: float | None = attrs.field(default=15.0, validator=none_or(within(1.0, 600.0)))
+    close_wait_s: float = attrs.field(default=5.0, validator=within(0.0, 60.0))
+    connection_wait_s: float = attrs.field(default=30.0, validator=within(1.0, 600.0))
+    channel_after: int | None = attrs.field(default=10, validator=none_or(within(1, 1 << 30)))
+    redirect_count_max: int = attrs.field(default=3, validator=within(0, 16))
+    request_window: int = attrs.field(default=16, validator=within(1, 1000))
+    peer_count_max: int = attrs.field(default=256, validator=within(1, 4096))
+    connection_count_max: int = attrs.field(default=32, validator=within(1, 4096))
+    queued_datagram_count_max: int = attrs.field(default=64, validator=within(0, 65_536))
+    queued_bytes_max: int = attrs.field(default=65_536, validator=within(0, 1 << 30))
+    stream_frame_bytes_max: int = attrs.field(default=FRAME_BYTES_MAX, validator=within(1024, FRAME_BYTES_MAX))
 
     def __attrs_post_init__(self) -> None:
         check_credentials(self.username, self.password)

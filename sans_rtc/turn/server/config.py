@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import attrs
 
@@ -14,6 +12,7 @@ from sans_rtc.stun.credentials import opaque_string
 from sans_rtc.stun.values import host_bytes, host_text
 from sans_rtc.turn.channel_data import CHANNEL_NUMBER_MAX
 from sans_rtc.turn.server.peers import PeerRules
+from sans_rtc.validators import within
 
 # RFC 8656 section 9: "The Permission Lifetime MUST be 300 seconds"; section 12: "A channel binding lasts for 10
 # minutes unless refreshed."
@@ -27,14 +26,6 @@ TCP_CONNECT_TIMEOUT_S = 30.0
 
 # A challenge repeats the realm to whoever asks, so a long one would amplify: see docs/turn-server.md.
 REALM_BYTES_MAX = 64
-
-
-def _within(low: float, high: float) -> Callable[[object, attrs.Attribute[Any], float], None]:
-    def validate(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-        if not low <= value <= high:
-            raise InvalidArgument(f"{attribute.name} is {low} to {high}, not {value}")
-
-    return validate
 
 
 def _is_realm(_: object, attribute: attrs.Attribute[str], value: str) -> None:
@@ -90,33 +81,33 @@ class ServerConfig:
     realm: str = attrs.field(default="sans-rtc", validator=_is_realm)
     relay_hosts: tuple[str, ...] = attrs.field(default=(), validator=_are_hosts)
     external_hosts: tuple[str, ...] = attrs.field(default=(), validator=_are_hosts)
-    relay_port_min: int = attrs.field(default=49_152, validator=_within(1024, 65_535))
-    relay_port_max: int = attrs.field(default=65_535, validator=_within(1024, 65_535))
+    relay_port_min: int = attrs.field(default=49_152, validator=within(1024, 65_535))
+    relay_port_max: int = attrs.field(default=65_535, validator=within(1024, 65_535))
     own_hosts: tuple[str, ...] = attrs.field(default=(), validator=_are_hosts)
     binding_addresses: tuple[Address, Address] | None = None
     peers: PeerRules = attrs.Factory(PeerRules)
     can_forbid_fragments: bool = False
-    channel_number_max: int = attrs.field(default=CHANNEL_NUMBER_MAX, validator=_within(CHANNEL_NUMBER_MAX, 0x7FFF))
+    channel_number_max: int = attrs.field(default=CHANNEL_NUMBER_MAX, validator=within(CHANNEL_NUMBER_MAX, 0x7FFF))
     software: str = "sans_rtc"
     wall_clock_offset_s: float = 0.0
-    lifetime_s: float = attrs.field(default=600.0, validator=_within(10.0, 3600.0))
-    lifetime_s_max: float = attrs.field(default=3600.0, validator=_within(10.0, 86_400.0))
-    nonce_lifetime_s: float = attrs.field(default=3600.0, validator=_within(1.0, 3600.0))
-    stream_idle_s: float = attrs.field(default=30.0, validator=_within(1.0, 3600.0))
-    allocation_count_max: int = attrs.field(default=1000, validator=_within(1, 64_000))
-    user_allocation_count_max: int = attrs.field(default=200, validator=_within(1, 64_000))
-    source_allocation_count_max: int = attrs.field(default=200, validator=_within(1, 64_000))
-    permission_count_max: int = attrs.field(default=64, validator=_within(1, 4096))
-    channel_count_max: int = attrs.field(default=64, validator=_within(1, 4096))
-    allocation_bytes_per_s_max: float = attrs.field(default=math.inf, validator=_within(1000.0, math.inf))
-    stream_count_max: int = attrs.field(default=2000, validator=_within(0, 64_000))
-    source_stream_count_max: int = attrs.field(default=400, validator=_within(1, 64_000))
-    connection_count_max: int = attrs.field(default=16, validator=_within(1, 1000))
-    early_bytes_max: int = attrs.field(default=65_536, validator=_within(0, 1 << 24))
-    relay_attempt_count_max: int = attrs.field(default=8, validator=_within(1, 100))
-    unauthenticated_per_s: float = attrs.field(default=50.0, validator=_within(0.1, 100_000.0))
-    unauthenticated_burst: float = attrs.field(default=200.0, validator=_within(1.0, 1_000_000.0))
-    source_bucket_count: int = attrs.field(default=4096, validator=_within(1, 1 << 20))
+    lifetime_s: float = attrs.field(default=600.0, validator=within(10.0, 3600.0))
+    lifetime_s_max: float = attrs.field(default=3600.0, validator=within(10.0, 86_400.0))
+    nonce_lifetime_s: float = attrs.field(default=3600.0, validator=within(1.0, 3600.0))
+    stream_idle_s: float = attrs.field(default=30.0, validator=within(1.0, 3600.0))
+    allocation_count_max: int = attrs.field(default=1000, validator=within(1, 64_000))
+    user_allocation_count_max: int = attrs.field(default=200, validator=within(1, 64_000))
+    source_allocation_count_max: int = attrs.field(default=200, validator=within(1, 64_000))
+    permission_count_max: int = attrs.field(default=64, validator=within(1, 4096))
+    channel_count_max: int = attrs.field(default=64, validator=within(1, 4096))
+    allocation_bytes_per_s_max: float = attrs.field(default=math.inf, validator=within(1000.0, math.inf))
+    stream_count_max: int = attrs.field(default=2000, validator=within(0, 64_000))
+    source_stream_count_max: int = attrs.field(default=400, validator=within(1, 64_000))
+    connection_count_max: int = attrs.field(default=16, validator=within(1, 1000))
+    early_bytes_max: int = attrs.field(default=65_536, validator=within(0, 1 << 24))
+    relay_attempt_count_max: int = attrs.field(default=8, validator=within(1, 100))
+    unauthenticated_per_s: float = attrs.field(default=50.0, validator=within(0.1, 100_000.0))
+    unauthenticated_burst: float = attrs.field(default=200.0, validator=within(1.0, 1_000_000.0))
+    source_bucket_count: int = attrs.field(default=4096, validator=within(1, 1 << 20))
 
     def __attrs_post_init__(self) -> None:
         if self.relay_port_min > self.relay_port_max:
