@@ -97,6 +97,14 @@ def test_credentials_stay_out_of_reprs():
     assert "secret" not in repr(parse_proxy("http://al:secret@host"))
 
 
+def test_hiding_of_addresses():
+    assert not peer_config_from(None).ice.hide_host_addresses
+    config = peer_config_from(None, hide_host_addresses=True)
+    assert config.ice.hide_host_addresses
+    assert peer_config_from(config).ice.hide_host_addresses
+    assert not peer_config_from(config, hide_host_addresses=False).ice.hide_host_addresses
+
+
 def test_policies():
     config = peer_config_from(None, ice_transport_policy="relay", tcp="active")
     assert config.ice.transport_policy is TransportPolicy.RELAY

@@ -210,6 +210,15 @@ def test_a_lite_peer_says_so_and_is_found(connect):
         peer.hear("channel", label="data")
 
 
+def test_hidden_addresses_are_told_as_names_and_found(connect):
+    offerer, answerer = connect(*[["--hide-addresses", "--no-trickle"]] * 2)
+    for peer, kind in ((offerer, "offer"), (answerer, "answer")):
+        candidates = re.findall("a=candidate.*", peer.hear(kind)["sdp"])
+        assert candidates and all(line.split()[4].endswith(".local") for line in candidates)
+    for peer in (offerer, answerer):
+        peer.hear("channel", label="data")
+
+
 def test_relay_only_tells_nothing_of_this_machine(start):
     peer = start("--offer", "--relay-only", "--no-trickle")
     offer = peer.hear("offer")["sdp"]
