@@ -8,6 +8,7 @@ Whoever uses it only hands calls over, and is called with no lock of the thread'
 
 from __future__ import annotations
 
+import contextlib
 import math
 import selectors
 import socket
@@ -167,7 +168,8 @@ class ServiceThread:
         sleep_s = 0.0 if self._is_over else max(0.0, min(deadline - self.clock(), SLEEP_S_MAX))
         for key, _ in self.selector.select(sleep_s):
             if key.data is None:
-                self._wakened.recv(4096)
+                with contextlib.suppress(BlockingIOError):
+                    self._wakened.recv(4096)
             else:
                 driver, sock = key.data
                 driver.guarded(driver.receive, sock)

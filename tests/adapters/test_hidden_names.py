@@ -21,6 +21,7 @@ from sans_rtc_net.interfaces import LocalAddress
 from sans_rtc_net.mdns_thread import ServiceThread
 from sans_rtc_net.multicast import networks_of, open_mdns_sockets, resolve_local_blocking
 
+NOBODY = "11111111-2222-4333-8444-555555555555.local"
 LOOPBACK = [LocalAddress("127.0.0.1", "lo")]
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks", "multicast")]
@@ -180,6 +181,24 @@ async def test_name_that_one_peer_has_resolved_is_known_to_the_others(peers):
         (service,) = open_services()
         asked.append(service._machine.querier.stats.queries_sent)
     assert asked[0] == asked[1] > 0
+
+
+async def test_peers_that_ask_for_one_name_at_a_time_are_all_answered_and_one_may_leave(peers):
+    askers = [peers.make() for _ in range(3)]
+    answers = []
+    for index, peer in enumerate(askers):
+        await names_of(peer)
+        peer._resolver.local._on_resolved = lambda name, hosts, index=index: answers.append((index, list(hosts)))
+        peer._resolver.resolve(NOBODY)
+    (service,) = open_services()
+    asked = service._machine.querier.stats.queries_sent
+    askers[0].abort()
+    hidden = peers.make()
+    await names_of(hidden)
+    hidden._resolver.local.publish(NOBODY, ["192.0.2.9"])
+    await until(lambda: len(answers) == 2)
+    assert sorted(answers) == [(1, ["192.0.2.9"]), (2, ["192.0.2.9"])]
+    assert asked == 2  # A and AAAA, once
 
 
 async def test_sockets_are_closed_a_while_after_the_last_look_up(peers, monkeypatch):
