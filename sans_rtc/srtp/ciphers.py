@@ -26,40 +26,51 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 from sans_rtc.srtp.header import E_FLAG, RTCP_HEADER_BYTES, RTCP_TRAILER, to_cipher_order, to_wire_order
 from sans_rtc.srtp.keys import MasterKey, SessionKeys, derive_rtcp_keys, derive_rtp_keys
 from sans_rtc.srtp.profile import ProfileRow
+from sans_rtc.srtp.streams import INDEX_BITS
 
 _SHA1_BLOCK_BYTES = 64
 _INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
 _GCM_TAG_BYTES = 16
 _RTCP_TRAILER_BYTES = RTCP_TRAILER.size
+_ROC_MASK = 0xFFFFFFFF
+
+
+class SealRtp(Protocol):
+    """Encrypts an RTP packet from `start` on and appends the trailer. What `number` is, see `streams`."""
+
+    def __call__(self, packet: bytes, start: int, number: int, csrc_bytes: int = 0) -> bytes:
+        """Protect."""
+
+
+class OpenRtp(Protocol):
+    """Returns an RTP packet without its trailer and decrypted from `start` on; None where it is not authentic."""
+
+    def __call__(self, data: bytes, start: int, number: int, csrc_bytes: int = 0) -> bytes | None:
+        """Unprotect."""
 
 
 class Transform(Protocol):
-    """One master key's way to write and read packets. `index` is that of RFC 3711 section 3.3.1, or SRTCP's.
+    """One master key's way to write and read packets.
 
+    seal_rtp, open_rtp   functions rather than methods: they run for every packet, and reach what they need faster
     rtp_trailer_bytes    of the tag, without an MKI
     rtcp_trailer_bytes   of tag, E flag and index, without an MKI
     rtp_after_mki_bytes  what follows an MKI in an RTP packet
     rtcp_after_mki_bytes what follows an MKI in an RTCP packet
     """
 
+    seal_rtp: SealRtp
+    open_rtp: OpenRtp
     rtp_trailer_bytes: int
     rtcp_trailer_bytes: int
     rtp_after_mki_bytes: int
     rtcp_after_mki_bytes: int
 
-    def seal_rtp(self, packet: bytes, start: int, ssrc: int, index: int, mki: bytes, csrc_bytes: int = 0) -> bytes:
-        """Encrypt from `start` on and append the trailer."""
-
-    def open_rtp(
-        self, data: bytes, start: int, mki_bytes: int, ssrc: int, index: int, csrc_bytes: int = 0
-    ) -> bytes | None:
-        """Return the packet without its trailer and decrypted from `start` on; None where it is not authentic."""
-
-    def seal_rtcp(self, packet: bytes, ssrc: int, word: int, mki: bytes) -> bytes:
+    def seal_rtcp(self, packet: bytes, ssrc: int, word: int) -> bytes:
         """Encrypt where `word`, the E flag and SRTCP index, says so, and append the trailer."""
 
-    def open_rtcp(self, data: bytes, mki_bytes: int, ssrc: int, word: int) -> bytes | None:
+    def open_rtcp(self, data: bytes, ssrc: int, word: int) -> bytes | None:
         """Return the packet without its trailer and decrypted where `word` says so; None where it is not authentic."""
 
 
@@ -73,11 +84,11 @@ class Keystream:
         context = Cipher(AES(keys.encryption), CTR(bytes(16))).encryptor()
         self._reset_nonce = context.reset_nonce
         self._update = context.update
-        self._salt = int.from_bytes(keys.salt, "big") << 16
+        self._salt = int.from_bytes(keys.salt, "big")
 
-    def apply(self, data: bytes, ssrc: int, index: int) -> bytes:
+    def apply(self, data: bytes, number: int) -> bytes:
         """Encrypt or decrypt, which is the same."""
-        self._reset_nonce((self._salt ^ ssrc << 64 ^ index << 16).to_bytes(16, "big"))
+        self._reset_nonce(((self._salt ^ number) << 16).to_bytes(16, "big"))
         return self._update(data)
 
 
@@ -105,131 +116,111 @@ class CounterModeTransform:
     """AES-CM with HMAC-SHA1, whose RTP tag covers the rollover counter as well (RFC 3711 section 4.2)."""
 
     __slots__ = (
+        "_mki",
         "_rtcp",
         "_rtcp_authentication",
-        "_rtp",
-        "_rtp_authentication",
+        "open_rtp",
         "rtcp_after_mki_bytes",
         "rtcp_trailer_bytes",
         "rtp_after_mki_bytes",
         "rtp_trailer_bytes",
+        "seal_rtp",
     )
 
-    def __init__(self, row: ProfileRow, rtp: SessionKeys, rtcp: SessionKeys) -> None:
-        self._rtp = Keystream(rtp)
+    def __init__(self, row: ProfileRow, rtp: SessionKeys, rtcp: SessionKeys, mki: bytes = b"") -> None:
+        self._mki = mki
+        self.seal_rtp, self.open_rtp = _counter_mode_rtp(rtp, row.rtp_tag_bytes, mki)
         self._rtcp = Keystream(rtcp)
-        self._rtp_authentication = _Authentication(rtp.authentication, row.rtp_tag_bytes)
         self._rtcp_authentication = _Authentication(rtcp.authentication, row.rtcp_tag_bytes)
         self.rtp_trailer_bytes = self.rtp_after_mki_bytes = row.rtp_tag_bytes
         self.rtcp_after_mki_bytes = row.rtcp_tag_bytes
         self.rtcp_trailer_bytes = row.rtcp_tag_bytes + _RTCP_TRAILER_BYTES
 
-    def seal_rtp(self, packet: bytes, start: int, ssrc: int, index: int, mki: bytes, csrc_bytes: int = 0) -> bytes:
-        """Encrypt, then authenticate with the rollover counter behind."""
-        sealed = packet[:start] + self._rtp.apply(packet[start:], ssrc, index)
-        if csrc_bytes:
-            sealed = to_wire_order(sealed, csrc_bytes)
-        tag = self._rtp_authentication.tag(sealed + (index >> 16).to_bytes(4, "big"))
-        return sealed + mki + tag
-
-    def open_rtp(
-        self, data: bytes, start: int, mki_bytes: int, ssrc: int, index: int, csrc_bytes: int = 0
-    ) -> bytes | None:
-        """Authenticate, then decrypt."""
-        authentication = self._rtp_authentication
-        tag_start = len(data) - authentication.tag_bytes
-        sealed = data[: tag_start - mki_bytes]
-        expected = authentication.tag(sealed + (index >> 16).to_bytes(4, "big"))
-        if not hmac.compare_digest(expected, data[tag_start:]):
-            return None
-        if csrc_bytes:
-            sealed = to_cipher_order(sealed, csrc_bytes)
-        opened = sealed[:start] + self._rtp.apply(sealed[start:], ssrc, index)
-        return to_wire_order(opened, csrc_bytes) if csrc_bytes else opened
-
-    def seal_rtcp(self, packet: bytes, ssrc: int, word: int, mki: bytes) -> bytes:
+    def seal_rtcp(self, packet: bytes, ssrc: int, word: int) -> bytes:
         """Encrypt behind the first 8 bytes, then authenticate with the index (RFC 3711 section 3.4)."""
         if word & E_FLAG:
-            body = self._rtcp.apply(packet[RTCP_HEADER_BYTES:], ssrc, word ^ E_FLAG)
+            body = self._rtcp.apply(packet[RTCP_HEADER_BYTES:], _rtcp_number(ssrc, word))
             packet = packet[:RTCP_HEADER_BYTES] + body
         sealed = packet + RTCP_TRAILER.pack(word)
-        return sealed + mki + self._rtcp_authentication.tag(sealed)
+        return sealed + self._mki + self._rtcp_authentication.tag(sealed)
 
-    def open_rtcp(self, data: bytes, mki_bytes: int, ssrc: int, word: int) -> bytes | None:
+    def open_rtcp(self, data: bytes, ssrc: int, word: int) -> bytes | None:
         """Authenticate, then decrypt."""
         authentication = self._rtcp_authentication
         tag_start = len(data) - authentication.tag_bytes
-        sealed = data[: tag_start - mki_bytes]
+        sealed = data[: tag_start - len(self._mki)]
         if not hmac.compare_digest(authentication.tag(sealed), data[tag_start:]):
             return None
         body = sealed[RTCP_HEADER_BYTES:-_RTCP_TRAILER_BYTES]
         if word & E_FLAG:
-            body = self._rtcp.apply(body, ssrc, word ^ E_FLAG)
+            body = self._rtcp.apply(body, _rtcp_number(ssrc, word))
         return sealed[:RTCP_HEADER_BYTES] + body
+
+
+def _counter_mode_rtp(keys: SessionKeys, tag_bytes: int, mki: bytes) -> tuple[SealRtp, OpenRtp]:
+    apply = Keystream(keys).apply
+    tag = _Authentication(keys.authentication, tag_bytes).tag
+    mki_bytes = len(mki)
+
+    def seal(packet: bytes, start: int, number: int, csrc_bytes: int = 0) -> bytes:
+        """Encrypt, then authenticate with the rollover counter behind."""
+        sealed = packet[:start] + apply(packet[start:], number)
+        if csrc_bytes:
+            sealed = to_wire_order(sealed, csrc_bytes)
+        return sealed + mki + tag(sealed + (number >> 16 & _ROC_MASK).to_bytes(4, "big"))
+
+    def open_(data: bytes, start: int, number: int, csrc_bytes: int = 0) -> bytes | None:
+        """Authenticate, then decrypt."""
+        tag_start = len(data) - tag_bytes
+        sealed = data[: tag_start - mki_bytes]
+        expected = tag(sealed + (number >> 16 & _ROC_MASK).to_bytes(4, "big"))
+        if not hmac.compare_digest(expected, data[tag_start:]):
+            return None
+        if csrc_bytes:
+            sealed = to_cipher_order(sealed, csrc_bytes)
+        opened = sealed[:start] + apply(sealed[start:], number)
+        return to_wire_order(opened, csrc_bytes) if csrc_bytes else opened
+
+    return seal, open_
 
 
 class GcmTransform:
     """AES-GCM: the nonce is the salt with SSRC and index folded in (RFC 7714 sections 8.1 and 9.1)."""
 
     __slots__ = (
+        "_mki",
         "_rtcp_decrypt",
         "_rtcp_encrypt",
         "_rtcp_salt",
-        "_rtp_decrypt",
-        "_rtp_encrypt",
-        "_rtp_salt",
+        "open_rtp",
         "rtcp_after_mki_bytes",
         "rtcp_trailer_bytes",
         "rtp_after_mki_bytes",
         "rtp_trailer_bytes",
+        "seal_rtp",
     )
 
-    def __init__(self, row: ProfileRow, rtp: SessionKeys, rtcp: SessionKeys) -> None:
-        rtp_aead, rtcp_aead = AESGCM(rtp.encryption), AESGCM(rtcp.encryption)
-        self._rtp_encrypt, self._rtp_decrypt = rtp_aead.encrypt, rtp_aead.decrypt
-        self._rtcp_encrypt, self._rtcp_decrypt = rtcp_aead.encrypt, rtcp_aead.decrypt
-        self._rtp_salt = int.from_bytes(rtp.salt, "big")
+    def __init__(self, row: ProfileRow, rtp: SessionKeys, rtcp: SessionKeys, mki: bytes = b"") -> None:
+        self._mki = mki
+        self.seal_rtp, self.open_rtp = _gcm_rtp(rtp, mki)
+        aead = AESGCM(rtcp.encryption)
+        self._rtcp_encrypt, self._rtcp_decrypt = aead.encrypt, aead.decrypt
         self._rtcp_salt = int.from_bytes(rtcp.salt, "big")
         self.rtp_trailer_bytes = row.rtp_tag_bytes
         self.rtcp_trailer_bytes = row.rtcp_tag_bytes + _RTCP_TRAILER_BYTES
         self.rtp_after_mki_bytes = self.rtcp_after_mki_bytes = 0
 
-    def seal_rtp(self, packet: bytes, start: int, ssrc: int, index: int, mki: bytes, csrc_bytes: int = 0) -> bytes:
-        """Encrypt; the header is additional data."""
-        header = packet[:start]
-        nonce = (self._rtp_salt ^ ssrc << 48 ^ index).to_bytes(12, "big")
-        sealed = header + self._rtp_encrypt(nonce, packet[start:], header)
-        if csrc_bytes:
-            sealed = to_wire_order(sealed, csrc_bytes)
-        return sealed + mki if mki else sealed
-
-    def open_rtp(
-        self, data: bytes, start: int, mki_bytes: int, ssrc: int, index: int, csrc_bytes: int = 0
-    ) -> bytes | None:
-        """Decrypt; the header is additional data."""
-        if mki_bytes:
-            data = data[:-mki_bytes]
-        if csrc_bytes:
-            data = to_cipher_order(data, csrc_bytes)
-        header = data[:start]
-        nonce = (self._rtp_salt ^ ssrc << 48 ^ index).to_bytes(12, "big")
-        try:
-            opened = header + self._rtp_decrypt(nonce, data[start:], header)
-        except InvalidTag:
-            return None
-        return to_wire_order(opened, csrc_bytes) if csrc_bytes else opened
-
-    def seal_rtcp(self, packet: bytes, ssrc: int, word: int, mki: bytes) -> bytes:
+    def seal_rtcp(self, packet: bytes, ssrc: int, word: int) -> bytes:
         """Encrypt behind the first 8 bytes, or nothing (RFC 7714 section 9.2); what is readable is additional data."""
         trailer = RTCP_TRAILER.pack(word)
         split = RTCP_HEADER_BYTES if word & E_FLAG else len(packet)
         header = packet[:split]
         sealed = self._rtcp_encrypt(self._rtcp_nonce(ssrc, word), packet[split:], header + trailer)
-        return b"".join((header, sealed, trailer, mki))
+        return b"".join((header, sealed, trailer, self._mki))
 
-    def open_rtcp(self, data: bytes, mki_bytes: int, ssrc: int, word: int) -> bytes | None:
+    def open_rtcp(self, data: bytes, ssrc: int, word: int) -> bytes | None:
         """Decrypt; all that is readable is additional data."""
-        end = len(data) - mki_bytes - _RTCP_TRAILER_BYTES
+        end = len(data) - len(self._mki) - _RTCP_TRAILER_BYTES
         split = RTCP_HEADER_BYTES if word & E_FLAG else end - _GCM_TAG_BYTES
         header = data[:split]
         additional = header + RTCP_TRAILER.pack(word)
@@ -239,10 +230,44 @@ class GcmTransform:
             return None
 
     def _rtcp_nonce(self, ssrc: int, word: int) -> bytes:
-        return (self._rtcp_salt ^ ssrc << 48 ^ (word & ~E_FLAG)).to_bytes(12, "big")
+        return (self._rtcp_salt ^ _rtcp_number(ssrc, word)).to_bytes(12, "big")
+
+
+def _gcm_rtp(keys: SessionKeys, mki: bytes) -> tuple[SealRtp, OpenRtp]:
+    aead = AESGCM(keys.encryption)
+    encrypt, decrypt = aead.encrypt, aead.decrypt
+    salt = int.from_bytes(keys.salt, "big")
+    mki_bytes = len(mki)
+
+    def seal(packet: bytes, start: int, number: int, csrc_bytes: int = 0) -> bytes:
+        """Encrypt; the header is additional data."""
+        header = packet[:start]
+        sealed = header + encrypt((salt ^ number).to_bytes(12, "big"), packet[start:], header)
+        if csrc_bytes:
+            sealed = to_wire_order(sealed, csrc_bytes)
+        return sealed + mki if mki_bytes else sealed
+
+    def open_(data: bytes, start: int, number: int, csrc_bytes: int = 0) -> bytes | None:
+        """Decrypt; the header is additional data."""
+        if mki_bytes:
+            data = data[:-mki_bytes]
+        if csrc_bytes:
+            data = to_cipher_order(data, csrc_bytes)
+        header = data[:start]
+        try:
+            opened = header + decrypt((salt ^ number).to_bytes(12, "big"), data[start:], header)
+        except InvalidTag:
+            return None
+        return to_wire_order(opened, csrc_bytes) if csrc_bytes else opened
+
+    return seal, open_
+
+
+def _rtcp_number(ssrc: int, word: int) -> int:
+    return ssrc << INDEX_BITS | word & ~E_FLAG
 
 
 def make_transform(row: ProfileRow, master: MasterKey) -> CounterModeTransform | GcmTransform:
     """Derive the session keys of a master key, and make what protects packets with them."""
     kind = GcmTransform if row.is_aead else CounterModeTransform
-    return kind(row, derive_rtp_keys(row, master), derive_rtcp_keys(row, master))
+    return kind(row, derive_rtp_keys(row, master), derive_rtcp_keys(row, master), master.mki)

@@ -15,9 +15,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection, Sequence
 
-#   first byte, (marker and payload type), sequence number, (timestamp), SSRC
-RTP_FIXED_HEADER = struct.Struct(">BxHxxxxI")
-RTP_HEADER_BYTES = RTP_FIXED_HEADER.size
+#   first byte, (marker and payload type), sequence number, (timestamp), SSRC; and where there is a header extension and
+#   no CSRC, (defined by profile), length in words
+RTP_HEAD = struct.Struct(">BxHxxxxIxxH")
+RTP_HEAD_BYTES = RTP_HEAD.size
+RTP_HEADER_BYTES = 12
 #   (first byte to length), SSRC of sender
 RTCP_SSRC = struct.Struct(">xxxxI")
 RTCP_HEADER_BYTES = RTCP_SSRC.size
@@ -26,8 +28,14 @@ E_FLAG = 1 << 31
 PACKET_BYTES_MAX = 65535
 """What a datagram can hold. AES-CM would take 2^16 blocks (RFC 3711 section 4.1.1)."""
 
-MALFORMED = -1
 CRYPTEX_START = RTP_HEADER_BYTES + 4
+MALFORMED_START = 1 << 20
+"""Where the payload of a malformed packet starts: beyond any end."""
+
+# What nearly every first byte is but for the padding bit: version 2, no CSRCs, without and with a header extension.
+NOT_PADDING = 0xDF
+PLAIN_HEADER = 0x80
+EXTENDED_HEADER = 0x90
 
 _X_FLAG = 0x10
 _ONE_BYTE = b"\xbe\xde"  # RFC 8285 section 4.2
@@ -37,15 +45,17 @@ _PLAIN_OF = {cryptex: plain for plain, cryptex in _CRYPTEX_OF.items()}
 _ONE_BYTE_END_ID = 15
 
 
-def payload_start(packet: bytes, first: int, end: int) -> int:
-    """Where the payload begins, MALFORMED where the header reaches beyond `end`; `first` is the first byte."""
+def payload_start(packet: bytes, first: int) -> int:
+    """Where the payload of a packet begins, perhaps beyond its end; `first` is the first byte."""
+    if first >> 6 != 2:
+        return MALFORMED_START
     start = RTP_HEADER_BYTES + 4 * (first & 0x0F)
     if first & _X_FLAG:
         start += 4
-        if start > end:
-            return MALFORMED
+        if start > len(packet):
+            return MALFORMED_START
         start += 4 * (packet[start - 2] << 8 | packet[start - 1])
-    return start if start <= end else MALFORMED
+    return start
 
 
 # RFC 6904
@@ -135,9 +145,9 @@ def has_cryptex(packet: bytes) -> bool:
     return packet[at : at + 2] in _PLAIN_OF
 
 
-def needs_cryptex(first: int) -> bool:
+def needs_cryptex(packet: bytes) -> bool:
     """True where a packet has CSRCs or a header extension."""
-    return bool(first & 0x1F)
+    return bool(packet[0] & 0x1F)
 
 
 def apply_cryptex(packet: bytes) -> bytes | None:

@@ -14,14 +14,16 @@ class KeySet:
 
     master      the key itself: everything else is made from it
     transform   writes and reads packets
+    open_rtp    the transform's, at hand
     """
 
-    __slots__ = ("_extension_ids", "_header", "master", "transform")
+    __slots__ = ("_extension_ids", "_header", "master", "open_rtp", "transform")
 
     def __init__(self, row: ProfileRow, master: MasterKey, config: SrtpConfig) -> None:
         master.check(row)
         self.master = master
         self.transform: Transform = make_transform(row, master)
+        self.open_rtp = self.transform.open_rtp
         self._extension_ids = config.encrypted_extension_ids
         self._header = Keystream(derive_header_keys(row, master)) if self._extension_ids else None
 
@@ -30,7 +32,7 @@ class KeySet:
         """Whether there are header extensions to be encrypted one by one."""
         return self._header is not None
 
-    def crypt_extensions(self, packet: bytes, start: int, ssrc: int, index: int) -> bytes | None:
+    def crypt_extensions(self, packet: bytes, start: int, number: int) -> bytes | None:
         """Encrypt or decrypt the values of the chosen header extensions (RFC 6904); None where they are malformed.
 
         start  of the payload
@@ -39,5 +41,5 @@ class KeySet:
         ranges = encrypted_ranges(packet, start, self._extension_ids)
         if not ranges:
             return None if ranges is None else packet
-        keystream = self._header.apply(bytes(keystream_bytes(packet, ranges)), ssrc, index)
+        keystream = self._header.apply(bytes(keystream_bytes(packet, ranges)), number)
         return xor_ranges(packet, ranges, keystream)

@@ -11,12 +11,15 @@ from sans_rtc.srtp.config import DEFAULT_CONFIG, CryptexPolicy, SrtpConfig
 from sans_rtc.srtp.header import (
     CRYPTEX_START,
     E_FLAG,
-    MALFORMED,
+    EXTENDED_HEADER,
+    NOT_PADDING,
     PACKET_BYTES_MAX,
+    PLAIN_HEADER,
     RTCP_HEADER_BYTES,
     RTCP_SSRC,
     RTCP_TRAILER,
-    RTP_FIXED_HEADER,
+    RTP_HEAD,
+    RTP_HEAD_BYTES,
     RTP_HEADER_BYTES,
     has_cryptex,
     needs_cryptex,
@@ -28,12 +31,11 @@ from sans_rtc.srtp.keyset import KeySet
 from sans_rtc.srtp.profile import SrtpProfile, profile_row
 from sans_rtc.srtp.sender import explain, set_initial_roc
 from sans_rtc.srtp.stats import DiscardReason, SrtpExplanation, SrtpStats
-from sans_rtc.srtp.streams import RTP_INDEX_COUNT, Stream, estimate_index
+from sans_rtc.srtp.streams import HALF, INDEX_BITS, RTP_INDEX_COUNT, Stream, estimate_index
 
 MASTER_KEY_COUNT_MAX = 16
 """Master keys that a receiver takes at the same time, each known by its MKI."""
 
-_HALF = 1 << 15
 _NEXT_ROC = 1 << 16
 
 
@@ -72,11 +74,43 @@ class SrtpReceiver:
         Returns  None where it was discarded; `stats.discards` says why
         Source   RFC 3711 section 3.3
         """
-        outcome = self._unprotect_rtp(data)
-        if isinstance(outcome, bytes):
-            return outcome
-        self.stats.discard(outcome)
-        return None
+        size = len(data)
+        if size < self._rtp_bytes_min:
+            return self._discard(DiscardReason.TRUNCATED)
+        first, sequence_number, ssrc, words = RTP_HEAD.unpack_from(data)
+        shape = first & NOT_PADDING
+        if shape == EXTENDED_HEADER:
+            start = RTP_HEAD_BYTES + 4 * words
+        else:
+            start = RTP_HEADER_BYTES if shape == PLAIN_HEADER else payload_start(data, first)
+        if start > size - self._rtp_trailer_bytes:
+            return self._discard(DiscardReason.MALFORMED)
+        if self._requires_cryptex and needs_cryptex(data) and not has_cryptex(data):
+            return self._discard(DiscardReason.CRYPTEX_REQUIRED)
+        if size > PACKET_BYTES_MAX:
+            return self._discard(DiscardReason.TOO_LONG)
+        keys = self._select_keys(data, self._keys.transform.rtp_after_mki_bytes) if self._mki_bytes else self._keys
+        if keys is None:
+            return self._discard(DiscardReason.UNKNOWN_MKI)
+
+        stream = self._streams.get(ssrc)
+        if stream is None:
+            return self._unprotect_first(keys, data, start, ssrc, sequence_number)
+        ahead = sequence_number - stream.highest & 0xFFFF
+        if 0 < ahead < HALF:  # in order, as nearly always: this is `estimate_index` in short
+            index = stream.highest + ahead
+            if index >= RTP_INDEX_COUNT:
+                return self._discard(DiscardReason.INDEX_EXHAUSTED)
+        else:
+            index = estimate_index(stream.highest, sequence_number)
+            if not stream.is_fresh(index):
+                return self._discard(_why_stale(stream, index))
+        number = stream.base | index
+        opened = keys.open_rtp(data, start, number) if self._is_plain else self._open(keys, data, start, number)
+        if opened is None:
+            return self._discard(DiscardReason.AUTHENTICATION_FAILED)
+        stream.accept(index)
+        return opened if self._is_plain else self._reveal(keys, opened, start, number)
 
     def unprotect_rtcp(self, data: bytes) -> bytes | None:
         """Turn an SRTCP packet that arrived into the RTCP packet that was sent.
@@ -85,11 +119,36 @@ class SrtpReceiver:
         Returns  None where it was discarded; `stats.discards` says why
         Source   RFC 3711 section 3.4
         """
-        outcome = self._unprotect_rtcp(data)
-        if isinstance(outcome, bytes):
-            return outcome
-        self.stats.discard(outcome)
-        return None
+        size = len(data)
+        if size < self._rtcp_bytes_min:
+            return self._discard(DiscardReason.TRUNCATED)
+        if data[0] >> 6 != 2:
+            return self._discard(DiscardReason.MALFORMED)
+        if size > PACKET_BYTES_MAX:
+            return self._discard(DiscardReason.TOO_LONG)
+        after_mki_bytes = self._keys.transform.rtcp_after_mki_bytes
+        keys = self._select_keys(data, after_mki_bytes) if self._mki_bytes else self._keys
+        if keys is None:
+            return self._discard(DiscardReason.UNKNOWN_MKI)
+        (ssrc,) = RTCP_SSRC.unpack_from(data)
+        (word,) = RTCP_TRAILER.unpack_from(data, size - after_mki_bytes - self._mki_bytes - RTCP_TRAILER.size)
+        if not word & E_FLAG and not self._config.accepts_unencrypted_rtcp:
+            return self._discard(DiscardReason.UNENCRYPTED_RTCP)
+
+        index = word & ~E_FLAG
+        stream = self._rtcp_streams.get(ssrc)
+        if stream is None:
+            if len(self._rtcp_streams) >= self._config.stream_count_max:
+                return self._discard(DiscardReason.TOO_MANY_STREAMS)
+        elif not stream.is_fresh(index):
+            return self._discard(_why_stale(stream, index))
+        opened = keys.transform.open_rtcp(data, ssrc, word)
+        if opened is None:
+            return self._discard(DiscardReason.AUTHENTICATION_FAILED)
+        if stream is None:
+            stream = self._rtcp_streams[ssrc] = Stream(ssrc, self._config.replay_window_size)
+        stream.accept(index)
+        return opened
 
     def add_master_key(self, master: MasterKey) -> None:
         """Take packets with this key, too, from now on; the rollover counters stay (RFC 3711 section 3.3.1).
@@ -139,118 +198,52 @@ class SrtpReceiver:
         """How each SSRC stands, and what was discarded and why."""
         return explain(self._row.name, self._streams, self._rtcp_streams, self.stats)
 
-    def _unprotect_rtp(self, data: bytes) -> bytes | DiscardReason:
-        size = len(data)
-        if size < self._rtp_bytes_min:
-            return DiscardReason.TRUNCATED
-        first, sequence_number, ssrc = RTP_FIXED_HEADER.unpack_from(data)
-        start = payload_start(data, first, size - self._rtp_trailer_bytes) if first & 0x1F else RTP_HEADER_BYTES
-        if first >> 6 != 2 or start == MALFORMED:
-            return DiscardReason.MALFORMED
-        if self._requires_cryptex and needs_cryptex(first) and not has_cryptex(data):
-            return DiscardReason.CRYPTEX_REQUIRED
-        if size > PACKET_BYTES_MAX:
-            return DiscardReason.TOO_LONG
-        keys = self._select_keys(data, self._keys.transform.rtp_after_mki_bytes) if self._mki_bytes else self._keys
-        if keys is None:
-            return DiscardReason.UNKNOWN_MKI
-
-        stream = self._streams.get(ssrc)
-        if stream is None:
-            return self._unprotect_first(keys, data, start, ssrc, sequence_number)
-        window = stream.window
-        index = estimate_index(window.highest, sequence_number)
-        if index <= window.highest:
-            if not window.is_fresh(index):
-                return self._stale(stream, index)
-        elif index >= RTP_INDEX_COUNT:
-            return DiscardReason.INDEX_EXHAUSTED
-        opened = self._open(keys, data, start, ssrc, index)
-        if opened is None:
-            return DiscardReason.AUTHENTICATION_FAILED
-        window.accept(index)
-        stream.packet_count += 1
-        self.stats.rtp_packets += 1
-        return opened if self._is_plain else self._reveal(keys, opened, start, ssrc, index)
-
-    def _unprotect_first(
-        self, keys: KeySet, data: bytes, start: int, ssrc: int, sequence_number: int
-    ) -> bytes | DiscardReason:
+    def _unprotect_first(self, keys: KeySet, data: bytes, start: int, ssrc: int, sequence_number: int) -> bytes | None:
         """A packet of an SSRC that none has been accepted of.
 
         A sender may have begun just before its sequence numbers wrapped, with those packets lost or late: then its
         rollover counter is 1 already. RFC 3711 section 3.3.1 leaves that case open; the tag tells.
         """
         if len(self._streams) >= self._config.stream_count_max:
-            return DiscardReason.TOO_MANY_STREAMS
+            return self._discard(DiscardReason.TOO_MANY_STREAMS)
         index = self._initial_rocs.get(ssrc, 0) << 16 | sequence_number
-        opened = self._open(keys, data, start, ssrc, index)
-        if opened is None and sequence_number < _HALF and index + _NEXT_ROC < RTP_INDEX_COUNT:
+        base = ssrc << INDEX_BITS
+        opened = self._open(keys, data, start, base | index)
+        if opened is None and sequence_number < HALF and index + _NEXT_ROC < RTP_INDEX_COUNT:
             index += _NEXT_ROC
-            opened = self._open(keys, data, start, ssrc, index)
+            opened = self._open(keys, data, start, base | index)
         if opened is None:
-            return DiscardReason.AUTHENTICATION_FAILED
+            return self._discard(DiscardReason.AUTHENTICATION_FAILED)
         stream = self._streams[ssrc] = Stream(ssrc, self._config.replay_window_size)
-        stream.window.accept(index)
-        stream.packet_count = 1
-        self.stats.rtp_packets += 1
-        return self._reveal(keys, opened, start, ssrc, index)
+        stream.accept(index)
+        return self._reveal(keys, opened, start, base | index)
 
-    def _open(self, keys: KeySet, data: bytes, start: int, ssrc: int, index: int) -> bytes | None:
+    def _open(self, keys: KeySet, data: bytes, start: int, number: int) -> bytes | None:
         """Authenticate and decrypt; None where it is not authentic."""
         if self._uses_cryptex and has_cryptex(data):
             csrc_bytes = 4 * (data[0] & 0x0F)
-            return keys.transform.open_rtp(data, CRYPTEX_START, self._mki_bytes, ssrc, index, csrc_bytes)
-        return keys.transform.open_rtp(data, start, self._mki_bytes, ssrc, index)
+            return keys.open_rtp(data, CRYPTEX_START, number, csrc_bytes)
+        return keys.open_rtp(data, start, number)
 
-    def _reveal(self, keys: KeySet, opened: bytes, start: int, ssrc: int, index: int) -> bytes | DiscardReason:
+    def _reveal(self, keys: KeySet, opened: bytes, start: int, number: int) -> bytes | None:
         """Undo what an authentic packet says of its own header."""
         if self._uses_cryptex and has_cryptex(opened):
             return remove_cryptex_mark(opened)
         if not keys.encrypts_extensions:
             return opened
-        revealed = keys.crypt_extensions(opened, start, ssrc, index)
-        return DiscardReason.MALFORMED_EXTENSION if revealed is None else revealed
-
-    def _unprotect_rtcp(self, data: bytes) -> bytes | DiscardReason:
-        size = len(data)
-        if size < self._rtcp_bytes_min:
-            return DiscardReason.TRUNCATED
-        if data[0] >> 6 != 2:
-            return DiscardReason.MALFORMED
-        if size > PACKET_BYTES_MAX:
-            return DiscardReason.TOO_LONG
-        after_mki_bytes = self._keys.transform.rtcp_after_mki_bytes
-        keys = self._select_keys(data, after_mki_bytes) if self._mki_bytes else self._keys
-        if keys is None:
-            return DiscardReason.UNKNOWN_MKI
-        (ssrc,) = RTCP_SSRC.unpack_from(data)
-        (word,) = RTCP_TRAILER.unpack_from(data, size - after_mki_bytes - self._mki_bytes - RTCP_TRAILER.size)
-        if not word & E_FLAG and not self._config.accepts_unencrypted_rtcp:
-            return DiscardReason.UNENCRYPTED_RTCP
-
-        index = word & ~E_FLAG
-        stream = self._rtcp_streams.get(ssrc)
-        if stream is None:
-            if len(self._rtcp_streams) >= self._config.stream_count_max:
-                return DiscardReason.TOO_MANY_STREAMS
-        elif not stream.window.is_fresh(index):
-            return self._stale(stream, index)
-        opened = keys.transform.open_rtcp(data, self._mki_bytes, ssrc, word)
-        if opened is None:
-            return DiscardReason.AUTHENTICATION_FAILED
-        if stream is None:
-            stream = self._rtcp_streams[ssrc] = Stream(ssrc, self._config.replay_window_size)
-        stream.window.accept(index)
-        stream.packet_count += 1
-        self.stats.rtcp_packets += 1
-        return opened
+        revealed = keys.crypt_extensions(opened, start, number)
+        return self._discard(DiscardReason.MALFORMED_EXTENSION) if revealed is None else revealed
 
     def _select_keys(self, data: bytes, after_mki_bytes: int) -> KeySet | None:
         end = len(data) - after_mki_bytes
         return self._keys_of_mki.get(data[end - self._mki_bytes : end])
 
-    def _stale(self, stream: Stream, index: int) -> DiscardReason:
-        """Why an index is not fresh."""
-        window = stream.window
-        return DiscardReason.TOO_OLD if window.highest - index >= window.size else DiscardReason.REPLAYED
+    def _discard(self, reason: DiscardReason) -> bytes | None:
+        """Count one discard, and give what stands for it."""
+        self.stats.discard(reason)
+        return None
+
+
+def _why_stale(stream: Stream, index: int) -> DiscardReason:
+    """Why an index is not fresh."""
+    return DiscardReason.TOO_OLD if stream.is_old(index) else DiscardReason.REPLAYED

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded
+from sans_rtc.srtp.ciphers import SealRtp
 from sans_rtc.srtp.config import DEFAULT_CONFIG, CryptexPolicy, SrtpConfig
 from sans_rtc.srtp.header import (
     CRYPTEX_START,
     E_FLAG,
-    MALFORMED,
+    EXTENDED_HEADER,
+    NOT_PADDING,
     PACKET_BYTES_MAX,
+    PLAIN_HEADER,
     RTCP_HEADER_BYTES,
     RTCP_SSRC,
-    RTP_FIXED_HEADER,
+    RTP_HEAD,
+    RTP_HEAD_BYTES,
     RTP_HEADER_BYTES,
     apply_cryptex,
     needs_cryptex,
@@ -21,7 +25,7 @@ from sans_rtc.srtp.keys import MasterKey
 from sans_rtc.srtp.keyset import KeySet
 from sans_rtc.srtp.profile import SrtpProfile, profile_row
 from sans_rtc.srtp.stats import SrtpExplanation, SrtpStats
-from sans_rtc.srtp.streams import RTCP_INDEX_COUNT, RTP_INDEX_COUNT, Stream, estimate_index
+from sans_rtc.srtp.streams import HALF, RTCP_INDEX_COUNT, RTP_INDEX_COUNT, Stream, estimate_index
 
 
 class SrtpSender:
@@ -35,9 +39,10 @@ class SrtpSender:
 
     def __init__(self, profile: int, master: MasterKey, config: SrtpConfig = DEFAULT_CONFIG) -> None:
         self._row = profile_row(profile)
-        self._keys = KeySet(self._row, master, config)
         self._config = config
         self._uses_cryptex = config.cryptex is not CryptexPolicy.OFF
+        self._use(KeySet(self._row, master, config))
+        self._rtp_bytes_max = PACKET_BYTES_MAX - self.rtp_overhead_bytes_max
         self._streams: dict[int, Stream] = {}
         self._rtcp_streams: dict[int, Stream] = {}
         self._initial_rocs: dict[int, int] = {}
@@ -55,35 +60,31 @@ class SrtpSender:
         Source   RFC 3711 section 3.3
         """
         size = len(packet)
-        if not RTP_HEADER_BYTES <= size <= PACKET_BYTES_MAX - self.rtp_overhead_bytes_max:
-            raise InvalidArgument(f"an RTP packet to be protected has 12 bytes or more and fits UDP, not {size}")
-        first, sequence_number, ssrc = RTP_FIXED_HEADER.unpack_from(packet)
-        start = payload_start(packet, first, size) if first & 0x1F else RTP_HEADER_BYTES
-        if first >> 6 != 2 or start == MALFORMED:
+        head = packet if size >= RTP_HEAD_BYTES else packet.ljust(RTP_HEAD_BYTES, b"\0")
+        first, sequence_number, ssrc, words = RTP_HEAD.unpack_from(head)
+        shape = first & NOT_PADDING
+        if shape == EXTENDED_HEADER:
+            start = RTP_HEAD_BYTES + 4 * words
+        else:
+            start = RTP_HEADER_BYTES if shape == PLAIN_HEADER else payload_start(packet, first)
+        if start > size:
             raise InvalidArgument("not an RTP packet")
+        if size > self._rtp_bytes_max:
+            raise InvalidArgument(f"{size} bytes of RTP do not fit a datagram once protected")
 
         stream = self._streams.get(ssrc)
         if stream is None:
-            stream = self._new_stream(self._streams, ssrc)
-            index = self._initial_rocs.get(ssrc, 0) << 16 | sequence_number
-        else:
-            index = estimate_index(stream.window.highest, sequence_number)
-        window = stream.window
-        if index <= window.highest:
-            if not window.is_fresh(index):
-                raise InvalidArgument(f"packet {sequence_number} of SSRC {ssrc:08x} was sent already, or is too old")
-        elif index >= RTP_INDEX_COUNT:
-            raise LimitExceeded(f"2**48 packets of SSRC {ssrc:08x} have been sent: it needs another SSRC or session")
-
-        if self._uses_cryptex and needs_cryptex(first):
-            sealed = self._seal_with_cryptex(packet, first, start, ssrc, index)
-        else:
-            sealed = self._seal(packet, start, ssrc, index)
-        window.accept(index)
-        if not stream.packet_count:
-            self._streams[ssrc] = stream
+            return self._protect_first(packet, start, ssrc, self._initial_rocs.get(ssrc, 0) << 16 | sequence_number)
+        ahead = sequence_number - stream.highest & 0xFFFF
+        if not 0 < ahead < HALF:
+            return self._protect_late(packet, start, stream, sequence_number)
+        # In order, as nearly always: this is `estimate_index` and `accept` in short.
+        index = stream.highest + ahead
+        if index >= RTP_INDEX_COUNT:
+            raise LimitExceeded(f"2**48 packets of SSRC {ssrc:08x} have been sent: it needs a new session")
+        sealed = self._seal(packet, start, stream.base | index)
+        stream.highest = stream.seen[index % stream.size] = index
         stream.packet_count += 1
-        self.stats.rtp_packets += 1
         return sealed
 
     def protect_rtcp(self, packet: bytes) -> bytes:
@@ -95,21 +96,21 @@ class SrtpSender:
         Source   RFC 3711 section 3.4
         """
         size = len(packet)
-        if not RTCP_HEADER_BYTES <= size <= PACKET_BYTES_MAX - self.rtcp_overhead_bytes or packet[0] >> 6 != 2:
-            raise InvalidArgument("an RTCP packet to be protected has version 2, 8 bytes or more, and fits UDP")
+        if size < RTCP_HEADER_BYTES or packet[0] >> 6 != 2:
+            raise InvalidArgument("not an RTCP packet")
+        if size > PACKET_BYTES_MAX - self.rtcp_overhead_bytes:
+            raise InvalidArgument(f"{size} bytes of RTCP do not fit a datagram once protected")
         (ssrc,) = RTCP_SSRC.unpack_from(packet)
         stream = self._rtcp_streams.get(ssrc)
         if stream is None:
             stream = self._new_stream(self._rtcp_streams, ssrc)
-        index = stream.window.highest + 1
+        index = stream.highest + 1
         if index >= RTCP_INDEX_COUNT:
             raise LimitExceeded(f"2**31 RTCP packets of SSRC {ssrc:08x} have been sent: it needs a new session")
         word = index | E_FLAG if self._config.encrypts_rtcp else index
-        sealed = self._keys.transform.seal_rtcp(packet, ssrc, word, self._keys.master.mki)
-        stream.window.accept(index)
+        sealed = self._keys.transform.seal_rtcp(packet, ssrc, word)
         self._rtcp_streams[ssrc] = stream
-        stream.packet_count += 1
-        self.stats.rtcp_packets += 1
+        stream.accept(index)
         return sealed
 
     def rekey(self, master: MasterKey) -> None:
@@ -123,7 +124,7 @@ class SrtpSender:
             raise InvalidArgument(f"the MKI keeps its length of {len(current.mki)} bytes")
         if master.key == current.key:
             raise InvalidArgument("this key is in use already")
-        self._keys = KeySet(self._row, master, self._config)
+        self._use(KeySet(self._row, master, self._config))
 
     def set_rollover_counter(self, ssrc: int, rollover_counter: int) -> None:
         """Begin an SSRC with another rollover counter than 0, as signalling had it (RFC 3711 section 3.3.1).
@@ -151,29 +152,48 @@ class SrtpSender:
         """How each SSRC stands."""
         return explain(self._row.name, self._streams, self._rtcp_streams, self.stats)
 
+    def _use(self, keys: KeySet) -> None:
+        self._keys = keys
+        has_plain_header = not self._uses_cryptex and not keys.encrypts_extensions
+        self._seal: SealRtp = keys.transform.seal_rtp if has_plain_header else self._seal_with_header
+
     def _new_stream(self, streams: dict[int, Stream], ssrc: int) -> Stream:
         """A stream that is not in the table yet, for its packet may still be refused."""
         if len(streams) >= self._config.stream_count_max:
             raise LimitExceeded(f"{len(streams)} SSRCs are being sent, and {ssrc:08x} is one too many")
         return Stream(ssrc, self._config.replay_window_size)
 
-    def _seal(self, packet: bytes, start: int, ssrc: int, index: int) -> bytes:
-        keys = self._keys
-        if keys.encrypts_extensions:
-            encrypted = keys.crypt_extensions(packet, start, ssrc, index)
+    def _protect_first(self, packet: bytes, start: int, ssrc: int, index: int) -> bytes:
+        stream = self._new_stream(self._streams, ssrc)
+        sealed = self._seal(packet, start, stream.base | index)
+        stream.accept(index)
+        self._streams[ssrc] = stream
+        return sealed
+
+    def _protect_late(self, packet: bytes, start: int, stream: Stream, sequence_number: int) -> bytes:
+        """A packet behind the highest, or at the very beginning far ahead of it."""
+        index = estimate_index(stream.highest, sequence_number)
+        if not stream.is_fresh(index):
+            raise InvalidArgument(f"packet {sequence_number} of SSRC {stream.ssrc:08x} was sent, or is too old to tell")
+        sealed = self._seal(packet, start, stream.base | index)
+        stream.accept(index)
+        return sealed
+
+    def _seal_with_header(self, packet: bytes, start: int, number: int, csrc_bytes: int = 0) -> bytes:
+        """Protect a packet whose header, too, may be encrypted: by Cryptex or else by RFC 6904, never by both."""
+        seal = self._keys.transform.seal_rtp
+        if self._uses_cryptex and needs_cryptex(packet):
+            marked = apply_cryptex(packet)
+            if marked is not None:
+                return seal(marked, CRYPTEX_START, number, 4 * (packet[0] & 0x0F))
+            if self._config.cryptex is CryptexPolicy.REQUIRED:
+                raise InvalidArgument("Cryptex takes header extensions of RFC 8285 only, without appbits")
+        if self._keys.encrypts_extensions:
+            encrypted = self._keys.crypt_extensions(packet, start, number)
             if encrypted is None:
                 raise InvalidArgument("a header extension reaches beyond its end")
             packet = encrypted
-        return keys.transform.seal_rtp(packet, start, ssrc, index, keys.master.mki)
-
-    def _seal_with_cryptex(self, packet: bytes, first: int, start: int, ssrc: int, index: int) -> bytes:
-        marked = apply_cryptex(packet)
-        if marked is None:
-            if self._config.cryptex is CryptexPolicy.REQUIRED:
-                raise InvalidArgument("Cryptex takes header extensions of RFC 8285 only, without appbits")
-            return self._seal(packet, start, ssrc, index)
-        csrc_bytes = 4 * (first & 0x0F)
-        return self._keys.transform.seal_rtp(marked, CRYPTEX_START, ssrc, index, self._keys.master.mki, csrc_bytes)
+        return seal(packet, start, number)
 
 
 def set_initial_roc(

@@ -27,16 +27,12 @@ class DiscardReason(StrEnum):
 
 @attrs.define(slots=True)
 class SrtpStats:
-    """Counters, all from zero.
+    """Counters, all from zero; packets that went through are counted for each SSRC, see `explain`.
 
-    discards        how often each `DiscardReason` applied; a reason that never did reads as 0
-    rtp_packets     RTP packets protected, or unprotected
-    rtcp_packets    RTCP packets protected, or unprotected
+    discards  how often each `DiscardReason` applied; a reason that never did reads as 0
     """
 
     discards: dict[str, int] = attrs.Factory(Counter)
-    rtp_packets: int = 0
-    rtcp_packets: int = 0
 
     def discard(self, reason: DiscardReason) -> None:
         """Count one discard."""

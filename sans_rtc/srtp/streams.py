@@ -1,44 +1,69 @@
 """What is remembered of each SSRC: the rollover counter, and which packets there have been (RFC 3711 section 3.3).
 
 The index of a packet is its rollover counter, 32 bits, before its sequence number, 16. Only the latter is on the wire;
-`estimate_index` tells the former.
+`estimate_index` tells the former. With the SSRC before it, an index is the packet's number, which no other packet under
+the same key has: SSRC, 32 bits | rollover counter, 32 | sequence number, 16. For RTCP the index is SRTCP's.
 """
 
 from __future__ import annotations
 
-from sans_rtc.replay_window import ReplayWindow
+from array import array
+
 from sans_rtc.srtp.stats import StreamExplanation
 
 RTP_INDEX_COUNT = 1 << 48
 """Packets of one SSRC that a key may protect (RFC 3711 section 9.2)."""
 RTCP_INDEX_COUNT = 1 << 31
+INDEX_BITS = 48
 
 _SEQUENCE_COUNT = 1 << 16
-_HALF = 1 << 15
+HALF = 1 << 15
 
 
 class Stream:
-    """One SSRC of RTP or RTCP: plain data, made only once a packet of it has been authenticated.
+    """One SSRC of RTP or RTCP: plain data, which a packet changes only once it has been authenticated.
 
-    window        which indices there have been; `highest` holds the rollover counter and the sequence number s_l
+    base          the SSRC where a packet's number has it
+    highest       the highest index so far, with the rollover counter and the sequence number s_l; -1 before the first
+    seen          the replay list: index i was at place i % size, if it is still there. Cheaper to write to than the
+                  bits of a `ReplayWindow`, of which each packet makes a new long integer
     packet_count  packets protected, or unprotected
     """
 
-    __slots__ = ("packet_count", "ssrc", "window")
+    __slots__ = ("base", "highest", "packet_count", "seen", "size", "ssrc")
 
     def __init__(self, ssrc: int, window_size: int) -> None:
         self.ssrc = ssrc
-        self.window = ReplayWindow(window_size)
+        self.base = ssrc << INDEX_BITS
+        self.highest = -1
+        self.size = window_size
+        self.seen = array("q", (-1,)) * window_size
         self.packet_count = 0
+
+    def is_old(self, index: int) -> bool:
+        """Whether an index is so far below the highest that nobody remembers it."""
+        return self.highest - index >= self.size
+
+    def is_fresh(self, index: int) -> bool:
+        """Whether there was no packet of this index yet, for sure; changes nothing."""
+        return index > self.highest or not (self.is_old(index) or self.seen[index % self.size] == index)
+
+    def accept(self, index: int) -> None:
+        """Note a packet that has been authenticated. Its index must be fresh."""
+        if index > self.highest:
+            self.highest = index
+        else:
+            assert self.is_fresh(index), "accept() needs a fresh index"
+        self.seen[index % self.size] = index
+        self.packet_count += 1
 
     def explain_rtp(self) -> StreamExplanation:
         """How it stands, as RTP counts."""
-        highest = self.window.highest
-        return StreamExplanation(self.ssrc, highest >> 16, highest & 0xFFFF, self.packet_count)
+        return StreamExplanation(self.ssrc, self.highest >> 16, self.highest & 0xFFFF, self.packet_count)
 
     def explain_rtcp(self) -> StreamExplanation:
         """How it stands, as RTCP counts."""
-        return StreamExplanation(self.ssrc, 0, self.window.highest, self.packet_count)
+        return StreamExplanation(self.ssrc, 0, self.highest, self.packet_count)
 
 
 def estimate_index(highest: int, sequence_number: int) -> int:
@@ -49,8 +74,8 @@ def estimate_index(highest: int, sequence_number: int) -> int:
     """
     index = highest & -_SEQUENCE_COUNT | sequence_number
     ahead = index - highest
-    if ahead > _HALF:
+    if ahead > HALF:
         return index - _SEQUENCE_COUNT if index >= _SEQUENCE_COUNT else index
-    if ahead < -_HALF:
+    if ahead < -HALF:
         return index + _SEQUENCE_COUNT
     return index
