@@ -174,7 +174,9 @@ class H264Parameters:
         return cls(profile_level_id=profile, sprop_parameter_sets=sets, **values)  # type: ignore[arg-type]  # see fmtp
 
     def __str__(self) -> str:
+        # Browsers name the mode even where it is the default.
         texts = serialize_integers(self, _ROWS)
+        texts.setdefault("packetization-mode", str(self.packetization_mode))
         texts["profile-level-id"] = str(self.profile_level_id)
         if self.sprop_parameter_sets:
             texts["sprop-parameter-sets"] = self.sprop_parameter_sets
