@@ -37,6 +37,7 @@ class ReceiveBufferConfig:
     delay_s_min, _max   bounds of the playout delay; both 0: every frame as soon as it is whole and its turn
     jitter_factor       multiples of the measured jitter that the delay covers
     give_up_after_s     how long a missing packet is waited for, from the first that came behind it
+    start_wait_s        how long the beginning of the first frame is waited for: nobody knows to ask for it again
     packet_count_max    packets held, and numbers between the oldest and the newest; the oldest frames go first.
                         A video frame of 1 MB is about 900 packets
     byte_count_max      payload bytes held; the oldest frames go first
@@ -49,6 +50,7 @@ class ReceiveBufferConfig:
     delay_s_max: float = attrs.field(default=1.0, validator=_is_not_negative)
     jitter_factor: float = attrs.field(default=3.0, validator=_is_not_negative)
     give_up_after_s: float = attrs.field(default=0.5, validator=_is_not_negative)
+    start_wait_s: float = attrs.field(default=0.1, validator=_is_not_negative)
     packet_count_max: int = attrs.field(default=2048, validator=_is_span)
     byte_count_max: int = attrs.field(default=4 << 20, validator=_is_positive)
     jump_count_max: int = attrs.field(default=3000, validator=_is_span)

@@ -211,7 +211,7 @@ class ReceiveBuffer:
         assert highest is not None
         self._held[number] = held
         if self._is_fresh and self._fresh_until == math.inf:
-            self._fresh_until = now + self._config.give_up_after_s
+            self._fresh_until = now + self._config.start_wait_s
         if number > highest:
             if number > highest + 1:
                 self._missing.update(dict.fromkeys(range(highest + 1, number), now))
