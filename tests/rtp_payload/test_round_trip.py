@@ -70,6 +70,9 @@ def test_vp8_frame_comes_back(frame, budget, splits, temporal_id):
         assert_fits(payloads, budget)
         assert frame == Vp8Depacketizer().depacketize(payloads)
     assert packetizer.next_picture_id == 1
+    starts = [parse_vp8_payload(payload)[0].starts_partition for payload in payloads]
+    assert starts[0]
+    assert sum(starts) <= 1 + splits
 
 
 @many
