@@ -37,6 +37,7 @@ from sans_rtc.rtp.payload.vp9_descriptor import (
 _FRAME_MARKER = 2
 _SYNC_CODE = 0x498342
 _SRGB = 7
+_ENDS_FRAME = 0x04  # E of the descriptor's first byte
 # Bytes of a frame that hold the header up to its size: 1 + 3 + 2 of colours at most + 4, and one for the bits between.
 _HEADER_BYTES_MAX = 12
 # Layers of one picture: 8 by the three bits of SID.
@@ -128,19 +129,17 @@ class Vp9Packetizer:
         descriptor = self._describe(frame, layer)
         first = serialize_vp9_descriptor(descriptor)
         require_budget(payload_bytes_max, len(first) + 1)
-        head = frame[: payload_bytes_max - len(first)]
-        descriptor.scalability = None
-        plain_bytes = len(serialize_vp9_descriptor(descriptor))
-        if len(first) == plain_bytes:
-            pieces = cut(frame, payload_bytes_max - plain_bytes)
+        descriptor.scalability, descriptor.starts_frame = None, False
+        rest = serialize_vp9_descriptor(descriptor)
+        room = payload_bytes_max - len(rest)
+        if len(first) == len(rest):
+            pieces = cut(frame, room)
         else:
-            pieces = [head, *cut(frame[len(head) :], payload_bytes_max - plain_bytes)]
-        payloads = []
-        for index, piece in enumerate(pieces):
-            descriptor.starts_frame, descriptor.ends_frame = index == 0, index == len(pieces) - 1
-            header = bytearray(serialize_vp9_descriptor(descriptor)) if index else bytearray(first)
-            header[0] = header[0] & ~4 | descriptor.ends_frame << 2
-            payloads.append(bytes(header) + piece)
+            head = frame[: payload_bytes_max - len(first)]
+            pieces = [head, *cut(frame[len(head) :], room)]
+        payloads = [(rest if index else first) + piece for index, piece in enumerate(pieces)]
+        last = payloads[-1]
+        payloads[-1] = bytes((last[0] | _ENDS_FRAME,)) + last[1:]
         self.next_picture_id = ((descriptor.picture_id or 0) + 1) & PICTURE_ID_MAX
         self._tl0_picture_index = self._tl0_of(layer)
         return payloads
