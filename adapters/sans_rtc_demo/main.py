@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     "peer": ("sans_rtc_demo.peer_command", "a peer that signals by JSON lines on stdin and stdout", ""),
     "stun": ("sans_rtc_demo.stun_command", "the public address, and what kind of NAT it is behind", ""),
     "turn-server": ("sans_rtc_demo.turn_command", "a TURN and STUN server, for development and small deployments", ""),
+    "trace": ("sans_rtc_demo.trace_command", "what was recorded with --record: show, replay, cut, export it", ""),
     "demo": ("sans_rtc_demo.demo_command", "a web page that connects to Python, served from this machine", "demo"),
 }
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import struct
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import attrs
@@ -37,10 +40,20 @@ Recording: TypeAlias = str | os.PathLike[str] | RecordTo
 """A path, or all that can be said of a recording."""
 
 
+# Records wait in a mapped file beside the recording until so many bytes are written at once: a system call for each
+# would cost more than all the rest. The memory is the system's: it is there after the process is killed.
+TAIL_BYTES = 64 << 10
+TAIL_SUFFIX = ".tail"
+# Where the tail belongs in the recording, and how many bytes it has.
+_TAIL_HEADER = struct.Struct(">QI")
+_CHUNK_BYTES = 1 << 20
+
+
 class RecordingFile:
-    """A file that takes one record at each call. Each is handed to the system at once: a crash loses the last at most.
+    """A file that takes one record at each call, and has it when the call returns: a crash loses the last at most.
 
     The session does not depend on it: where the file takes no more, the recording ends there and `failure` says why.
+    The newest records are in `PATH.tail`, which is gone once the file is closed; `read_recording` reads both.
     """
 
     def __init__(self, path: str | os.PathLike[str], bytes_max: int | None = None) -> None:
@@ -50,18 +63,36 @@ class RecordingFile:
         self._path = os.fspath(path)
         self._bytes_max = bytes_max
         self._ring = None if bytes_max is None else Ring(bytes_max // 2)
+        self._fd = _open_private(self._path)
         self._byte_count = 0
-        self._fd = self._open(self._path)
+        try:
+            tail = _open_private(self._path + TAIL_SUFFIX)
+            try:
+                os.ftruncate(tail, TAIL_BYTES)
+                self._tail = mmap.mmap(tail, TAIL_BYTES)
+            finally:
+                os.close(tail)
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self._end = _TAIL_HEADER.size
 
     def __call__(self, record: bytes) -> None:
         """Take one record."""
         if self._fd < 0:
             return
+        end = self._end + len(record)
         try:
-            self._write(record)
+            if end <= TAIL_BYTES:
+                self._tail[self._end : end] = record
+                self._end = end
+                _TAIL_HEADER.pack_into(self._tail, 0, self._byte_count, end - _TAIL_HEADER.size)
+            else:
+                self._empty_tail()
+                self._write(record)
             if self._ring is not None and self._bytes_max is not None:
                 self._ring(record)
-                if self._byte_count > self._bytes_max:
+                if self._byte_count + self._end > self._bytes_max:
                     self._begin_again(self._ring.contents())
         except OSError as error:
             self.failure = error
@@ -69,9 +100,24 @@ class RecordingFile:
 
     def close(self) -> None:
         """The recording is complete; what comes later is left out. Idempotent."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self._fd < 0:
+            return
+        try:
+            self._empty_tail()
+        except OSError as error:
+            self.failure = self.failure or error
+        os.close(self._fd)
+        self._fd = -1
+        self._tail.close()
+        try:
+            os.unlink(self._path + TAIL_SUFFIX)
+        except OSError:
+            pass
+
+    def _empty_tail(self) -> None:
+        start, end, self._end = _TAIL_HEADER.size, self._end, _TAIL_HEADER.size
+        if end > start:
+            self._write(self._tail[start:end])
 
     def _write(self, data: bytes) -> None:
         self._byte_count += len(data)
@@ -84,15 +130,33 @@ class RecordingFile:
         """Replace the file by its newer half, at once: whoever reads it meanwhile sees the one or the other."""
         aside = f"{self._path}.new"
         os.close(self._fd)
-        self._fd = self._open(aside)
-        self._byte_count = 0
+        self._fd = _open_private(aside)
+        self._byte_count, self._end = 0, _TAIL_HEADER.size
         self._write(contents)
         os.replace(aside, self._path)
 
-    @staticmethod
-    def _open(path: str) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        return os.open(path, flags, 0o600)
+
+def read_recording(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """The bytes of a recording, piece by piece, for `sans_rtc.trace`; of one whose process was killed as well."""
+    byte_count = 0
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            byte_count += len(chunk)
+            yield chunk
+    try:
+        with open(os.fspath(path) + TAIL_SUFFIX, "rb") as file:
+            tail = file.read(TAIL_BYTES)
+    except FileNotFoundError:
+        return
+    if len(tail) >= _TAIL_HEADER.size:
+        start, size = _TAIL_HEADER.unpack_from(tail)
+        if start == byte_count:  # else it has been written out already
+            yield tail[_TAIL_HEADER.size :][:size]
+
+
+def _open_private(path: str) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    return os.open(path, flags, 0o600)
 
 
 def make_peer(

@@ -124,35 +124,32 @@ class RecordedMachine:
 
     def take_events(self) -> Sequence[Any]:
         """Those of the machine, recorded."""
-        run = self._machine.take_events
-        return cast(Sequence[Any], self._recorded("take_events", _TAKE_EVENTS, run, (), self._now))
+        return cast(Sequence[Any], self._run(self._machine.take_events, (), [_TAKE_EVENTS, _pack_now(self._now, 0)]))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._machine, name)
 
     def _recording(self, name: str, method: Callable[..., object]) -> Callable[..., object]:
         head = bytes([len(name)]) + name.encode()
-        recorded = self._recorded
+        run, write = self._run, self._encoder.write
 
         def call(*arguments: object, **named: object) -> object:
             if named:
                 arguments = inspect.signature(method).bind(*arguments, **named).args
-            *given, now = arguments
-            assert isinstance(now, float | int)
-            self._now = now
-            return recorded(name, head, lambda: method(*arguments), given, now)
+            self._now = now = cast(float, arguments[-1])
+            out = [head, _pack_now(now, len(arguments) - 1)]
+            given = arguments[:-1]
+            for argument in given if self._has_payloads else self._public_arguments(name, given):
+                write(argument, out)
+            return run(method, arguments, out)
 
         return call
 
-    def _recorded(
-        self, name: str, head: bytes, run: Callable[[], object], given: Sequence[object], now: float
-    ) -> object:
-        out = [b"", head, _NOW_AND_COUNT.pack(now, len(given))]
-        for argument in given if self._has_payloads else self._public_arguments(name, given):
-            self._encoder.write(argument, out)
+    def _run(self, method: Callable[..., object], arguments: tuple[object, ...], out: list[bytes]) -> object:
+        """Call the machine, and hand over one record of it; `out` has what comes before the outcome."""
         is_done = False
         try:
-            result = run()
+            result = method(*arguments)
             is_done = True
         finally:
             if not is_done:  # a LocalError, or a bug: it is in the recording, and goes on to the caller
@@ -160,14 +157,17 @@ class RecordedMachine:
                 out.append(_RAISED)
                 self._encoder.write([type(error).__qualname__, str(error)], out)
                 self._hand_over(out)
-        out.append(_RETURNED)
-        self._encoder.write(result if self._has_payloads else withhold_payloads(result), out)
+        if result is None:
+            out.append(_RETURNED_NONE)
+        else:
+            out.append(_RETURNED)
+            self._encoder.write(result if self._has_payloads else withhold_payloads(result), out)
         self._hand_over(out)
         return result
 
     def _hand_over(self, out: list[bytes]) -> None:
-        out[0] = FRAME.pack(sum(map(len, out)), RecordKind.CALL)
-        self._sink(b"".join(out))
+        body = b"".join(out)
+        self._sink(_pack_frame(len(body), _CALL) + body)
 
     def _public_arguments(self, name: str, given: Sequence[object]) -> Sequence[object]:
         if name in _SENDING_VERBS:
@@ -204,7 +204,10 @@ def _with_key_log(value: object, sink: Sink) -> object:
     return value
 
 
-_NOW_AND_COUNT: Final = struct.Struct(">dB")
+_pack_now: Final = struct.Struct(">dB").pack
+_pack_frame: Final = FRAME.pack
+_CALL: Final = int(RecordKind.CALL)
 _TAKE_EVENTS: Final = b"\x0btake_events"
 _RETURNED: Final = bytes([Outcome.RETURNED])
+_RETURNED_NONE: Final = _RETURNED + b"N"
 _RAISED: Final = bytes([Outcome.RAISED])

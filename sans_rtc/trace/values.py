@@ -179,18 +179,30 @@ class Encoder:
         named = [(_short(field.alias or field.name), field.name) for field in fields]
         secret = () if self._are_secrets_kept else _SECRET_FIELDS
 
+        writers = self._writers
+
         def write_object(value: object, out: list[bytes]) -> None:
-            out.append(head)
+            piece = head
             for encoded_name, name in named:
-                out.append(encoded_name)
+                out.append(piece + encoded_name)
+                piece = b""
                 item = getattr(value, name)
                 if name in secret and item is not None:
                     _write_left_out(name, out)
+                elif (writer := writers.get(type(item))) is not None:
+                    writer(item, out)
                 else:
                     self.write(item, out)
+            if piece:
+                out.append(piece)
 
         return write_object
 
+
+# Small numbers are most of them: handles, sizes.
+_COMMON_INTS: Final = 1 << 14
+_INTS: Final = [b"i" + _U8.pack((n.bit_length() + 8) // 8) + n.to_bytes((n.bit_length() + 8) // 8, "big")
+                for n in range(_COMMON_INTS)]  # fmt: skip
 
 # Fields of configurations that open something to whoever reads them.
 _SECRET_FIELDS = ("password", "local_pwd")
@@ -198,6 +210,9 @@ _SECRET_FIELDS = ("password", "local_pwd")
 
 def _write_int(value: object, out: list[bytes]) -> None:
     assert isinstance(value, int)
+    if 0 <= value < _COMMON_INTS:
+        out.append(_INTS[value])
+        return
     size = (value.bit_length() + 8) // 8
     out.append(b"i" + _U8.pack(size) + value.to_bytes(size, "big", signed=True))
 

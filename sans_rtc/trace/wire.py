@@ -34,7 +34,7 @@ RECORD_BYTES_MAX: Final = 1 << 30
 
 FRAME: Final = struct.Struct(">IB")
 _HEADER: Final = struct.Struct(">8sHB")
-_F64: Final = struct.Struct(">d")
+_HEADER_BYTES_MAX: Final = 1024  # a later version may have more in it
 
 
 class RecordKind(IntEnum):
@@ -46,6 +46,9 @@ class RecordKind(IntEnum):
     KEY_LOG = 3
     CALL = 4
     DROPPED = 5
+
+
+_KINDS: Final = frozenset(map(int, RecordKind))
 
 
 class Outcome(IntEnum):
@@ -178,10 +181,10 @@ def read_records(chunks: bytes | Iterable[bytes]) -> Iterator[Record]:
         start = 0
         while start + FRAME.size <= len(waiting):
             size, number = FRAME.unpack_from(waiting, start)
-            if size > RECORD_BYTES_MAX or number not in tuple(RecordKind):
-                raise Malformed("no record begins here", field="kind", offset=start)
-            if is_first and number != RecordKind.HEADER:
+            if is_first and (number != RecordKind.HEADER or size > _HEADER_BYTES_MAX):
                 raise Malformed("this is not a recording", field="header", offset=0)
+            if size > RECORD_BYTES_MAX or number not in _KINDS:
+                raise Malformed("no record begins here", field="kind", offset=start)
             end = start + FRAME.size + size
             if end > len(waiting):
                 break

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import stat
 
 import pytest
@@ -13,7 +14,7 @@ from sans_rtc.errors import InvalidArgument
 from sans_rtc.trace import NotReplayable, RecordKind, read_records, replay
 from sans_rtc.trace.wire import parse_call
 from sans_rtc_net.blocking import BlockingPeerConnection
-from sans_rtc_net.recording import RecordingFile, RecordTo
+from sans_rtc_net.recording import RecordingFile, RecordTo, read_recording
 
 
 async def connect(first, second):
@@ -101,11 +102,25 @@ def test_session_without_payloads_has_none_in_its_file(tmp_path):
 
 
 def test_file_that_is_full_ends_the_recording_and_not_the_session(tmp_path):
-    file = RecordingFile("/dev/full")
-    file(b"record")
+    (tmp_path / "full").symlink_to("/dev/full")
+    file = RecordingFile(tmp_path / "full")
+    file(bytes(100_000))
     assert isinstance(file.failure, OSError)
     file(b"another")
     file.close()
+
+
+@pytest.mark.parametrize("size", [10, 1000, 70_000])
+def test_killed_process_leaves_every_record(tmp_path, size):
+    path = tmp_path / "x.rec"
+    pid = os.fork()
+    if not pid:
+        file = RecordingFile(path)
+        for number in range(100):
+            file(bytes([number]) * size)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert b"".join(read_recording(path)) == b"".join([bytes([number]) * size for number in range(100)])
 
 
 def test_file_keeps_within_its_bound(tmp_path):

@@ -21,14 +21,15 @@ from sans_rtc.trace import (
     replay,
 )
 from sans_rtc.trace.wire import Outcome, parse_call, without_result
+from tests.trace.sessions import live
 
-SEEDS = 40
+SEEDS = 20
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, 10))
-def test_simulated_session_replays_byte_for_byte(recorded_session, first):
-    for seed in range(first, first + 10):
-        for recording in recorded_session(seed):
+@pytest.mark.parametrize("first", range(0, SEEDS, 5))
+def test_simulated_session_replays_byte_for_byte(first):
+    for seed in range(first, first + 5):
+        for recording in live(seed):
             report = replay(recording)
             assert report.calls == sum(record_[4] == RecordKind.CALL for record_ in recording)
             assert report.datagrams_out > 0
@@ -209,10 +210,10 @@ def test_own_key_log_is_called_as_well():
 
 
 @pytest.mark.parametrize("left_out", ["payloads", "secrets"])
-def test_recording_without_all_says_why_it_cannot_be_replayed(recorded_session, left_out):
+def test_recording_without_all_says_why_it_cannot_be_replayed(left_out):
     from sans_rtc.trace import RecordOptions
 
-    recording = recorded_session(3, options=RecordOptions(**{left_out: False}))[0]
+    recording = live(3, options=RecordOptions(**{left_out: False}))[0]
     with pytest.raises(NotReplayable, match=f"without {left_out}"):
         replay(recording)
 
