@@ -72,6 +72,10 @@ def test_fir_replaces_a_pli_that_waits_and_a_pli_no_fir(requester):
     requester.request(Kind.FIR, 0.0)
     requester.request(Kind.PLI, 0.0)
     assert requester.take_request(0.0).kind == Kind.FIR
+    requester.on_keyframe()
+    requester.request(Kind.PLI, 10.0)
+    requester.request(Kind.FIR, 10.0)
+    assert requester.take_request(10.0).command_number == 1
 
 
 @pytest.mark.parametrize("wrong", [{"interval_s_min": 0.0}, {"rtt_factor": -1.0}, {"interval_s_max": 0.0}])

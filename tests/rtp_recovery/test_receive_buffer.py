@@ -140,6 +140,15 @@ def test_frame_ends_where_the_next_timestamp_begins_without_a_marker(buffer, mak
     assert [frame.packets for frame in buffer.take_frames(0.0)] == frames[:1]
 
 
+def test_timestamp_alone_parts_frames_where_payloads_and_markers_do_not(make_video):
+    buffer = ReceiveBuffer(AT_ONCE, marker_boundaries)
+    frames = make_video([1, 2, 2, 1])
+    for packet in flat(frames)[1:]:
+        packet.marker = False
+    put(buffer, flat(frames))
+    assert [frame.packets for frame in buffer.take_frames(0.2)] == frames[1:3]
+
+
 def test_two_frames_may_share_a_timestamp_where_the_payload_says_so(buffer, make_video):
     frames = make_video([2, 2])
     for packet in frames[1]:
@@ -285,6 +294,23 @@ def test_timestamp_from_another_age_delays_no_frame_beyond_the_bound(jump, make_
     frames[1][0].timestamp = jump & 0xFFFFFFFF
     put(buffer, frames[1], 0.03)
     assert len(buffer.take_frames(0.53)) == 2
+
+
+def test_recovered_packet_with_a_timestamp_from_another_age_is_not_waited_for(make_video, boundaries):
+    buffer = ReceiveBuffer(ReceiveBufferConfig(delay_s_max=0.5), boundaries)
+    frames = make_video([1, 1])
+    put(buffer, frames[0], 0.0)
+    frames[1][0].timestamp = 90_000 * 3600
+    buffer.receive_recovered(frames[1][0], 0.03)
+    assert len(buffer.take_frames(0.53)) == 2
+
+
+def test_beginning_of_the_stream_is_waited_for_as_long_as_the_start_allows(make_video, boundaries):
+    buffer = ReceiveBuffer(ReceiveBufferConfig(start_wait_s=0.3, give_up_after_s=2.0), boundaries)
+    put(buffer, make_video([4, 1])[0][1:], 1.0)
+    assert buffer.deadline == 1.3
+    buffer.take_frames(1.3)
+    assert buffer.stats.discards == {DiscardReason.INCOMPLETE_FRAME: 3}
 
 
 def test_deadline_is_a_pure_read_and_passed_after_taking(buffer, make_video):
