@@ -55,7 +55,11 @@ class PeerConnection(AsyncPeerConnection):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        return await self._own_nursery.leave(error, self.close, self.abort)
+        try:
+            return await self._own_nursery.leave(error, self.close, self.abort)
+        finally:
+            # What peers share ends with the last of them, in this turn of the loop, and no nursery waits for that.
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     def _on_failure(self, error: BaseException) -> None:
         if isinstance(error, trio.Cancelled):

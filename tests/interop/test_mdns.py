@@ -36,7 +36,7 @@ class Cable:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._namespaces = Namespaces()
         ours, theirs = self._namespaces.add("ours"), self._namespaces.add("theirs")
-        # An address of IPv6 is settled a second or two after the cable is laid. A Chromium just started then left a name
+        # An address of IPv6 is settled a second or two after the cable is laid. Chromium, just started, then left names
         # unresolved in one run of six; it presumably drops what it is asking for when the network changes.
         for name in (ours, theirs):
             self._namespaces.shell(name, WITHOUT_IPV6)
