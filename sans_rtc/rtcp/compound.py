@@ -77,7 +77,7 @@ def _pieces(packet: RtcpPacket, room: int) -> list[bytes]:
             return [data]
     if len(items) < 2:
         return [_whole(packet, room)]
-    middle = min(count_max, len(items) + 1 >> 1)
+    middle = count_max if len(items) > count_max else len(items) + 1 >> 1
     front = attrs.evolve(packet, **{name: items[:middle]})
     back = attrs.evolve(_follower(packet), **{name: items[middle:]})
     return _pieces(front, room) + _pieces(back, room)

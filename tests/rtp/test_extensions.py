@@ -126,7 +126,7 @@ BROKEN = {
     Extension.ABS_CAPTURE_TIME: ["00" * 9, "00" * 15],
     Extension.TRANSPORT_CC_02: ["000000"],
     Extension.COLOR_SPACE: ["00" * 5, "00" * 27],
-    # stream 1 of 1; no masks; no counts; half a bitrate; six bytes of leb128; more than 32 bits; half a resolution
+    # stream 1 of 1; no masks; no counts; half a bitrate; leb128 too long; more than 32 bits; stream 1 of 1; half a size
     Extension.VIDEO_LAYERS_ALLOCATION: [
         "41",
         "10",
@@ -135,6 +135,7 @@ BROKEN = {
         "010080",
         "0100808080808000",
         "0100ffffffff10",
+        "41000a",
         "01000a00",
     ],
 }
