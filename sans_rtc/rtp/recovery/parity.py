@@ -69,6 +69,7 @@ class _Equation:
     pivot: Key = (0, 0)
 
     def add(self, other: _Equation) -> None:
+        """The sum of both: what they share cancels out."""
         self.unknowns ^= other.unknowns
         self.string ^= other.string
         self.size = max(self.size, other.size)

@@ -10,8 +10,8 @@ is whole. A missing number is waited for, then given up, and with it what cannot
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
 
 import attrs
 
@@ -23,8 +23,12 @@ from sans_rtc.rtp.wire import RtpPacket
 _MASK = 0xFFFF
 _HALF = 0x8000
 
-FrameBoundaries: TypeAlias = Callable[[RtpPacket], tuple[bool, bool]]
-"""Says of a packet whether it begins a frame for certain, and whether it ends one for certain."""
+
+class FrameBoundaries(Protocol):
+    """Says of a packet whether it begins a frame for certain, and whether it ends one for certain."""
+
+    def __call__(self, packet: RtpPacket, /) -> tuple[bool, bool]:
+        """Called once for each packet that carries a payload; must not raise, whatever the payload."""
 
 
 def marker_boundaries(packet: RtpPacket) -> tuple[bool, bool]:
