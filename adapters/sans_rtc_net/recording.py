@@ -46,6 +46,8 @@ TAIL_BYTES = 64 << 10
 TAIL_SUFFIX = ".tail"
 # Where the tail belongs in the recording, and how many bytes it has.
 _TAIL_HEADER = struct.Struct(">QI")
+_TAIL_HEADER_BYTES = _TAIL_HEADER.size
+_write_tail_header = _TAIL_HEADER.pack_into
 _CHUNK_BYTES = 1 << 20
 
 
@@ -75,7 +77,7 @@ class RecordingFile:
         except BaseException:
             os.close(self._fd)
             raise
-        self._end = _TAIL_HEADER.size
+        self._end = _TAIL_HEADER_BYTES
 
     def __call__(self, record: bytes) -> None:
         """Take one record."""
@@ -86,7 +88,7 @@ class RecordingFile:
             if end <= TAIL_BYTES:
                 self._tail[self._end : end] = record
                 self._end = end
-                _TAIL_HEADER.pack_into(self._tail, 0, self._byte_count, end - _TAIL_HEADER.size)
+                _write_tail_header(self._tail, 0, self._byte_count, end - _TAIL_HEADER_BYTES)
             else:
                 self._empty_tail()
                 self._write(record)
@@ -115,11 +117,12 @@ class RecordingFile:
             pass
 
     def _empty_tail(self) -> None:
-        start, end, self._end = _TAIL_HEADER.size, self._end, _TAIL_HEADER.size
+        start, end, self._end = _TAIL_HEADER_BYTES, self._end, _TAIL_HEADER_BYTES
         if end > start:
-            self._write(self._tail[start:end])
+            with memoryview(self._tail)[start:end] as view:
+                self._write(view)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         self._byte_count += len(data)
         written = os.write(self._fd, data)
         while written < len(data):  # a disk that is nearly full
@@ -131,7 +134,7 @@ class RecordingFile:
         aside = f"{self._path}.new"
         os.close(self._fd)
         self._fd = _open_private(aside)
-        self._byte_count, self._end = 0, _TAIL_HEADER.size
+        self._byte_count, self._end = 0, _TAIL_HEADER_BYTES
         self._write(contents)
         os.replace(aside, self._path)
 
@@ -148,10 +151,10 @@ def read_recording(path: str | os.PathLike[str]) -> Iterator[bytes]:
             tail = file.read(TAIL_BYTES)
     except FileNotFoundError:
         return
-    if len(tail) >= _TAIL_HEADER.size:
+    if len(tail) >= _TAIL_HEADER_BYTES:
         start, size = _TAIL_HEADER.unpack_from(tail)
         if start == byte_count:  # else it has been written out already
-            yield tail[_TAIL_HEADER.size :][:size]
+            yield tail[_TAIL_HEADER_BYTES:][:size]
 
 
 def _open_private(path: str) -> int:

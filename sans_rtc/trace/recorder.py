@@ -21,7 +21,7 @@ import attrs
 
 from sans_rtc.dtls.config import DtlsConfig
 from sans_rtc.entropy import Entropy
-from sans_rtc.trace.values import Encoder
+from sans_rtc.trace.values import SIZED, Encoder
 from sans_rtc.trace.wire import FRAME, Outcome, Record, RecordKind, serialize_header
 from sans_rtc.trace.withheld import withhold, withhold_payloads
 
@@ -109,6 +109,8 @@ class RecordedMachine:
         self._now = -float("inf")
         for name in inputs_of(type(machine)):
             setattr(self, name, self._recording(name, getattr(machine, name)))
+        if hasattr(machine, "take_events"):
+            self.take_events = self._recording_events(machine.take_events)
 
     @property
     def deadline(self) -> float:
@@ -122,16 +124,16 @@ class RecordedMachine:
         is_terminated: bool = self._machine.is_terminated
         return is_terminated
 
-    def take_events(self) -> Sequence[Any]:
-        """Those of the machine, recorded."""
-        return cast(Sequence[Any], self._run(self._machine.take_events, (), [_TAKE_EVENTS, _pack_now(self._now, 0)]))
-
     def __getattr__(self, name: str) -> Any:
         return getattr(self._machine, name)
 
+    # What follows runs at every packet: each step that is saved here shows in the throughput.
+
     def _recording(self, name: str, method: Callable[..., object]) -> Callable[..., object]:
+        """The method of an input, recorded."""
         head = bytes([len(name)]) + name.encode()
-        run, write = self._run, self._encoder.write
+        write, hand_over, failed = self._encoder.write, self._hand_over, self._failed
+        has_payloads = self._has_payloads
 
         def call(*arguments: object, **named: object) -> object:
             if named:
@@ -139,33 +141,58 @@ class RecordedMachine:
             self._now = now = cast(float, arguments[-1])
             out = [head, _pack_now(now, len(arguments) - 1)]
             given = arguments[:-1]
-            for argument in given if self._has_payloads else self._public_arguments(name, given):
-                write(argument, out)
-            return run(method, arguments, out)
+            for argument in given if has_payloads else self._public_arguments(name, given):
+                if type(argument) is bytes:
+                    out.append(_pack_sized(b"b", len(argument)))
+                    out.append(argument)
+                else:
+                    write(argument, out)
+            is_done = False
+            try:
+                result = method(*arguments)
+                is_done = True
+            finally:
+                if not is_done:
+                    failed(out)
+            hand_over(result, out)
+            return result
 
         return call
 
-    def _run(self, method: Callable[..., object], arguments: tuple[object, ...], out: list[bytes]) -> object:
-        """Call the machine, and hand over one record of it; `out` has what comes before the outcome."""
-        is_done = False
-        try:
-            result = method(*arguments)
-            is_done = True
-        finally:
-            if not is_done:  # a LocalError, or a bug: it is in the recording, and goes on to the caller
-                error = sys.exc_info()[1]
-                out.append(_RAISED)
-                self._encoder.write([type(error).__qualname__, str(error)], out)
-                self._hand_over(out)
+    def _recording_events(self, method: Callable[[], Sequence[object]]) -> Callable[[], Sequence[object]]:
+        """`take_events`, which takes no `now`, recorded."""
+
+        def take_events() -> Sequence[object]:
+            out = [_TAKE_EVENTS, _pack_now(self._now, 0)]
+            is_done = False
+            try:
+                events = method()
+                is_done = True
+            finally:
+                if not is_done:
+                    self._failed(out)
+            self._hand_over(events, out)
+            return events
+
+        return take_events
+
+    def _hand_over(self, result: object, out: list[bytes]) -> None:
+        """Complete the record of a call that has returned; `out` has what comes before the outcome."""
         if result is None:
             out.append(_RETURNED_NONE)
+        elif result == ():
+            out.append(_RETURNED_NOTHING)
         else:
             out.append(_RETURNED)
             self._encoder.write(result if self._has_payloads else withhold_payloads(result), out)
-        self._hand_over(out)
-        return result
+        body = b"".join(out)
+        self._sink(_pack_frame(len(body), _CALL) + body)
 
-    def _hand_over(self, out: list[bytes]) -> None:
+    def _failed(self, out: list[bytes]) -> None:
+        """A LocalError, or a bug: it is in the recording, and goes on to the caller."""
+        error = sys.exc_info()[1]
+        out.append(_RAISED)
+        self._encoder.write([type(error).__qualname__, str(error)], out)
         body = b"".join(out)
         self._sink(_pack_frame(len(body), _CALL) + body)
 
@@ -206,8 +233,10 @@ def _with_key_log(value: object, sink: Sink) -> object:
 
 _pack_now: Final = struct.Struct(">dB").pack
 _pack_frame: Final = FRAME.pack
+_pack_sized: Final = SIZED.pack
 _CALL: Final = int(RecordKind.CALL)
 _TAKE_EVENTS: Final = b"\x0btake_events"
 _RETURNED: Final = bytes([Outcome.RETURNED])
 _RETURNED_NONE: Final = _RETURNED + b"N"
+_RETURNED_NOTHING: Final = _RETURNED + SIZED.pack(b"(", 0)
 _RAISED: Final = bytes([Outcome.RAISED])

@@ -22,7 +22,7 @@ _U8 = struct.Struct(">B")
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 FLOAT: Final = struct.Struct(">d")
-_SIZED = struct.Struct(">cI")  # tag, size or count
+SIZED = struct.Struct(">cI")  # tag, size or count
 #   tag where it is a datagram alone, flags, data size
 _DATAGRAM = struct.Struct(">BI")
 
@@ -80,23 +80,23 @@ class Encoder:
         if value and type(value[0]) is Datagram and (len(value) == 1 or all(type(item) is Datagram for item in value)):
             self._write_datagrams(value, out)
             return
-        out.append(_SIZED.pack(b"(", len(value)))
+        out.append(SIZED.pack(b"(", len(value)))
         for item in value:
             self.write(item, out)
 
     def _write_datagrams(self, datagrams: Sequence[Datagram], out: list[bytes]) -> None:
         """The hot path of a recording: a path is said once for all that follow it."""
-        out.append(_SIZED.pack(b"D", len(datagrams)))
+        out.append(SIZED.pack(b"D", len(datagrams)))
         path: Path | None = None
+        pack = _DATAGRAM.pack
         for datagram in datagrams:
             data = datagram.data
             flags = datagram.ecn | DATAGRAM_DONT_FRAGMENT if datagram.dont_fragment else datagram.ecn
             if datagram.path is path:
-                out.append(_DATAGRAM.pack(flags, len(data)))
+                out += (pack(flags, len(data)), data)
             else:
                 path = datagram.path
-                out.append(_DATAGRAM.pack(flags | DATAGRAM_NEW_PATH, len(data)) + self._path_bytes(path))
-            out.append(data)
+                out += (pack(flags | DATAGRAM_NEW_PATH, len(data)), self._path_bytes(path), data)
 
     def _write_datagram(self, value: object, out: list[bytes]) -> None:
         assert isinstance(value, Datagram)
@@ -116,14 +116,14 @@ class Encoder:
 
     def _write_mapping(self, value: object, out: list[bytes]) -> None:
         assert isinstance(value, Mapping)
-        out.append(_SIZED.pack(b"{", len(value)))
+        out.append(SIZED.pack(b"{", len(value)))
         for key, item in value.items():
             self.write(key, out)
             self.write(item, out)
 
     def _write_set(self, value: object, out: list[bytes]) -> None:
         assert isinstance(value, AbstractSet)
-        out += [_SIZED.pack(b"<", len(value)), *sorted([self.encode(item) for item in value])]
+        out += [SIZED.pack(b"<", len(value)), *sorted([self.encode(item) for item in value])]
 
     def _write_certificate(self, value: object, out: list[bytes]) -> None:
         assert isinstance(value, Certificate)
@@ -131,7 +131,7 @@ class Encoder:
             _write_left_out("Certificate", out)
             return
         pem = value.to_pem()
-        out += [_SIZED.pack(b"c", len(pem)), pem]
+        out += [SIZED.pack(b"c", len(pem)), pem]
 
     def _writer_of(self, value: object) -> Callable[[object, list[bytes]], None]:
         """How values of a class seen for the first time are written."""
@@ -223,14 +223,14 @@ def _write_float(value: object, out: list[bytes]) -> None:
 
 def _write_bytes(value: object, out: list[bytes]) -> None:
     assert isinstance(value, bytes)
-    out.append(_SIZED.pack(b"b", len(value)))
+    out.append(SIZED.pack(b"b", len(value)))
     out.append(value)
 
 
 def _write_text(value: object, out: list[bytes]) -> None:
     assert isinstance(value, str)
     encoded = value.encode("utf-8", "surrogatepass")
-    out.append(_SIZED.pack(b"s", len(encoded)))
+    out.append(SIZED.pack(b"s", len(encoded)))
     out.append(encoded)
 
 
