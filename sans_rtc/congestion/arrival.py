@@ -21,7 +21,7 @@ REORDERED_MAX = 3
 RATE_WINDOW_FIRST_S = 0.5
 RATE_WINDOW_S = 0.15
 # How far a measured window is mistrusted by its distance from the estimate, and how fast the estimate grows uncertain.
-MISTRUST = 10.0
+MISTRUST = 5.0
 DRIFT = 5.0
 
 
@@ -141,7 +141,7 @@ class ArrivalRate:
             self.bitrate_bps = sample_bps
             return
         uncertainty = MISTRUST * abs(estimate - sample_bps) / max(estimate, sample_bps, 1.0)
-        measured = max(uncertainty * uncertainty, 1e-6)
+        measured = max(uncertainty * uncertainty, 1.0)
         predicted = self._variance + DRIFT
         self.bitrate_bps = (measured * estimate + predicted * sample_bps) / (measured + predicted)
         self._variance = measured * predicted / (measured + predicted)

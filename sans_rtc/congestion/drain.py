@@ -4,10 +4,12 @@ extension: the detector of draft-ietf-rmcat-gcc-02 5.4 sees only whether the del
 a narrower path or by cross traffic, and then neither grows nor shrinks is nothing to it. Here the delay is compared
 with the least of the last minute as well. Where a queue of `drain_queue_s` stands for 0.3 s, the rate is capped
 
-    arriving rate * (1 - queue / 1 s)        within 0.5 and beta: a queue of up to half a second is gone in one
+    arriving rate * (1 - queue / 0.5 s)        within 0.5 and beta
 
-until the queue is gone, or for 3 s. If it has not shrunk by half then, it is not ours to empty: the path has become
-longer, or another flow fills it. What is measured is the base from then on, so that one more second is all it costs.
+which empties a queue of up to 0.25 s in half a second, where the path is ours alone, and a longer one in twice its
+time. The cap holds until the queue is gone, or for 3 s. If it has not shrunk by half then, it is not ours to empty: the
+path has become longer, or another flow fills it. What is measured is the base from then on, so that these 3 s are all
+it costs.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from sans_rtc.congestion.config import EstimatorConfig
 # A drift of the clocks of 100 ppm makes 6 ms in a minute.
 BASE_WINDOW_S = 30.0
 STANDING_S = 0.3
+DRAIN_S = 0.5
 FACTOR_MIN = 0.5
 DRAIN_MAX_S = 3.0
 DRAINED_FRACTION = 0.3
@@ -69,7 +72,7 @@ class QueueDrain:
             self._start(standing_s, arrival_bps, now)
 
     def _start(self, queue_s: float, arrival_bps: float, now: float) -> None:
-        factor = min(max(1.0 - queue_s, FACTOR_MIN), self._config.beta)
+        factor = min(max(1.0 - queue_s / DRAIN_S, FACTOR_MIN), self._config.beta)
         self.bitrate_bps = min(self.bitrate_bps, factor * arrival_bps)
         self._started_at, self._started_queue_s = now, queue_s
 

@@ -24,3 +24,18 @@ SCENARIOS = {
         ),
     )
 }
+
+# What a chart says above its lines.
+TITLES = {
+    "steady": "2 Mbit/s, 25 ms, jitter of 4 ms",
+    "step-down": "2.5 Mbit/s, at 20 s 0.8 Mbit/s; the queue holds 0.94 s then",
+    "step-up": "0.8 Mbit/s, at 15 s 2.5 Mbit/s",
+    "ramp": "0.6 to 2.4 Mbit/s and back towards 1.2 Mbit/s",
+    "cross-traffic": "2.5 Mbit/s, of which a constant stream takes 1.5 Mbit/s from 15 s to 30 s",
+    "bursty-loss": "2 Mbit/s, Gilbert-Elliott loss of 1.6 %, in bursts of 5 packets",
+    "heavy-loss": "2 Mbit/s, 12 % of all packets lost, whatever is sent",
+    "bufferbloat": "1.5 Mbit/s behind a queue of 3 s",
+    "short-queue": "2 Mbit/s behind a queue of 20 ms: only loss tells",
+    "two-flows": "3 Mbit/s, a second flow from 15 s on",
+    "application-limited": "3 Mbit/s, the encoder gives 0.1 Mbit/s until 20 s; no initial probes",
+}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 
 import attrs
 
@@ -310,14 +311,18 @@ def queueing(flow, begin, end, fraction):
 
 
 def converged_after(flow, begin, low, high, hold_s=1.0):
-    """Seconds after `begin` until the mean target of `hold_s` is within these fractions of the capacity; inf: never."""
-    samples = [sample for sample in flow.samples if sample.at >= begin]
-    count = int(hold_s / SAMPLE_S)
-    for index in range(len(samples) - count):
-        ratio = mean(sample.target_kbps / sample.capacity_kbps for sample in samples[index : index + count])
-        if low <= ratio <= high:
-            return samples[index].at - begin
-    return float("inf")
+    """Seconds after `begin` until the target stays within these fractions of the capacity for `hold_s`; inf: never."""
+    within_since = math.inf
+    for sample in flow.samples:
+        if sample.at < begin:
+            continue
+        if not low <= sample.target_kbps / sample.capacity_kbps <= high:
+            within_since = math.inf
+            continue
+        within_since = min(within_since, sample.at)
+        if sample.at - within_since >= hold_s:
+            return within_since - begin
+    return math.inf
 
 
 def fairness(flows, begin, end):
