@@ -211,13 +211,14 @@ def _padding_bytes(data: bytes, start: int, end: int) -> int:
     """The count in the last byte of a packet, checked: at least itself, and no more than the body.
 
     deviation: RFC 3550 section 6.4.1 allows padding in the last packet only, and whole words of it. Browsers pad
-    transport-wide feedback with one to three bytes wherever it stands; only a first report that others follow is held
-    to the rule, as appendix A.2 checks.
+    transport-wide feedback with one to three bytes wherever it stands; so only a first report that others follow is
+    held to the place, as appendix A.2 checks, and only what is not feedback to the words.
     """
     if start == HEADER_BYTES and end != len(data) and data[1] in (PacketType.SR, PacketType.RR):
         raise Malformed("padding in the first of several packets", field="padding", offset=0)
+    packet_type = data[start - HEADER_BYTES + 1]
     count = data[end - 1] if end > start else 0
-    if not count or count > end - start:
+    if not count or count > end - start or (count & 3 and packet_type in _PLAIN):
         raise Malformed(f"{count} bytes of padding", field="padding", offset=end - 1)
     return count
 

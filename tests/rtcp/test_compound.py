@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sans_rtc import rtcp
-from sans_rtc.errors import InvalidArgument
+from sans_rtc.errors import InvalidArgument, Malformed
 from sans_rtc.rtcp import parse_compound, serialize_datagrams
 
 CNAME = rtcp.SourceDescription([rtcp.SdesChunk(1, [rtcp.SdesItem(rtcp.SdesType.CNAME, b"a@b")])])
@@ -72,3 +72,13 @@ def test_packet_that_cannot_be_split_is_refused():
 def test_compound_that_does_not_begin_with_a_report_is_refused(packets):
     with pytest.raises(InvalidArgument):
         serialize_datagrams(packets)
+
+
+@pytest.mark.parametrize(
+    "packet", [rtcp.ReceiverReport(1), rtcp.Goodbye((1,)), rtcp.App(1, b"abcd", bytes(4)), rtcp.ExtendedReport(1, [])]
+)
+def test_padding_of_less_than_a_word_is_malformed_but_in_feedback(packet):
+    data = bytearray(rtcp.serialize_packet(packet, padding_bytes=4))
+    data[-1] = 2
+    with pytest.raises(Malformed):
+        parse_compound(bytes(data), allow_reduced_size=True)
