@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import datachannel, mux, pairs, soak, turn
+from benchmarks import datachannel, mux, pairs, soak, srtp, turn
 from benchmarks.processes import WorkerFailed
 from benchmarks.report import Cell, machine_facts, print_table
 from benchmarks.soak_link import Weather
@@ -55,6 +55,8 @@ def _rows(args: argparse.Namespace) -> list[dict[str, Cell]]:
         return mux.measure(mux.Options(args.peers, *durations, args.profile))
     if args.name == "turn":
         return turn.measure(turn.Options(args.allocations, args.seconds, args.size, args.burst, args.rounds))
+    if args.name == "srtp":
+        return srtp.measure(srtp.Options(args.count, args.rounds, args.size))
     if args.name == "soak":
         return soak.measure(soak.Options(args.minutes, Weather(args.loss, args.jitter), args.relay))
     profile = str(Path(args.profile).resolve() / args.name) if args.profile else ""
@@ -87,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     relay.add_argument("--seconds", type=_positive, default=5.0, help="duration of each exchange (5)")
     relay.add_argument("--size", type=_count, default=1000, help="bytes of a packet (1000)")
     relay.add_argument("--burst", type=_count, default=1, help="packets that a client sends at once (1)")
+    media = _subparser(subparsers, "srtp", "cost of protecting and unprotecting a packet, pylibsrtp's beside it")
+    media.add_argument("--count", type=_count, default=10_000, help="packets in each round (10000)")
+    media.add_argument("--size", type=_count, default=1200, help="payload bytes of a packet (1200)")
     long = _subparser(subparsers, "soak", "minutes of checked messages over a bad link and a relay")
     long.add_argument("--minutes", type=_positive, default=10.0, help="how long (10)")
     long.add_argument("--loss", type=float, default=10.0, metavar="PERCENT", help="of datagrams, each way (10)")
