@@ -103,10 +103,11 @@ class _Authentication:
         self._outer = hashlib.sha1(block.translate(_OUTER_PAD), usedforsecurity=False)
         self.tag_bytes = tag_bytes
 
-    def tag(self, data: bytes) -> bytes:
-        """The tag of these bytes."""
+    def tag(self, data: bytes, rollover_counter: bytes = b"") -> bytes:
+        """The tag of these bytes, with a rollover counter behind them."""
         inner = self._inner.copy()
         inner.update(data)
+        inner.update(rollover_counter)
         outer = self._outer.copy()
         outer.update(inner.digest())
         return outer.digest()[: self.tag_bytes]
@@ -167,13 +168,13 @@ def _counter_mode_rtp(keys: SessionKeys, tag_bytes: int, mki: bytes) -> tuple[Se
         sealed = packet[:start] + apply(packet[start:], number)
         if csrc_bytes:
             sealed = to_wire_order(sealed, csrc_bytes)
-        return sealed + mki + tag(sealed + (number >> 16 & _ROC_MASK).to_bytes(4, "big"))
+        return sealed + mki + tag(sealed, (number >> 16 & _ROC_MASK).to_bytes(4, "big"))
 
     def open_(data: bytes, start: int, number: int, csrc_bytes: int = 0) -> bytes | None:
         """Authenticate, then decrypt."""
         tag_start = len(data) - tag_bytes
         sealed = data[: tag_start - mki_bytes]
-        expected = tag(sealed + (number >> 16 & _ROC_MASK).to_bytes(4, "big"))
+        expected = tag(sealed, (number >> 16 & _ROC_MASK).to_bytes(4, "big"))
         if not hmac.compare_digest(expected, data[tag_start:]):
             return None
         if csrc_bytes:

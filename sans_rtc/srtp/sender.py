@@ -67,10 +67,9 @@ class SrtpSender:
             start = RTP_HEAD_BYTES + 4 * words
         else:
             start = RTP_HEADER_BYTES if shape == PLAIN_HEADER else payload_start(packet, first)
-        if start > size:
-            raise InvalidArgument("not an RTP packet")
-        if size > self._rtp_bytes_max:
-            raise InvalidArgument(f"{size} bytes of RTP do not fit a datagram once protected")
+        if not start <= size <= self._rtp_bytes_max:
+            too_long = f"{size} bytes of RTP do not fit a datagram once protected"
+            raise InvalidArgument(too_long if start <= size else "not an RTP packet")
 
         stream = self._streams.get(ssrc)
         if stream is None:

@@ -113,7 +113,7 @@ def test_libsrtp_takes_what_we_protect(ask, profile, mki):
     packets = rtp_packets()
     assert ask(profile, master, "U", [sender.protect_rtp(packet) for packet in packets]) == packets
     if mki and profile_row(profile).rtp_tag_bytes == 4:
-        return  # libsrtp before 2.7 looks for RTCP's MKI where RTP's tag length has it (its pull request 733)
+        return  # libsrtp 2.5 looks for RTCP's MKI where the length of RTP's tag has it; its pull request 733 mends that
     packets = rtcp_packets()
     assert ask(profile, master, "u", [sender.protect_rtcp(packet) for packet in packets]) == packets
 
