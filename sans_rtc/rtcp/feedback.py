@@ -363,6 +363,6 @@ def serialize_remb(packet: Remb) -> tuple[int, bytes]:
 
 def serialize_unknown_feedback(packet: UnknownFeedback) -> tuple[int, bytes]:
     """A feedback message that was kept."""
-    if packet.packet_type not in (RTPFB, PSFB) or len(packet.fci) & 3:
-        raise InvalidArgument("a feedback message has packet type 205 or 206, and whole words")
+    if packet.packet_type not in (RTPFB, PSFB):
+        raise InvalidArgument("a feedback message has packet type 205 or 206")
     return packet.format, SOURCES.pack(packet.sender_ssrc, packet.media_ssrc) + packet.fci

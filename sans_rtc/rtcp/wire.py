@@ -282,7 +282,5 @@ def _serialize_body(packet: RtcpPacket) -> tuple[int, int, bytes]:
     if isinstance(packet, UnknownFeedback):
         return packet.packet_type, *feedback.serialize_unknown_feedback(packet)
     if isinstance(packet, UnknownPacket):
-        if len(packet.body) & 3:
-            raise InvalidArgument(f"a packet has whole words: {len(packet.body)} bytes")
         return packet.packet_type, packet.count, packet.body
     raise InvalidArgument(f"not an RTCP packet: {packet!r}")

@@ -265,7 +265,6 @@ REFUSED = [
     rtcp.Remb(1, 1, (1,) * 256),
     rtcp.UnknownFeedback(204, 1, 1, 2),
     rtcp.UnknownFeedback(205, 32, 1, 2),
-    rtcp.UnknownPacket(209, 0, b"1"),
     rtcp.UnknownPacket(256, 0, b""),
     rtcp.ExtendedReport(1, [rtcp.UnknownBlock(1, 0, b"1")]),
     rtcp.ExtendedReport(1, [rtcp.ReceiverReferenceTime(0)] * 257),
@@ -356,3 +355,10 @@ def test_items_of_a_source_are_found_by_type():
 
 def test_arrival_offset_is_in_1024ths_and_bounded():
     assert [rtcp.arrival_offset(seconds) for seconds in (-1.0, 0.5, 100.0)] == [0, 512, 0x1FFE]
+
+
+@pytest.mark.parametrize("packet_type", [205, 206, 209])
+def test_unknown_packet_that_was_padded_to_a_word_can_be_sent_on(packet_type):
+    padded = bytes([0x80 | 0x20 | 20, packet_type, 0, 3]) + bytes(11) + b"\x01"
+    (packet,) = parse_compound(padded, allow_reduced_size=True)
+    assert serialize_compound([packet]) == padded
