@@ -168,8 +168,6 @@ def _parse_host(text: str) -> str:
 
 
 def _parse_extensions(tokens: list[str]) -> tuple[Address | None, str | None, tuple[tuple[str, str], ...]]:
-    if len(tokens) > 2 * EXTENSION_COUNT_MAX:
-        raise Malformed(f"more than {EXTENSION_COUNT_MAX} extensions", field="extensions")
     related_host, related_port, tcp_type = None, 0, None
     extensions: list[tuple[str, str]] = []
     # An extension's value may be empty (*VCHAR), which can be told only at the end of the line.
@@ -184,6 +182,8 @@ def _parse_extensions(tokens: list[str]) -> tuple[Address | None, str | None, tu
             tcp_type = value
         else:
             extensions.append((name, value))
+    if len(extensions) > EXTENSION_COUNT_MAX:
+        raise Malformed(f"more than {EXTENSION_COUNT_MAX} extensions", field="extensions")
     related = None if related_host is None else Address(related_host, related_port)
     return related, tcp_type, tuple(extensions)
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sans_rtc.errors import InvalidArgument, Malformed, Truncated, Unsupported, WireError
 from sans_rtc.ice import Candidate, CandidateType, parse_candidate, serialize_candidate
+from sans_rtc.ice.candidate import EXTENSION_COUNT_MAX
 from sans_rtc.machine import Address
 
 HOST = "candidate:633865722 1 udp 2122260223 127.0.0.1 53185 typ host generation 0 network-id 1 network-cost 50"
@@ -182,3 +183,9 @@ def test_round_trip(foundation, component, priority, host, port, kind):
     assert serialize_candidate(candidate) == serialize_candidate(parse_candidate(serialize_candidate(candidate)))
     assert (candidate.foundation, candidate.component, candidate.priority) == (foundation, component, priority)
     assert (candidate.address.port, candidate.type, candidate.related_address) == (port, kind, related)
+
+
+def test_candidate_with_as_many_extensions_as_there_may_be_can_be_told_on_with_its_related_address():
+    line = SRFLX.removesuffix(" rport 8998") + " a b" * EXTENSION_COUNT_MAX
+    candidate = parse_candidate(line)
+    assert parse_candidate(serialize_candidate(candidate)) == candidate
