@@ -374,3 +374,9 @@ def test_parameter_sets_are_bounded():
 def test_sprop_parameter_sets_come_back():
     units = [bytes.fromhex("6742c01f"), bytes.fromhex("68ce3c80")]
     assert units == parse_sprop_parameter_sets(serialize_sprop_parameter_sets(units))
+
+
+def test_vp8_index_without_a_layer_is_left_out_so_that_the_descriptor_can_be_written():
+    descriptor, data = parse_vp8_payload(bytes.fromhex("9040 07 aabb"))
+    assert (descriptor.tl0_picture_index, data) == (None, b"\xaa\xbb")
+    assert serialize_vp8_descriptor(descriptor) == b"\x10"

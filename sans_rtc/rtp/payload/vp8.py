@@ -83,7 +83,8 @@ def _parse_descriptor(payload: bytes) -> tuple[Vp8Descriptor, int]:
         descriptor.picture_id = picture_id
         offset += 1
     if present & 0x40:
-        descriptor.tl0_picture_index = payload[offset]
+        # RFC 7741 section 4.2: "if L is set, T MUST be set"; without T it is the index of nothing, and left out.
+        descriptor.tl0_picture_index = payload[offset] if present & 0x20 else None
         offset += 1
     if present & 0x30:
         if present & 0x20:
