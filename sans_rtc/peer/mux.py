@@ -389,6 +389,8 @@ class Mux:
             return
         self._is_terminated = True
         self._addresses.clear()
+        self._router.streams.end()
+        self._say_unwanted()
         self._events.append(Terminated(self._reason, ""))
         if self._trace is not None:
             self._trace(TraceRecord("mux", "terminated", now, {"reason": str(self._reason)}))

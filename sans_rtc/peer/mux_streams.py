@@ -82,6 +82,10 @@ class Streams:
             self._stats.discard(DiscardReason.VISITOR_TOO_LATE)
             self._unwanted.append(path)
 
+    def end(self) -> None:
+        """Nobody is left whose a visitor could be."""
+        self._unwanted += self._visitors.take_all()
+
     # -- outputs -------------------------------------------------------------------------------------------------------
 
     def take_claims(self) -> Sequence[tuple[int, Datagram]]:

@@ -92,6 +92,13 @@ class Visitors:
         if not self._by_host[host]:
             del self._by_host[host]
 
+    def take_all(self) -> list[Path]:
+        """Forget and return them all."""
+        paths = list(self._visitors)
+        self._visitors.clear()
+        self._by_host.clear()
+        return paths
+
     def take_expired(self, now: float) -> list[Path]:
         """Forget those whose time is over, and return them."""
         expired = []

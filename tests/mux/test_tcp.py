@@ -5,7 +5,7 @@ import pytest
 from sans_rtc.ice import IceConfig, StunServer
 from sans_rtc.ice.config import TcpPolicy, TurnServer
 from sans_rtc.ice.framing import serialize_frame
-from sans_rtc.machine import Address, Datagram, Path
+from sans_rtc.machine import Address, Datagram, Path, Terminated
 from sans_rtc.peer import ConnectionState, Mux, MuxConfig, PeerConfig
 from sans_rtc.peer.mux_events import UnknownUfrag
 from sans_rtc.peer.mux_visitors import VISITOR_BYTES_MAX
@@ -202,3 +202,22 @@ def test_configuration_bounds_that_cannot_be():
             MuxConfig(**{field: 0})
     assert Mux(entropy=SeededEntropy(1)).deadline == float("inf")
     assert StunServer("192.0.2.1").port == 3478
+
+
+@pytest.mark.parametrize("verb", ["close", "abort"])
+def test_connections_that_are_nobodys_are_closed_before_the_end(make_mux, verb):
+    mux = make_mux(visitor_wait_s=3.0)
+    mux.stream_opened(visitor(0), 1.0)
+    getattr(mux, verb)(2.0)
+    last = mux.take_events()[-1]
+    assert isinstance(last, Terminated)
+    assert mux.deadline == float("inf")
+    mux.handle_timer(9.0)
+    assert mux.take_events() == ()
+
+
+def test_connection_that_is_nobodys_is_said_to_be_unneeded_at_the_end(make_mux):
+    mux = make_mux()
+    mux.stream_opened(visitor(0), 1.0)
+    mux.close(2.0)
+    assert closed(mux) == [visitor(0)]
