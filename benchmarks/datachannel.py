@@ -59,12 +59,18 @@ def measure(peer: str | None, sizes: Sequence[int], options: Options) -> list[di
     return [_row(peer, size, options) for size in sizes]
 
 
-def _row(peer: str | None, size: int, options: Options) -> dict[str, Cell]:
-    done = {stack: Transferred() for stack in ("sans_rtc", peer) if stack}
+def measure_stacks(stacks: Sequence[str], size: int, options: Options) -> list[Transferred]:
+    """What each stack did with messages of one size, in turns; WorkerFailed where a process fails."""
+    done = {stack: Transferred() for stack in stacks}
     for number in range(options.rounds):
-        order = list(done) if number % 2 == 0 else list(reversed(done))
-        for stack in order:
+        for stack in stacks if number % 2 == 0 else reversed(stacks):
             _transfer(stack, size, options, done[stack])
+    return list(done.values())
+
+
+def _row(peer: str | None, size: int, options: Options) -> dict[str, Cell]:
+    stacks = ["sans_rtc", peer] if peer else ["sans_rtc"]
+    done = dict(zip(stacks, measure_stacks(stacks, size, options), strict=True))
     ours, theirs = done["sans_rtc"], done.get(peer or "")
     return {
         "message_bytes": size,

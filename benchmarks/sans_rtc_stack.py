@@ -12,8 +12,8 @@ from sans_rtc_net.errors import ChannelClosed, ConnectionLost
 class SansRtcEndpoint:
     """One end, in the adapter's own way: iteration for what arrives."""
 
-    def __init__(self, config: PeerConfig | None = None) -> None:
-        self._connection = PeerConnection(config, bind="127.0.0.1")
+    def __init__(self, config: PeerConfig | None = None, record: str | None = None) -> None:
+        self._connection = PeerConnection(config, bind="127.0.0.1", record=record)
         self._channel: DataChannel | None = None
         self._tasks: list[asyncio.Task[None]] = []
 

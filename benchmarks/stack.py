@@ -67,6 +67,8 @@ MakeEndpoint = Callable[[], Awaitable[Endpoint]]
 STACKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "sans_rtc": ("benchmarks.sans_rtc_stack", ("sans-rtc", "cryptography", "google-crc32c")),
     "sans_rtc_1200": ("benchmarks.sans_rtc_1200_stack", ()),
+    "sans_rtc_recorded": ("benchmarks.record_stack", ()),
+    "sans_rtc_recorded_1200": ("benchmarks.record_1200_stack", ()),
     "aiortc": ("benchmarks.aiortc_stack", ("aiortc", "aioice", "pyopenssl", "google-crc32c")),
 }
 PEERS: Final = tuple(name for name in STACKS if name != "sans_rtc")

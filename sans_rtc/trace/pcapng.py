@@ -6,9 +6,11 @@ section header | interface | interface | decryption secrets | packet | packet | 
 from __future__ import annotations
 
 import ipaddress
+import math
 import struct
 from typing import Final
 
+from sans_rtc.errors import Malformed
 from sans_rtc.machine import Address
 
 LINKTYPE_RAW: Final = 101  # an IP packet, version 4 or 6
@@ -29,6 +31,7 @@ _NANOSECONDS: Final = b"\x09"
 _INBOUND, _OUTBOUND = 1, 2
 _UDP: Final = 17
 _HOP_LIMIT: Final = 64
+_UNIX_S_MAX: Final = 1.8e10  # 64 bits of nanoseconds
 
 
 def section_header() -> bytes:
@@ -51,15 +54,16 @@ def secrets(key_log: str) -> bytes:
 
 def packet(interface_number: int, unix_s: float, data: bytes, size: int, *, is_outgoing: bool) -> bytes:
     """One packet; `size` is what it had on the wire, of which `data` may be the beginning."""
-    at = round(unix_s * 1e9)
+    at = round(min(max(unix_s, 0.0), _UNIX_S_MAX) * 1e9) if math.isfinite(unix_s) else 0
+    size = min(max(size, len(data)), 0xFFFFFFFF)
     fields = struct.pack("<IIIII", interface_number, at >> 32, at & 0xFFFFFFFF, len(data), size)
     direction = struct.pack("<I", _OUTBOUND if is_outgoing else _INBOUND)
     return _block(_ENHANCED_PACKET, fields + _padded(data) + _options((_OPTION_FLAGS, direction)))
 
 
 def udp_packet(source: Address, destination: Address, data: bytes, size: int, ecn: int = 0) -> bytes:
-    """An IP packet around a UDP payload of `size` bytes, of which `data` may be the beginning."""
-    hosts = [ipaddress.ip_address(address.host.partition("%")[0]) for address in (source, destination)]
+    """An IP packet around a UDP payload of `size` bytes, `data` the beginning of it. Errors: Malformed."""
+    hosts = [_parsed(address) for address in (source, destination)]
     length = 8 + size
     if hosts[0].version == 6 or hosts[1].version == 6:
         packed = b"".join([_as_v6(host) for host in hosts])
@@ -73,6 +77,13 @@ def udp_packet(source: Address, destination: Address, data: bytes, size: int, ec
         pseudo = packed + struct.pack(">HH", _UDP, length & 0xFFFF)
         udp = udp[:6] + struct.pack(">H", _checksum(pseudo + udp + data) or 0xFFFF)
     return header + udp + data
+
+
+def _parsed(address: Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        return ipaddress.ip_address(address.host.partition("%")[0])
+    except ValueError:
+        raise Malformed(f"{address.host!r} is no IP address", field="address") from None
 
 
 def _as_v6(host: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:

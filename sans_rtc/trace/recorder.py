@@ -107,6 +107,8 @@ class RecordedMachine:
         self._has_payloads = options.payloads
         self._encoder = Encoder(are_secrets_kept=options.secrets)
         self._now = -float("inf")
+        for name in methods_of(type(machine)):  # reads: bound here, so that they cost what they did
+            setattr(self, name, getattr(machine, name))
         for name in inputs_of(type(machine)):
             setattr(self, name, self._recording(name, getattr(machine, name)))
         if hasattr(machine, "take_events"):
@@ -204,14 +206,16 @@ class RecordedMachine:
 
 def inputs_of(kind: type) -> list[str]:
     """The methods of a machine that change it: those whose last parameter is `now`."""
-    found = []
-    for name in dir(kind):
-        method = getattr(kind, name)
-        if not name.startswith("_") and inspect.isfunction(method):
-            parameters = list(inspect.signature(method).parameters)
-            if parameters and parameters[-1] == "now":
-                found.append(name)
-    return found
+    return [name for name in methods_of(kind) if _last_parameter(getattr(kind, name)) == "now"]
+
+
+def methods_of(kind: type) -> list[str]:
+    """The public methods of a machine."""
+    return [name for name in dir(kind) if not name.startswith("_") and inspect.isfunction(getattr(kind, name))]
+
+
+def _last_parameter(method: Callable[..., object]) -> str:
+    return list(inspect.signature(method).parameters)[-1]
 
 
 def _with_key_log(value: object, sink: Sink) -> object:

@@ -15,6 +15,7 @@ of the constructor come before CONSTRUCTION.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
@@ -144,6 +145,8 @@ def parse_call(record: Record) -> Call:
     """Read one call; its result stays encoded."""
     decoder = Decoder(record.body)
     name, now = decoder.short(), decoder.f64()
+    if math.isnan(now):
+        raise Malformed("the time of the call is not a number", field="now", offset=len(name) + 1)
     arguments = tuple([decoder.value() for _ in range(decoder.u8())])
     number = decoder.u8()
     if number not in tuple(Outcome):

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import stat
+import subprocess
+import sys
 
 import pytest
 import trio
@@ -13,6 +15,7 @@ import sans_rtc_trio
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.trace import NotReplayable, RecordKind, read_records, replay
 from sans_rtc.trace.wire import parse_call
+from sans_rtc_asyncio.mux import UdpMux
 from sans_rtc_net.blocking import BlockingPeerConnection
 from sans_rtc_net.recording import RecordingFile, RecordTo, read_recording
 
@@ -57,6 +60,26 @@ def test_asyncio_session_replays(tmp_path):
 
 def test_trio_session_replays(tmp_path):
     assert_replays(trio.run(talk, sans_rtc_trio.PeerConnection, tmp_path))
+
+
+def test_session_on_a_shared_port_replays(tmp_path):
+    async def talk_over_mux():
+        make = sans_rtc_asyncio.PeerConnection
+        async with UdpMux(bind="127.0.0.1") as mux:
+            kinds = iter([{"mux": mux}, {"bind": "127.0.0.1"}])
+            return await talk(lambda bind, record: make(record=record, **next(kinds)), tmp_path)
+
+    assert_replays(asyncio.run(talk_over_mux()))
+
+
+def test_scripted_peer_records(tmp_path):
+    path = tmp_path / "peer.rec"
+    command = [sys.executable, "-m", "sans_rtc_demo.main", "peer", "--offer", "--bind", "127.0.0.1"]
+    done = subprocess.run([*command, "--record", path], input=b"", capture_output=True, timeout=30)
+    assert b'"offer"' in done.stdout, done.stderr
+    assert replay(path.read_bytes()).calls > 3
+    refused = subprocess.run([*command, "--record", tmp_path / "no" / "x"], input=b"", capture_output=True, timeout=30)
+    assert refused.returncode == 2 and b"No such file" in refused.stderr
 
 
 def test_blocking_session_replays(tmp_path):

@@ -1,0 +1,97 @@
+"""What a recording costs: throughput with both ends recorded to files, without beside it, and how fast a replay is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from benchmarks import datachannel
+from benchmarks.report import Cell
+from sans_rtc.datachannel import ChannelMessage, ChannelOptions, ChannelState
+from sans_rtc.machine import Address
+from sans_rtc.peer import GatheringNeeded, PeerConnection
+from sans_rtc.testing import Link, LinkConditions, SeededEntropy
+from sans_rtc.trace import make_recorded, replay
+
+REPLAYED_MESSAGE_BYTES = 16_384
+# The link of the session that is replayed: 4 MB/s, which is what the session "took".
+_CONDITIONS = LinkConditions(delay_s=0.01, rate_bytes_s=4e6)
+
+
+def measure(sizes: Sequence[int], options: datachannel.Options) -> list[dict[str, Cell]]:
+    """Two rows for each message size, of packets as large as loopback takes and of 1200 bytes; WorkerFailed."""
+    return [_row(size, suffix, options) for suffix in ("_1200", "") for size in sizes]
+
+
+def _row(size: int, suffix: str, options: datachannel.Options) -> dict[str, Cell]:
+    stacks = (f"sans_rtc{suffix}", f"sans_rtc_recorded{suffix}")
+    plain, recorded = datachannel.measure_stacks(stacks, size, options)
+    return {
+        "packets": "1200 bytes" if suffix else "largest",
+        "message_bytes": size,
+        "plain_mb_s": plain.mb_s,
+        "recorded_mb_s": recorded.mb_s,
+        "cost_percent": 100.0 * (1.0 - recorded.mb_s / plain.mb_s),
+        "plain_cpu_ns_per_byte": plain.cpu_ns_per_byte,
+        "recorded_cpu_ns_per_byte": recorded.cpu_ns_per_byte,
+    }
+
+
+def measure_replay(datagram_count: int) -> dict[str, Cell]:
+    """Record a session of so many datagrams in virtual time, replay one end of it, and compare the times."""
+    recordings: tuple[list[bytes], list[bytes]] = ([], [])
+    ends = [
+        make_recorded(PeerConnection, entropy=SeededEntropy(f"end {end}"), sink=recordings[end].append)
+        for end in (0, 1)
+    ]
+    session = _Session(ends)
+    session.transfer(datagram_count)
+    started = time.perf_counter()
+    report = replay(recordings[0])
+    replay_s = time.perf_counter() - started
+    return {
+        "datagrams": report.datagrams_in + report.datagrams_out,
+        "recording_mb": sum(map(len, recordings[0])) / 1e6,
+        "session_s": report.last_now - report.first_now,
+        "replay_s": replay_s,
+    }
+
+
+class _Session:
+    """Two peers on a link, their candidates in their descriptions; one sends as much as it may."""
+
+    def __init__(self, ends: list[PeerConnection]) -> None:
+        self._ends = ends
+        self._link = Link(*ends, conditions=_CONDITIONS)
+        self._link.on_event = self._on_event
+        self._channel = ends[0].create_channel("data", ChannelOptions(), self._link.now)
+        now = self._link.now
+        ends[0].set_local_description(None, now)
+        self._link.flush()
+        self._describe(0, 1)
+        ends[1].set_local_description(None, now)
+        self._link.flush()
+        self._describe(1, 0)
+        self._link.run_until(lambda: ends[0].channel_state(self._channel) is ChannelState.OPEN)
+
+    def transfer(self, datagram_count: int) -> None:
+        """Send until so many datagrams have travelled both ways."""
+        sent = self._link.sent
+        message = bytes(REPLAYED_MESSAGE_BYTES)
+        while len(sent[0]) + len(sent[1]) < datagram_count:
+            while self._ends[0].buffered_amount(self._channel) < 1 << 20:
+                self._ends[0].send(self._channel, message, self._link.now)
+            self._link.run_for(0.05)
+
+    def _describe(self, end: int, other: int) -> None:
+        description = self._ends[end].local_description
+        assert description is not None
+        self._ends[other].set_remote_description(description, self._link.now)
+
+    def _on_event(self, end: int, event: object) -> None:
+        now = self._link.now
+        if isinstance(event, GatheringNeeded):
+            self._ends[end].add_local_address(Address(f"10.0.0.{end + 1}", 5000), "eth0", now)
+            self._ends[end].end_of_local_addresses(now)
+        elif isinstance(event, ChannelMessage):
+            self._ends[end].consume(event.channel, event.byte_count, now)
