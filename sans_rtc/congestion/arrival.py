@@ -84,7 +84,7 @@ class InterArrival:
             return True
         since_s = received_at - group.received_at
         variation_s = since_s - (sent_at - group.sent_at)
-        is_burst = variation_s < 0.0 and since_s <= ARRIVAL_BURST_S
+        is_burst = variation_s < 0.0 <= since_s <= ARRIVAL_BURST_S
         return is_burst and received_at - group.first_received_at < ARRIVAL_BURST_MAX_S
 
     def _compare(self, group: _Group) -> GroupDelta | None:

@@ -104,6 +104,8 @@ class EstimatorConfig:
     alr_probe_interval_s, alr_probe_factor   probes while application-limited
     drop_fraction            a fall to less than this of the target before is a drop, probed once it is over
     probe_cluster_s, probe_packets_min       length of a cluster
+    probe_beside_s           length of a cluster after a drop or a growth: longer than another flow's time of a frame,
+                             so that it shows the share, not the whole path
 
     feedback_timeout_s       silence while sending after which the target is cut by `timeout_cut`, and again after each
                              second (in the spirit of RFC 8083 section 4)
@@ -135,6 +137,7 @@ class EstimatorConfig:
     alr_probe_factor: float = _number(2.0, 1.0, 10.0)
     drop_fraction: float = _number(0.66, 0.1, 0.99)
     probe_cluster_s: float = _number(0.015, 0.001, 1.0)
+    probe_beside_s: float = _number(0.05, 0.001, 1.0)
     probe_packets_min: int = _count(5, 2, 100)
     feedback_timeout_s: float = _number(2.0, 0.1, 60.0)
     timeout_cut: float = _number(0.8, 0.1, 1.0)

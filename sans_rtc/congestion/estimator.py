@@ -270,7 +270,9 @@ class SendSideEstimator:
     def _measure_queue(self, arrived: list[tuple[float, PacketResult]], now: float) -> None:
         was_draining = self._drain.bitrate_bps < math.inf
         delay_s = min(received_at - result.sent_at for received_at, result in arrived)
-        self._drain.update(delay_s, self._arrival_rate.bitrate_bps or self._target_bps, now)
+        is_limited = self._limit.limited_since is not None
+        arrival_bps = None if is_limited else self._arrival_rate.bitrate_bps
+        self._drain.update(delay_s, arrival_bps or self._target_bps, now)
         if not was_draining and self._drain.bitrate_bps < math.inf:
             self.stats.drains += 1
 

@@ -216,7 +216,7 @@ class ProbePlanner:
     def on_outgrown(self, target_bps: float, now: float) -> None:
         """More arrives than the path was known to take: see how much more it takes."""
         if now - self._sent_at >= self._config.alr_probe_interval_s:
-            self._probe(self._config.further_probe_factor * target_bps, target_bps, now)
+            self._probe(self._config.further_probe_factor * target_bps, target_bps, now, self._config.probe_beside_s)
 
     def forget_drop(self) -> None:
         """There is nothing to recover."""
@@ -246,15 +246,15 @@ class ProbePlanner:
         if target_bps >= wanted or self._drop_probes >= DROP_PROBES_MAX:
             self.forget_drop()
             return
-        self._probe(wanted, target_bps, now)
+        self._probe(wanted, target_bps, now, self._config.probe_beside_s)
         self._drop_probes += 1
         self._drop_at = now + DROP_PROBE_FIRST_S * (1 << self._drop_probes)
 
-    def _probe(self, bitrate_bps: float, target_bps: float, now: float) -> None:
+    def _probe(self, bitrate_bps: float, target_bps: float, now: float, cluster_s: float | None = None) -> None:
         bitrate_bps = min(bitrate_bps, self.max_bitrate_bps)
         if bitrate_bps <= target_bps:
             return
-        size_bytes = int(bitrate_bps * self._config.probe_cluster_s / 8)
+        size_bytes = int(bitrate_bps * (cluster_s or self._config.probe_cluster_s) / 8)
         self._sent_at = now
         self.planned.append(ProbeCluster(self._next_id, int(bitrate_bps), size_bytes, self._config.probe_packets_min))
         self._next_id += 1

@@ -61,7 +61,7 @@ class Panel:
             _, y = self.point(0, index * self.step)
             parts.append(polyline([(LEFT, y), (RIGHT, y)], "#ddd", 1))
             parts.append(text(LEFT - 6, y + 4, f"{index * self.step:g}", "end", 11))
-        parts.append(text(LEFT - 6, self.top - 9, unit, "end", 11))
+        parts.append(text(4, self.top - 9, unit, size=11))
         return parts
 
 

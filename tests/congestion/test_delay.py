@@ -33,6 +33,13 @@ def test_packet_overtaken_by_a_group_is_not_looked_at():
     assert deltas(packets) == [(0.02, 0.02)]
 
 
+def test_group_that_arrives_before_the_one_ahead_is_not_compared_and_three_begin_anew():
+    packets = [(0.0, 1.0), (0.02, 1.2), (0.04, 1.1), (0.06, 1.12), (0.08, 1.14)]
+    assert deltas(packets) == [(0.02, 0.2), (0.02, 0.02)]
+    backwards = [(n / 50, 2.0 - n / 50) for n in range(5)]
+    assert deltas([*backwards, (0.2, 3.0), (0.22, 3.02), (0.24, 3.04)]) == [(0.12, 1.08), (0.02, 0.02)]
+
+
 def test_jump_of_the_clock_begins_anew():
     packets = [(0.0, 1.0), (0.02, 1.02), (0.04, 100.0), (0.06, 100.02), (0.08, 100.04), (0.1, 100.06)]
     assert deltas(packets) == [(0.02, 0.02), (0.02, 0.02)]

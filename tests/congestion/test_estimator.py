@@ -220,6 +220,22 @@ def test_path_change_begins_anew():
     assert feeder.target > 350_000
 
 
+def test_what_a_limited_application_sent_is_no_measure_once_it_sends_more():
+    feeder = Feeder(start_bitrate_bps=1_000_000).run(6.0, rate_bps=100_000)
+    assert feeder.estimator.statistics.is_application_limited
+    while feeder.estimator.statistics.is_application_limited:
+        feeder.run(0.01, rate_bps=1_000_000, has_feedback=False)
+    assert feeder.estimator.statistics.arrival_bps is None
+
+
+def test_limited_application_is_not_cut_to_what_it_sends():
+    feeder = Feeder(start_bitrate_bps=1_000_000).run(6.0, rate_bps=100_000)
+    feeder.estimator.on_rtt(0.2, feeder.now)
+    feeder.run(1.0, rate_bps=100_000, growth=0.3)
+    assert 1 <= feeder.estimator.stats.delay_cuts <= 6
+    assert feeder.estimator.statistics.delay_bps > 350_000
+
+
 def test_statistics_tell_how_it_stands():
     feeder = Feeder(start_bitrate_bps=1_000_000).run(3.0)
     statistics = feeder.estimator.statistics

@@ -72,6 +72,13 @@ def test_rate_does_not_run_away_from_what_arrives():
     assert pytest.approx(rate.bitrate_bps) == 1_210_000
 
 
+def test_rate_is_not_lowered_where_the_application_sends_less():
+    rate = RateControl(CONFIG)
+    for second in range(10):
+        rate.update(NORMAL, 100_000, second)
+    assert rate.bitrate_bps == 1_000_000
+
+
 def test_rate_stays_within_its_limits():
     config = EstimatorConfig(start_bitrate_bps=50_000, min_bitrate_bps=40_000, max_bitrate_bps=60_000)
     rate = RateControl(config)
