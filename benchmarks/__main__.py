@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import datachannel, mux, pairs, soak, srtp, turn
+from benchmarks import datachannel, mux, pairs, record, soak, srtp, turn
 from benchmarks.processes import WorkerFailed
 from benchmarks.report import Cell, machine_facts, print_table
 from benchmarks.soak_link import Weather
@@ -50,6 +50,8 @@ def _rows(args: argparse.Namespace) -> list[dict[str, Cell]]:
     if args.name == "datachannel":
         transfer = datachannel.Options(args.seconds, args.warm_up, args.rounds, args.profile)
         return datachannel.measure(args.vs, args.sizes, transfer)
+    if args.name == "record":
+        return _record_rows(args)
     if args.name == "mux":
         durations = (args.idle, args.seconds, args.warm_up, args.settle, args.check)
         return mux.measure(mux.Options(args.peers, *durations, args.profile))
@@ -70,6 +72,12 @@ def _rows(args: argparse.Namespace) -> list[dict[str, Cell]]:
             return pairs.measure_memory(args.vs, options, is_traced=args.tracemalloc)
 
 
+def _record_rows(args: argparse.Namespace) -> list[dict[str, Cell]]:
+    if args.replay:
+        return [record.measure_replay(args.replay)]
+    return record.measure(args.sizes, datachannel.Options(args.seconds, args.warm_up, args.rounds, args.profile))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     subparsers = parser.add_subparsers(dest="name", required=True, metavar="NAME")
@@ -78,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     transfer.add_argument("--warm-up", type=_positive, default=1.0, metavar="SECONDS", help="before it counts (1)")
     sizes = ",".join(str(size) for size in datachannel.SIZES_BYTES)
     transfer.add_argument("--sizes", type=_sizes, default=sizes, help=f"message sizes in bytes ({sizes})")
+    recorded = _subparser(subparsers, "record", "what a recording costs, and how fast it is replayed")
+    recorded.add_argument("--seconds", type=_positive, default=3.0, help="duration of each transfer (3)")
+    recorded.add_argument("--warm-up", type=_positive, default=1.0, metavar="SECONDS", help="before it counts (1)")
+    recorded.add_argument("--sizes", type=_sizes, default=sizes, help=f"message sizes in bytes ({sizes})")
+    recorded.add_argument("--replay", type=_count, metavar="N", help="replay a session of so many datagrams instead")
     many = _subparser(subparsers, "mux", "memory, idle cost and speed of many peers on one UDP port")
     many.add_argument("--peers", type=_count, default=1000, help="peers on the port (1000)")
     many.add_argument("--idle", type=_positive, default=10.0, metavar="SECONDS", help="how long nothing happens (10)")
