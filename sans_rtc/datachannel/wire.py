@@ -93,7 +93,7 @@ def parse_dcep(data: bytes) -> DcepMessage:
 
 
 def serialize_dcep(message: DcepMessage) -> bytes:
-    """Serialise one DCEP message; InvalidArgument where a text is longer than its length field can say."""
+    """Serialise one DCEP message; InvalidArgument where a text or a number is more than its field can say."""
     if isinstance(message, AckMessage):
         return bytes([_TYPE_ACK])
     label, protocol = message.label.encode(), message.protocol.encode()
@@ -101,6 +101,8 @@ def serialize_dcep(message: DcepMessage) -> bytes:
         if len(text) > TEXT_BYTES_MAX:
             raise InvalidArgument(f"a {name} of {len(text)} bytes is over the limit of {TEXT_BYTES_MAX}")
     channel_type, parameter = _describe(message.reliability)
+    if not 0 <= message.priority <= PRIORITY_MAX or parameter > RELIABILITY_PARAMETER_MAX:
+        raise InvalidArgument(f"priority {message.priority} or reliability parameter {parameter} is out of its range")
     head = _OPEN.pack(_TYPE_OPEN, channel_type, message.priority, parameter, len(label), len(protocol))
     return head + label + protocol
 

@@ -94,3 +94,17 @@ def test_any_bytes_raise_nothing_but_wire_error(data):
         parse_dcep(data)
     except WireError:
         pass
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        OpenMessage("", "", RELIABLE, priority=1 << 16),
+        OpenMessage("", "", RELIABLE, priority=-1),
+        OpenMessage("", "", Reliability(max_retransmits=1 << 32)),
+        OpenMessage("", "", Reliability(lifetime_s=(1 << 32) / 1000)),
+    ],
+)
+def test_number_over_its_field_is_refused_locally(message):
+    with pytest.raises(InvalidArgument):
+        serialize_dcep(message)
