@@ -110,7 +110,7 @@ class RateControl:
         """
         self.has_outgrown = False
         if usage is Usage.OVERUSE:
-            self._state = _State.HOLD
+            self._state = _State.DECREASE
             self._updated_at = now
             return self._decrease(arrival_bps, now)
         self._state = _NEXT.get((self._state, usage), _State.HOLD)

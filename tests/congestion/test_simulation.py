@@ -37,7 +37,8 @@ STEADY_STATE = [
     ("step-up", 32, 50, 0.80, 0.030, 0.060),
     ("ramp", 5, 50, 0.80, 0.030, 0.060),
     ("cross-traffic", 5, 15, 0.85, 0.030, 0.050),
-    ("cross-traffic", 20, 30, 0.70, 0.040, 0.200),
+    # a queue that stands below `drain_queue_s` is let be
+    ("cross-traffic", 20, 30, 0.70, 0.100, 0.200),
     ("bursty-loss", 5, 40, 0.82, 0.030, 0.060),
     ("heavy-loss", 20, 60, 0.70, 0.030, 0.060),
     ("bufferbloat", 5, 40, 0.85, 0.030, 0.060),
