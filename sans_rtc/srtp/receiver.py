@@ -29,9 +29,16 @@ from sans_rtc.srtp.header import (
 from sans_rtc.srtp.keys import MasterKey
 from sans_rtc.srtp.keyset import KeySet
 from sans_rtc.srtp.profile import SrtpProfile, profile_row
-from sans_rtc.srtp.sender import explain, set_initial_roc
 from sans_rtc.srtp.stats import DiscardReason, SrtpExplanation, SrtpStats
-from sans_rtc.srtp.streams import HALF, INDEX_BITS, RTP_INDEX_COUNT, Stream, estimate_index
+from sans_rtc.srtp.streams import (
+    HALF,
+    INDEX_BITS,
+    RTP_INDEX_COUNT,
+    Stream,
+    estimate_index,
+    explain,
+    set_initial_roc,
+)
 
 MASTER_KEY_COUNT_MAX = 16
 """Master keys that a receiver takes at the same time, each known by its MKI."""
@@ -75,8 +82,8 @@ class SrtpReceiver:
         Source   RFC 3711 section 3.3
         """
         size = len(data)
-        if size < self._rtp_bytes_min:
-            return self._discard(DiscardReason.TRUNCATED)
+        if not self._rtp_bytes_min <= size <= PACKET_BYTES_MAX:
+            return self._discard(DiscardReason.TOO_LONG if size > PACKET_BYTES_MAX else DiscardReason.TRUNCATED)
         first, sequence_number, ssrc, words = RTP_HEAD.unpack_from(data)
         shape = first & NOT_PADDING
         if shape == EXTENDED_HEADER:
@@ -87,8 +94,6 @@ class SrtpReceiver:
             return self._discard(DiscardReason.MALFORMED)
         if self._requires_cryptex and needs_cryptex(data) and not has_cryptex(data):
             return self._discard(DiscardReason.CRYPTEX_REQUIRED)
-        if size > PACKET_BYTES_MAX:
-            return self._discard(DiscardReason.TOO_LONG)
         keys = self._select_keys(data, self._keys.transform.rtp_after_mki_bytes) if self._mki_bytes else self._keys
         if keys is None:
             return self._discard(DiscardReason.UNKNOWN_MKI)
@@ -120,12 +125,10 @@ class SrtpReceiver:
         Source   RFC 3711 section 3.4
         """
         size = len(data)
-        if size < self._rtcp_bytes_min:
-            return self._discard(DiscardReason.TRUNCATED)
+        if not self._rtcp_bytes_min <= size <= PACKET_BYTES_MAX:
+            return self._discard(DiscardReason.TOO_LONG if size > PACKET_BYTES_MAX else DiscardReason.TRUNCATED)
         if data[0] >> 6 != 2:
             return self._discard(DiscardReason.MALFORMED)
-        if size > PACKET_BYTES_MAX:
-            return self._discard(DiscardReason.TOO_LONG)
         after_mki_bytes = self._keys.transform.rtcp_after_mki_bytes
         keys = self._select_keys(data, after_mki_bytes) if self._mki_bytes else self._keys
         if keys is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded
+from sans_rtc.errors import InvalidArgument, LimitExceeded
 from sans_rtc.srtp.ciphers import SealRtp
 from sans_rtc.srtp.config import DEFAULT_CONFIG, CryptexPolicy, SrtpConfig
 from sans_rtc.srtp.header import (
@@ -25,7 +25,15 @@ from sans_rtc.srtp.keys import MasterKey
 from sans_rtc.srtp.keyset import KeySet
 from sans_rtc.srtp.profile import SrtpProfile, profile_row
 from sans_rtc.srtp.stats import SrtpExplanation, SrtpStats
-from sans_rtc.srtp.streams import HALF, RTCP_INDEX_COUNT, RTP_INDEX_COUNT, Stream, estimate_index
+from sans_rtc.srtp.streams import (
+    HALF,
+    RTCP_INDEX_COUNT,
+    RTP_INDEX_COUNT,
+    Stream,
+    estimate_index,
+    explain,
+    set_initial_roc,
+)
 
 
 class SrtpSender:
@@ -34,7 +42,7 @@ class SrtpSender:
     profile  number of `SrtpProfile`
     master   the key to send with; where it has an MKI, every packet carries it
     config   settings; the receiver's have to agree with them
-    stats    counters
+    stats    counters, of which a sender has no use so far: nothing is discarded
     """
 
     def __init__(self, profile: int, master: MasterKey, config: SrtpConfig = DEFAULT_CONFIG) -> None:
@@ -193,26 +201,3 @@ class SrtpSender:
                 raise InvalidArgument("a header extension reaches beyond its end")
             packet = encrypted
         return seal(packet, start, number)
-
-
-def set_initial_roc(
-    streams: dict[int, Stream], initial_rocs: dict[int, int], config: SrtpConfig, ssrc: int, rollover_counter: int
-) -> None:
-    """Note with which rollover counter an SSRC begins. For both directions."""
-    if not 0 <= ssrc < 1 << 32 or not 0 <= rollover_counter < 1 << 32:
-        raise InvalidArgument("SSRC and rollover counter are 32-bit numbers")
-    if ssrc in streams:
-        raise InvalidState(f"SSRC {ssrc:08x} has begun")
-    if ssrc not in initial_rocs and len(initial_rocs) >= config.stream_count_max:
-        raise LimitExceeded(f"rollover counters of {len(initial_rocs)} SSRCs are known already")
-    initial_rocs[ssrc] = rollover_counter
-
-
-def explain(name: str, rtp: dict[int, Stream], rtcp: dict[int, Stream], stats: SrtpStats) -> SrtpExplanation:
-    """Put together how a direction stands. For both."""
-    return SrtpExplanation(
-        name,
-        tuple(stream.explain_rtp() for stream in rtp.values()),
-        tuple(stream.explain_rtcp() for stream in rtcp.values()),
-        dict(stats.discards),
-    )

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from array import array
 
-from sans_rtc.srtp.stats import StreamExplanation
+from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded
+from sans_rtc.srtp.config import SrtpConfig
+from sans_rtc.srtp.stats import SrtpExplanation, SrtpStats, StreamExplanation
 
 RTP_INDEX_COUNT = 1 << 48
 """Packets of one SSRC that a key may protect (RFC 3711 section 9.2)."""
@@ -79,3 +81,26 @@ def estimate_index(highest: int, sequence_number: int) -> int:
     if ahead < -HALF:
         return index + _SEQUENCE_COUNT
     return index
+
+
+def set_initial_roc(
+    streams: dict[int, Stream], initial_rocs: dict[int, int], config: SrtpConfig, ssrc: int, rollover_counter: int
+) -> None:
+    """Note with which rollover counter an SSRC begins. For both directions."""
+    if not 0 <= ssrc < 1 << 32 or not 0 <= rollover_counter < 1 << 32:
+        raise InvalidArgument("SSRC and rollover counter are 32-bit numbers")
+    if ssrc in streams:
+        raise InvalidState(f"SSRC {ssrc:08x} has begun")
+    if ssrc not in initial_rocs and len(initial_rocs) >= config.stream_count_max:
+        raise LimitExceeded(f"rollover counters of {len(initial_rocs)} SSRCs are known already")
+    initial_rocs[ssrc] = rollover_counter
+
+
+def explain(name: str, rtp: dict[int, Stream], rtcp: dict[int, Stream], stats: SrtpStats) -> SrtpExplanation:
+    """Put together how a direction stands. For both."""
+    return SrtpExplanation(
+        name,
+        tuple(stream.explain_rtp() for stream in rtp.values()),
+        tuple(stream.explain_rtcp() for stream in rtcp.values()),
+        dict(stats.discards),
+    )
