@@ -139,7 +139,10 @@ def test_both_protect_rtp_to_the_same_bytes(ask, profile):
 def test_both_refuse_what_the_other_did_not_protect(ask, profile):
     master = master_of(profile)
     sender, receiver = SrtpSender(profile, master), SrtpReceiver(profile, master)
-    flip = lambda data: data[:-1] + bytes((data[-1] ^ 1,))  # noqa: E731
+
+    def flip(data):
+        return data[:-1] + bytes((data[-1] ^ 1,))
+
     assert ask(profile, master, "U", [flip(sender.protect_rtp(rtp_packets()[1]))]) == [AUTHENTICATION_FAILED]
     assert receiver.unprotect_rtp(flip(ask(profile, master, "P", rtp_packets()[1:2])[0])) is None
     assert receiver.stats.discards == {"authentication_failed": 1}

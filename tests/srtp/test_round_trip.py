@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sans_rtc.srtp import CryptexPolicy, SrtpProfile
+from sans_rtc.srtp.keys import derive_header_keys, derive_rtcp_keys, derive_rtp_keys
 from sans_rtc.srtp.profile import PROFILES
 
 EXTENSIONS = [None, (0xBEDE, b""), (0xBEDE, b"\x10a\x00\x00"), (0x1000, b"\x01\x01a\x00"), (0xABCD, b"1234")]
@@ -79,8 +80,6 @@ def test_equal_packets_of_two_ssrcs_and_of_two_indices_look_different(profile, m
 
 def test_rtp_and_rtcp_are_under_different_keys(profile, make_pair):
     keys = make_pair(profile).sender._keys
-    from sans_rtc.srtp.keys import derive_header_keys, derive_rtcp_keys, derive_rtp_keys
-
     row = PROFILES[profile]
     secrets = [
         secret
