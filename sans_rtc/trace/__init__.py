@@ -1,6 +1,6 @@
 """Recordings of machines: made as they run, replayed byte for byte, looked at, exported for Wireshark."""
 
-from sans_rtc.trace.recorder import RecordedMachine, RecordOptions, Sink, make_recorded, record, recorded_entropy
+from sans_rtc.trace.recorder import RecordedMachine, RecordOptions, make_recorded, record, recorded_entropy
 from sans_rtc.trace.replay import NotReplayable, Replayer, ReplayMismatch, ReplayReport, replay
 from sans_rtc.trace.ring import Ring
 from sans_rtc.trace.wire import Call, Construction, Header, Outcome, Record, RecordKind, read_records
@@ -21,7 +21,6 @@ __all__ = [
     "ReplayReport",
     "Replayer",
     "Ring",
-    "Sink",
     "Withheld",
     "make_recorded",
     "read_records",
