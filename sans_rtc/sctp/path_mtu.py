@@ -26,8 +26,9 @@ from sans_rtc.sctp.params import Parameter, serialize_parameter
 from sans_rtc.sctp.tcb import Timer, TransmissionControlBlock
 from sans_rtc.sctp.wire import CHUNK_HEADER_BYTES, COMMON_HEADER_BYTES
 
-# Heartbeat Info (type 1): a nonce, so that an answer is told from a guess, and the size that it is about.
-_INFO = struct.Struct(">8sHI")
+# Heartbeat Info (type 1): a nonce, so that an answer is told from a guess, and which probe it is, of what size. Whole
+# words, for the padding of a last parameter is not counted in the length of its chunk (RFC 9260 section 3.2).
+_INFO = struct.Struct(">8sII")
 _INFO_TYPE = 1
 
 PROBE_COUNT_MAX = 3

@@ -118,6 +118,12 @@ def test_probe_is_exactly_of_the_probed_size(searcher, send):
         answer(searcher, probe)
 
 
+def test_length_of_the_heartbeat_counts_no_padding(searcher, send):
+    """RFC 9260 section 3.2: a last parameter is not padded within its chunk."""
+    heartbeat, _ = begin(searcher, send)
+    assert int.from_bytes(heartbeat.value[2:4], "big") == len(heartbeat.value)
+
+
 def test_one_probe_is_outstanding_at_a_time(searcher, send):
     assert begin(searcher, send) is not None
     send(searcher.association, LONG)
