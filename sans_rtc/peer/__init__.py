@@ -50,8 +50,8 @@ __all__ = [
     "SignalingState",
     "SignalingStateChanged",
     "TerminationReason",
-    "WithdrawName",
     "UnknownUfrag",
+    "WithdrawName",
     "stranger_config",
     "stranger_offer",
 ]
