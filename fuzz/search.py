@@ -16,6 +16,8 @@ MEMORY_MB_MAX = 1024
 INPUT_BYTES_MAX = 4096
 # Of what is kept in the corpus: a finding says so in its name.
 FOUND, NAME_LENGTH = "found-", 12
+# Of a long search's finds a part is looked at, small and large: each is run line by line.
+DISTILLED_MAX = 40
 
 
 def search(name: str, minutes: float) -> int:
@@ -81,7 +83,8 @@ def distil(name: str, count: int) -> int:
 
 
 def _inputs(name: str) -> Iterator[Path]:
-    """The finds and the corpus, small ones first."""
+    """The corpus and the finds, small ones first; thinned where there are many."""
     for folder in (CORPUS / name, FINDS / name):
-        if folder.is_dir():
-            yield from sorted(folder.iterdir(), key=lambda path: path.stat().st_size)
+        if folder.is_dir() and any(folder.iterdir()):
+            paths = sorted(folder.iterdir(), key=lambda path: path.stat().st_size)
+            yield from paths[:: -(-len(paths) // DISTILLED_MAX)]
