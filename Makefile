@@ -1,6 +1,7 @@
 # make demo   two peers over real UDP, then a web page that talks to Python
 # make test   the whole suite; peers that are not installed are skipped with a reason
 # make lint   ruff and mypy --strict
+# make fuzz   search every target of fuzz/ for inputs that break it, MINUTES=n each (docs/fuzzing.md)
 #
 # Each makes its own virtual environment below .venv and installs what it needs there. Needs Python 3.11 or newer.
 
@@ -8,11 +9,13 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
   if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
 HOST ?= 127.0.0.1
 PORT ?= 8080
+MINUTES ?= 1
 DEMO := .venv/demo
 TEST := .venv/test
+FUZZ := .venv/fuzz
 PIP := -m pip install --quiet --quiet --disable-pip-version-check
 
-.PHONY: demo check test unit interop lint benchmark clean
+.PHONY: demo check test unit interop lint benchmark fuzz clean
 
 demo: $(DEMO)/.installed
 	@$(DEMO)/bin/sans-rtc demo --host $(HOST) --port $(PORT)
@@ -36,6 +39,9 @@ lint: $(TEST)/.installed
 benchmark: $(TEST)/.installed
 	$(TEST)/bin/python -m benchmarks datachannel --vs aiortc
 
+fuzz: $(FUZZ)/.installed
+	$(FUZZ)/bin/python -m fuzz all --minutes $(MINUTES)
+
 $(DEMO)/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "sans_rtc needs Python 3.11 or newer"; exit 1; }
 	@$(PYTHON) -m venv $(DEMO)
@@ -47,6 +53,12 @@ $(TEST)/.installed: pyproject.toml
 	@$(PYTHON) -m venv $(TEST)
 	@$(TEST)/bin/python $(PIP) -e ".[demo,dev,interop,testing,trio,anyio]"
 	-@$(TEST)/bin/python $(PIP) -e ".[embedding]"  # Qt and Twisted; without them their two examples are skipped
+	@touch $@
+
+$(FUZZ)/.installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "sans_rtc needs Python 3.11 or newer"; exit 1; }
+	@$(PYTHON) -m venv $(FUZZ)
+	@$(FUZZ)/bin/python $(PIP) -e ".[dev,fuzz]"
 	@touch $@
 
 clean:
