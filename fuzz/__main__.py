@@ -18,8 +18,8 @@ from fuzz.search import distil, search, search_all
 from fuzz.table import load, names
 
 _NEEDS_ATHERIS = (
-    "atheris is not installed, and without it nothing can be searched: pip install 'sans-rtc[fuzz]' "
-    "(wheels exist for CPython 3.11 to 3.13 on Linux and macOS). The corpus is replayed without it: pytest tests/fuzz"
+    "atheris is not installed, and without it nothing can be searched: pip install 'sans-rtc[fuzz]'. "
+    "The corpus is replayed without it: pytest tests/fuzz"
 )
 
 
