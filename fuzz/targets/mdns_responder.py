@@ -15,6 +15,7 @@ from tests.property.scenes.scene import Counterpart, Scene
 
 HERE, ASKER = Address("10.0.0.1", 5353), Address("10.0.0.2", 5353)
 NAMES = ("one.local", "two.local", "example.org", "..local", "x" * 64 + ".local")
+HEARD_MAX = 12
 NETWORKS = ("10.0.0.0/8", "192.0.2.0/24", "fe80::/10", "nonsense")
 VERBS = (
     lambda responder, script, now: responder.publish(script.pick(NAMES), [script.pick(HOSTS)], now),
@@ -35,10 +36,21 @@ def _asked(datagram: Datagram, now: float) -> list[Datagram]:
     return [Datagram(serialize_message(message), Path(ASKER, HERE)) for message in messages[: int(now) % 3]]
 
 
+def _asker():
+    """One who asks whenever anything is said, a few times: each answer would bring the next question."""
+    heard = []
+
+    def answer(datagram: Datagram, now: float) -> list[Datagram]:
+        heard.append(datagram)
+        return _asked(datagram, now) if len(heard) <= HEARD_MAX else []
+
+    return answer
+
+
 def build(conditions: LinkConditions) -> Scene:
     """A responder that publishes, adds an address, replaces, withdraws and closes."""
     responder = Responder(ResponderConfig(name_count_max=8), entropy=SeededEntropy("responder"))
-    scene = Scene(responder, Counterpart(_asked), end=0, wrap=ContractMonitor, seed=0, conditions=conditions)
+    scene = Scene(responder, Counterpart(_asker()), end=0, wrap=ContractMonitor, seed=0, conditions=conditions)
     scene.usual_path = Path(HERE, ASKER)
     scene.then(0.0, responder.add_local_address, HERE)
     scene.then(0.0, responder.publish, "one.local", ("10.0.0.1", "fe80::1"))
