@@ -15,6 +15,10 @@ TEST := .venv/test
 FUZZ := .venv/fuzz
 PIP := -m pip install --quiet --quiet --disable-pip-version-check
 
+# Real sockets, browsers and kernels keep no virtual time: what fails beside other tests is tried once more, alone.
+PYTEST := $(TEST)/bin/python -m pytest -q
+AGAIN := $(PYTEST) --last-failed --last-failed-no-failures none
+
 .PHONY: demo check test unit interop lint benchmark fuzz clean
 
 demo: $(DEMO)/.installed
@@ -26,10 +30,10 @@ check: $(DEMO)/.installed
 test: unit interop
 
 unit: $(TEST)/.installed
-	$(TEST)/bin/python -m pytest -q -n 2 -m "not interop" tests
+	$(PYTEST) -n 2 -m "not interop" tests || $(AGAIN) -m "not interop" tests
 
 interop: $(TEST)/.installed
-	$(TEST)/bin/python -m pytest -q -m interop tests
+	$(PYTEST) -m interop tests || $(AGAIN) -m interop tests
 
 lint: $(TEST)/.installed
 	$(TEST)/bin/ruff check .
