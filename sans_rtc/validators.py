@@ -37,6 +37,11 @@ def count(default: int, low: int, high: int) -> int:
     return attrs.field(default=default, validator=within(low, high))
 
 
+def number(default: float, low: float, high: float) -> float:
+    """A field that is a number of this range."""
+    return attrs.field(default=default, validator=within(low, high))
+
+
 def seconds(default: float, low: float, high: float) -> float:
     """A field that is a duration of this range."""
     return attrs.field(default=default, validator=within(low, high))

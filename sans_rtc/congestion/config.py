@@ -2,30 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
-
 import attrs
 
 from sans_rtc.errors import InvalidArgument
-
-_Check: TypeAlias = "Callable[[object, attrs.Attribute[Any], float], None]"
-
-
-def _within(low: float, high: float) -> _Check:
-    def check(_: object, attribute: attrs.Attribute[float], value: float) -> None:
-        if not low <= value <= high:
-            raise InvalidArgument(f"{attribute.name} must be {low} to {high}, is {value}")
-
-    return check
-
-
-def _count(default: int, low: int, high: int) -> int:
-    return attrs.field(default=default, validator=_within(low, high))
-
-
-def _number(default: float, low: float, high: float) -> float:
-    return attrs.field(default=default, validator=_within(low, high))
+from sans_rtc.validators import count, number
 
 
 @attrs.frozen(slots=True)
@@ -48,17 +28,17 @@ class PacerConfig:
     probe_wait_max_s     a cluster that could not begin in this time, for want of packets, is given up
     """
 
-    start_bitrate_bps: int = _count(300_000, 1, 10**10)
-    pacing_factor: float = _number(2.5, 1.0, 100.0)
-    burst_s: float = _number(0.005, 0.0, 1.0)
-    queue_time_max_s: float = _number(2.0, 0.05, 60.0)
-    queue_bytes_max: int = _count(8 << 20, 1, 1 << 30)
-    queue_packets_max: int = _count(10_000, 1, 1_000_000)
+    start_bitrate_bps: int = count(300_000, 1, 10**10)
+    pacing_factor: float = number(2.5, 1.0, 100.0)
+    burst_s: float = number(0.005, 0.0, 1.0)
+    queue_time_max_s: float = number(2.0, 0.05, 60.0)
+    queue_bytes_max: int = count(8 << 20, 1, 1 << 30)
+    queue_packets_max: int = count(10_000, 1, 1_000_000)
     paces_audio: bool = False
-    padding_bytes_max: int = _count(1200, 0, 65_535)
-    padding_request_bytes_max: int = _count(1 << 20, 0, 1 << 30)
-    probes_max: int = _count(4, 0, 100)
-    probe_wait_max_s: float = _number(5.0, 0.0, 60.0)
+    padding_bytes_max: int = count(1200, 0, 65_535)
+    padding_request_bytes_max: int = count(1 << 20, 0, 1 << 30)
+    probes_max: int = count(4, 0, 100)
+    probe_wait_max_s: float = number(5.0, 0.0, 60.0)
 
 
 @attrs.frozen(slots=True)
@@ -69,8 +49,8 @@ class FeedbackConfig:
     history_packets_max  the oldest are forgotten beyond this; under half the space of 16-bit sequence numbers
     """
 
-    history_s: float = _number(10.0, 0.1, 60.0)
-    history_packets_max: int = _count(32_767, 1, 32_767)
+    history_s: float = number(10.0, 0.1, 60.0)
+    history_packets_max: int = count(32_767, 1, 32_767)
 
 
 @attrs.frozen(slots=True)
@@ -111,36 +91,36 @@ class EstimatorConfig:
                              second (in the spirit of RFC 8083 section 4)
     """
 
-    start_bitrate_bps: int = _count(300_000, 1_000, 10**10)
-    min_bitrate_bps: int = _count(30_000, 1_000, 10**10)
-    max_bitrate_bps: int = _count(30_000_000, 1_000, 10**10)
-    event_interval_s: float = _number(0.1, 0.0, 10.0)
-    event_change: float = _number(0.01, 0.0, 1.0)
-    event_cut: float = _number(0.05, 0.0, 1.0)
-    burst_s: float = _number(0.005, 0.0, 0.1)
-    trend_groups: int = _count(20, 2, 200)
-    threshold_ms: float = _number(12.5, 6.0, 600.0)
-    gain_up: float = _number(0.0087, 0.0, 1.0)
-    gain_down: float = _number(0.039, 0.0, 1.0)
-    drain_queue_s: float = _number(0.1, 0.01, 60.0)
-    beta: float = _number(0.85, 0.5, 0.99)
-    increase_per_s: float = _number(1.08, 1.0, 2.0)
-    loss_low: float = _number(0.02, 0.0, 1.0)
-    loss_high: float = _number(0.10, 0.0, 1.0)
-    loss_window_s: float = _number(0.25, 0.0, 10.0)
-    loss_packets_min: int = _count(20, 1, 10_000)
+    start_bitrate_bps: int = count(300_000, 1_000, 10**10)
+    min_bitrate_bps: int = count(30_000, 1_000, 10**10)
+    max_bitrate_bps: int = count(30_000_000, 1_000, 10**10)
+    event_interval_s: float = number(0.1, 0.0, 10.0)
+    event_change: float = number(0.01, 0.0, 1.0)
+    event_cut: float = number(0.05, 0.0, 1.0)
+    burst_s: float = number(0.005, 0.0, 0.1)
+    trend_groups: int = count(20, 2, 200)
+    threshold_ms: float = number(12.5, 6.0, 600.0)
+    gain_up: float = number(0.0087, 0.0, 1.0)
+    gain_down: float = number(0.039, 0.0, 1.0)
+    drain_queue_s: float = number(0.1, 0.01, 60.0)
+    beta: float = number(0.85, 0.5, 0.99)
+    increase_per_s: float = number(1.08, 1.0, 2.0)
+    loss_low: float = number(0.02, 0.0, 1.0)
+    loss_high: float = number(0.10, 0.0, 1.0)
+    loss_window_s: float = number(0.25, 0.0, 10.0)
+    loss_packets_min: int = count(20, 1, 10_000)
     initial_probe_factors: tuple[float, ...] = (3.0, 6.0)
-    further_probe_factor: float = _number(2.0, 1.0, 10.0)
-    further_probe_threshold: float = _number(0.7, 0.0, 1.0)
-    alr_fraction: float = _number(0.65, 0.1, 1.0)
-    alr_probe_interval_s: float = _number(5.0, 0.5, 600.0)
-    alr_probe_factor: float = _number(2.0, 1.0, 10.0)
-    drop_fraction: float = _number(0.66, 0.1, 0.99)
-    probe_cluster_s: float = _number(0.015, 0.001, 1.0)
-    probe_beside_s: float = _number(0.05, 0.001, 1.0)
-    probe_packets_min: int = _count(5, 2, 100)
-    feedback_timeout_s: float = _number(2.0, 0.1, 60.0)
-    timeout_cut: float = _number(0.8, 0.1, 1.0)
+    further_probe_factor: float = number(2.0, 1.0, 10.0)
+    further_probe_threshold: float = number(0.7, 0.0, 1.0)
+    alr_fraction: float = number(0.65, 0.1, 1.0)
+    alr_probe_interval_s: float = number(5.0, 0.5, 600.0)
+    alr_probe_factor: float = number(2.0, 1.0, 10.0)
+    drop_fraction: float = number(0.66, 0.1, 0.99)
+    probe_cluster_s: float = number(0.015, 0.001, 1.0)
+    probe_beside_s: float = number(0.05, 0.001, 1.0)
+    probe_packets_min: int = count(5, 2, 100)
+    feedback_timeout_s: float = number(2.0, 0.1, 60.0)
+    timeout_cut: float = number(0.8, 0.1, 1.0)
 
     def __attrs_post_init__(self) -> None:
         if not self.min_bitrate_bps <= self.start_bitrate_bps <= self.max_bitrate_bps:

@@ -2,31 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
-
 import attrs
 
-from sans_rtc.errors import InvalidArgument
-
-_Check: TypeAlias = "Callable[[object, attrs.Attribute[Any], float], None]"
-
-
-def _within(low: float, high: float) -> _Check:
-    def check(_: object, attribute: attrs.Attribute[float], value: float) -> None:
-        if not low <= value <= high:
-            raise InvalidArgument(f"{attribute.name} must be {low} to {high}, is {value}")
-
-    return check
-
-
-def _number(default: float, low: float, high: float) -> float:
-    return attrs.field(default=default, validator=_within(low, high))
-
-
-def _count(default: int, low: int, high: int) -> int:
-    return attrs.field(default=default, validator=_within(low, high))
-
+from sans_rtc.validators import count, number
 
 VIDEO_INTERVAL_S = 1.0
 """What browsers take as the interval between regular reports on video."""
@@ -55,11 +33,11 @@ class SchedulerConfig:
 
     is_feedback_profile: bool = True
     is_point_to_point: bool = True
-    minimum_interval_s: float = _number(AUDIO_INTERVAL_S, 0.0, 300.0)
-    bandwidth_bytes_per_s: float = _number(6250.0, 1.0, 1e9)
-    sender_fraction: float = _number(0.25, 0.0, 1.0)
-    first_packet_bytes: float = _number(128.0, 1.0, 65535.0)
-    overhead_bytes: int = _count(28, 0, 255)
-    timeout_multiplier: float = _number(5.0, 2.0, 100.0)
-    bye_backoff_member_count: int = _count(50, 1, 1_000_000)
-    member_count_max: int = _count(4096, 2, 1_000_000)
+    minimum_interval_s: float = number(AUDIO_INTERVAL_S, 0.0, 300.0)
+    bandwidth_bytes_per_s: float = number(6250.0, 1.0, 1e9)
+    sender_fraction: float = number(0.25, 0.0, 1.0)
+    first_packet_bytes: float = number(128.0, 1.0, 65535.0)
+    overhead_bytes: int = count(28, 0, 255)
+    timeout_multiplier: float = number(5.0, 2.0, 100.0)
+    bye_backoff_member_count: int = count(50, 1, 1_000_000)
+    member_count_max: int = count(4096, 2, 1_000_000)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
 
 import attrs
 
 from sans_rtc.errors import InvalidArgument
+from sans_rtc.validators import within
 
 REPLAY_WINDOW_SIZE_MIN = 64  # RFC 3711 section 3.3.2
 
@@ -19,14 +19,6 @@ class CryptexPolicy(StrEnum):
     OFF = "off"
     ALLOWED = "allowed"
     REQUIRED = "required"
-
-
-def _in_range(low: int, high: int) -> Callable[[object, attrs.Attribute[Any], int], None]:
-    def validate(_: object, attribute: attrs.Attribute[Any], value: int) -> None:
-        if not low <= value <= high:
-            raise InvalidArgument(f"{attribute.name} lies between {low} and {high}, not at {value}")
-
-    return validate
 
 
 def _zero(_: object, attribute: attrs.Attribute[int], value: int) -> None:
@@ -63,8 +55,8 @@ class SrtpConfig:
     key_derivation_rate      0; others are refused
     """
 
-    replay_window_size: int = attrs.field(default=1024, validator=_in_range(REPLAY_WINDOW_SIZE_MIN, 1 << 15))
-    stream_count_max: int = attrs.field(default=1024, validator=_in_range(1, 1 << 20))
+    replay_window_size: int = attrs.field(default=1024, validator=within(REPLAY_WINDOW_SIZE_MIN, 1 << 15))
+    stream_count_max: int = attrs.field(default=1024, validator=within(1, 1 << 20))
     encrypted_extension_ids: frozenset[int] = attrs.field(
         default=frozenset(), converter=_frozen, validator=_extension_ids
     )
