@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 
-from sans_rtc.errors import InvalidArgument, Malformed, Truncated, Unsupported, WireError
-from sans_rtc.rtp.payload.interface import cut, require_budget, require_payloads
+from sans_rtc.errors import InvalidArgument, WireError
+from sans_rtc.rtp.payload.interface import cut, require_budget
 from sans_rtc.rtp.payload.nal import (
-    NAL_UNIT_COUNT_MAX,
     NalFormat,
     ParameterSets,
     aggregate,
@@ -25,6 +24,7 @@ from sans_rtc.rtp.payload.nal import (
     split_annex_b,
     split_nal_units,
 )
+from sans_rtc.rtp.payload.nal_packets import START, PacketLayout, fragment_flags
 
 
 class H264NalType(IntEnum):
@@ -42,7 +42,6 @@ class H264NalType(IntEnum):
 
 _STAP_A, _FU_A = 24, 28
 _IDR, _SPS, _PPS, _DELIMITER = 5, 7, 8, 9
-_START, _END = 0x80, 0x40
 
 
 def nal_type(unit: bytes) -> int:
@@ -132,10 +131,7 @@ def _fragments(unit: bytes, payload_bytes_max: int) -> list[bytes]:
     pieces = cut(unit[1:], payload_bytes_max - 2)
     last = len(pieces) - 1
     # Section 5.8: "The Start bit and End bit MUST NOT both be set": a unit over the budget has two pieces at least.
-    return [
-        bytes((indicator, kind | _START if number == 0 else kind | _END if number == last else kind)) + piece
-        for number, piece in enumerate(pieces)
-    ]
+    return [bytes((indicator, kind | fragment_flags(number, last))) + piece for number, piece in enumerate(pieces)]
 
 
 class H264Depacketizer:
@@ -158,69 +154,22 @@ class H264Depacketizer:
         return join_nal_units(units, self._nal_format)
 
 
+_LAYOUT = PacketLayout(
+    header_bytes=1,
+    header_field="NAL unit type",
+    size_field="NAL unit size",
+    unit_types=range(1, 24),
+    aggregation=_STAP_A,
+    fragment=_FU_A,
+    type_of=nal_type,
+    fragment_mask=0x1F,
+    unit_header=lambda payload, kind: bytes((payload[0] & 0xE0 | kind,)),
+)
+
+
 def depacketize_h264(payloads: Sequence[bytes]) -> list[bytes]:
     """The NAL units in the payloads of one access unit. Errors: Truncated, Malformed, Unsupported."""
-    require_payloads(payloads)
-    units: list[bytes] = []
-    pieces: list[bytes] = []  # of the unit whose fragments are coming; its header first
-    for payload in payloads:
-        kind = payload[0] & 0x1F
-        if kind == _FU_A:
-            if _add_fragment(payload, pieces):
-                units.append(b"".join(pieces))
-                pieces = []
-        elif pieces:
-            raise Malformed("the last fragment of a NAL unit is missing", field="FU header")
-        elif 1 <= kind <= 23:
-            units.append(payload)
-        elif kind == _STAP_A:
-            units += split_stap_a(payload)
-        else:
-            raise Unsupported(f"packet type {kind}", field="NAL unit type", offset=0)
-        if len(units) > NAL_UNIT_COUNT_MAX:
-            raise Malformed(f"more than {NAL_UNIT_COUNT_MAX} NAL units", field="NAL unit")
-    if pieces:
-        raise Malformed("the last fragment of a NAL unit is missing", field="FU header")
-    return units
-
-
-def split_stap_a(payload: bytes) -> list[bytes]:
-    """The NAL units of a STAP-A."""
-    units: list[bytes] = []
-    offset, end = 1, len(payload)
-    while offset < end:
-        start = offset + 2
-        size = int.from_bytes(payload[offset:start], "big")
-        offset = start + size
-        if start > end or offset > end:
-            raise Truncated(f"an aggregated NAL unit of {size} bytes", field="NAL unit size", offset=start - 2)
-        # Section 5.7: no aggregation packet in another one, no fragments either.
-        if not size or not 1 <= payload[start] & 0x1F <= 23:
-            raise Malformed("no NAL unit in an aggregation packet", field="NAL unit", offset=start)
-        units.append(payload[start:offset])
-    if not units:
-        raise Truncated("an aggregation packet without NAL units", field="NAL unit", offset=1)
-    return units
-
-
-def _add_fragment(payload: bytes, pieces: list[bytes]) -> bool:
-    """Add the fragment, tell whether the unit is complete."""
-    if len(payload) < 2:
-        raise Truncated("a fragment without its header", field="FU header", offset=1)
-    flags = payload[1]
-    header = bytes((payload[0] & 0xE0 | flags & 0x1F,))
-    if flags & _START:
-        if pieces or flags & _END:
-            raise Malformed("a fragment that starts where none may", field="FU header", offset=1)
-        if not 1 <= flags & 0x1F <= 23:
-            raise Malformed(f"a fragmented NAL unit of type {flags & 0x1F}", field="FU header", offset=1)
-        pieces.append(header)
-    elif not pieces:
-        raise Malformed("the first fragment of a NAL unit is missing", field="FU header", offset=1)
-    elif pieces[0] != header:
-        raise Malformed("fragments of different NAL units", field="FU header", offset=1)
-    pieces.append(payload[2:])
-    return bool(flags & _END)
+    return _LAYOUT.depacketize(payloads)
 
 
 def is_h264_keyframe(frame: bytes) -> bool:
@@ -237,10 +186,10 @@ def _payload_nal_types(payload: bytes) -> list[int]:
         return []
     kind = nal_type(payload)
     if kind == _FU_A:
-        return [payload[1] & 0x1F] if len(payload) > 1 and payload[1] & _START else []
+        return [payload[1] & 0x1F] if len(payload) > 1 and payload[1] & START else []
     if kind == _STAP_A:
         try:
-            return [nal_type(unit) for unit in split_stap_a(payload)]
+            return [nal_type(unit) for unit in _LAYOUT.split_aggregation(payload)]
         except WireError:
             return []
     return [kind]

@@ -16,7 +16,7 @@ from enum import IntEnum
 
 import attrs
 
-from sans_rtc.errors import InvalidArgument, Malformed, Truncated, Unsupported, WireError
+from sans_rtc.errors import InvalidArgument, WireError
 from sans_rtc.rtp.payload.fmtp import (
     IntegerParameter,
     check_integers,
@@ -25,9 +25,8 @@ from sans_rtc.rtp.payload.fmtp import (
     serialize_integers,
     serialize_parameters,
 )
-from sans_rtc.rtp.payload.interface import cut, require_budget, require_payloads
+from sans_rtc.rtp.payload.interface import cut, require_budget
 from sans_rtc.rtp.payload.nal import (
-    NAL_UNIT_COUNT_MAX,
     NalFormat,
     ParameterSets,
     aggregate,
@@ -35,6 +34,7 @@ from sans_rtc.rtp.payload.nal import (
     split_annex_b,
     split_nal_units,
 )
+from sans_rtc.rtp.payload.nal_packets import START, PacketLayout, fragment_flags
 
 
 class H265NalType(IntEnum):
@@ -57,7 +57,6 @@ _AP, _FU = 48, 49
 _VPS, _SPS, _PPS, _DELIMITER = 32, 33, 34, 35
 # H.265 table 7-1: intra random access points, 16 to 23 (22 and 23 reserved).
 _IRAP = range(16, 24)
-_START, _END = 0x80, 0x40
 
 
 def nal_type(unit: bytes) -> int:
@@ -135,8 +134,7 @@ def _fragments(unit: bytes, payload_bytes_max: int) -> list[bytes]:
     last = len(pieces) - 1
     # A unit over the budget has two pieces at least: "A non-fragmented NAL unit MUST NOT be transmitted in one FU".
     return [
-        b"".join((header, bytes((kind | _START if number == 0 else kind | _END if number == last else kind,)), piece))
-        for number, piece in enumerate(pieces)
+        b"".join((header, bytes((kind | fragment_flags(number, last),)), piece)) for number, piece in enumerate(pieces)
     ]
 
 
@@ -159,72 +157,22 @@ class H265Depacketizer:
         return join_nal_units(units, self._nal_format)
 
 
+_LAYOUT = PacketLayout(
+    header_bytes=2,
+    header_field="PayloadHdr",
+    size_field="NALU size",
+    unit_types=range(_AP),
+    aggregation=_AP,
+    fragment=_FU,
+    type_of=nal_type,
+    fragment_mask=0x3F,
+    unit_header=lambda payload, kind: bytes((payload[0] & 0x81 | kind << 1, payload[1])),
+)
+
+
 def depacketize_h265(payloads: Sequence[bytes]) -> list[bytes]:
     """The NAL units in the payloads of one access unit. Errors: Truncated, Malformed, Unsupported."""
-    require_payloads(payloads)
-    units: list[bytes] = []
-    pieces: list[bytes] = []  # of the unit whose fragments are coming; its header first
-    for payload in payloads:
-        if len(payload) < 2:
-            raise Truncated("a payload without its header", field="PayloadHdr", offset=0)
-        kind = nal_type(payload)
-        if kind == _FU:
-            if _add_fragment(payload, pieces):
-                units.append(b"".join(pieces))
-                pieces = []
-        elif pieces:
-            raise Malformed("the last fragment of a NAL unit is missing", field="FU header")
-        elif kind < _AP:
-            units.append(payload)
-        elif kind == _AP:
-            units += split_aggregation_packet(payload)
-        else:
-            raise Unsupported(f"packet type {kind}", field="PayloadHdr", offset=0)
-        if len(units) > NAL_UNIT_COUNT_MAX:
-            raise Malformed(f"more than {NAL_UNIT_COUNT_MAX} NAL units", field="NAL unit")
-    if pieces:
-        raise Malformed("the last fragment of a NAL unit is missing", field="FU header")
-    return units
-
-
-def split_aggregation_packet(payload: bytes) -> list[bytes]:
-    """The NAL units of an aggregation packet."""
-    units: list[bytes] = []
-    offset, end = 2, len(payload)
-    while offset < end:
-        start = offset + 2
-        size = int.from_bytes(payload[offset:start], "big")
-        offset = start + size
-        if start > end or offset > end:
-            raise Truncated(f"an aggregated NAL unit of {size} bytes", field="NALU size", offset=start - 2)
-        # Section 4.4.2: an aggregation packet holds neither fragments nor aggregation packets.
-        if size < 2 or nal_type(payload[start:]) >= _AP:
-            raise Malformed("no NAL unit in an aggregation packet", field="NAL unit", offset=start)
-        units.append(payload[start:offset])
-    if not units:
-        raise Truncated("an aggregation packet without NAL units", field="NAL unit", offset=2)
-    return units
-
-
-def _add_fragment(payload: bytes, pieces: list[bytes]) -> bool:
-    """Add the fragment, tell whether the unit is complete."""
-    if len(payload) < 3:
-        raise Truncated("a fragment without its header", field="FU header", offset=2)
-    flags = payload[2]
-    kind = flags & 0x3F
-    header = bytes((payload[0] & 0x81 | kind << 1, payload[1]))
-    if flags & _START:
-        if pieces or flags & _END:
-            raise Malformed("a fragment that starts where none may", field="FU header", offset=2)
-        if kind >= _AP:
-            raise Malformed(f"a fragmented NAL unit of type {kind}", field="FU header", offset=2)
-        pieces.append(header)
-    elif not pieces:
-        raise Malformed("the first fragment of a NAL unit is missing", field="FU header", offset=2)
-    elif pieces[0] != header:
-        raise Malformed("fragments of different NAL units", field="FU header", offset=2)
-    pieces.append(payload[3:])
-    return bool(flags & _END)
+    return _LAYOUT.depacketize(payloads)
 
 
 def is_h265_keyframe(frame: bytes) -> bool:
@@ -241,10 +189,10 @@ def _payload_nal_types(payload: bytes) -> list[int]:
         return []
     kind = nal_type(payload)
     if kind == _FU:
-        return [payload[2] & 0x3F] if payload[2] & _START else []
+        return [payload[2] & 0x3F] if payload[2] & START else []
     if kind == _AP:
         try:
-            return [nal_type(unit) for unit in split_aggregation_packet(payload)]
+            return [nal_type(unit) for unit in _LAYOUT.split_aggregation(payload)]
         except WireError:
             return []
     return [kind]
