@@ -9,13 +9,14 @@ from enum import StrEnum
 import attrs
 
 from sans_rtc.entropy import Entropy
-from sans_rtc.ice.addresses import can_be_paired, canonical_host, is_ip, is_unusable, without_zone
+from sans_rtc.ice.addresses import can_be_paired, canonical_host, is_unusable, without_zone
 from sans_rtc.ice.base import Base, GatheredCandidate
 from sans_rtc.ice.candidate import Candidate, CandidateType
 from sans_rtc.ice.config import IceConfig, StunServer
 from sans_rtc.ice.events import CandidateError
 from sans_rtc.ice.pacer import Pacer
 from sans_rtc.ice.priority import Foundations, candidate_priority
+from sans_rtc.ice.server_names import ServerNames
 from sans_rtc.ice.stats import DiscardReason, IceStatistics
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.outbox import Outbox
@@ -69,11 +70,10 @@ class ServerReflexiveSource:
         self._stats = stats
         self._foundations = foundations
         self._pacer = Pacer(config.check_pace_s)
-        self._hosts: dict[str, tuple[str, ...] | None] = {}  # by name; None: asked for
+        self._servers = ServerNames(config.stun_servers)
         self._by_transaction: dict[bytes, Query] = {}
         self._bases: list[Base] = []
         self._is_kept_alive = True
-        self._names: Outbox[str] = Outbox()
         self._datagrams: Outbox[Datagram] = Outbox()
         self._candidates: Outbox[GatheredCandidate] = Outbox()
         self._errors: Outbox[CandidateError] = Outbox()
@@ -83,14 +83,8 @@ class ServerReflexiveSource:
     def add_base(self, base: Base, now: float) -> None:
         """Begin to ask every server from this base; names of servers are asked for first."""
         self._bases.append(base)
-        for index, server in enumerate(self._config.stun_servers):
-            if is_ip(server.host):
-                self._enqueue(base, index, server, (server.host,))
-            elif server.host not in self._hosts:
-                self._hosts[server.host] = None
-                self._names.append(server.host)
-            else:
-                self._enqueue(base, index, server, self._hosts[server.host] or ())
+        for index, server, hosts in self._servers.known():
+            self._enqueue(base, index, server, hosts)
         self._proceed(now)
 
     def remove_base(self, base: Base, now: float) -> None:
@@ -103,7 +97,8 @@ class ServerReflexiveSource:
     def restart(self, now: float) -> None:
         """Ask again from every base: the network may have changed."""
         bases, self._bases = self._bases, []
-        self.queries, self._by_transaction, self._hosts = [], {}, {}
+        self.queries, self._by_transaction = [], {}
+        self._servers.forget()
         self._is_kept_alive = True
         for base in bases:
             self.add_base(base, now)
@@ -116,12 +111,10 @@ class ServerReflexiveSource:
 
     def resolve(self, name: str, hosts: tuple[str, ...], now: float) -> None:
         """A server's name stands for these hosts; for none where it does not exist."""
-        if self._hosts.get(name, ()) is not None:
-            return  # not asked for, or answered
-        self._hosts[name] = hosts
-        for index, server in enumerate(self._config.stun_servers):
-            if server.host != name:
-                continue
+        servers = self._servers.answer(name, hosts)
+        if not servers:
+            return
+        for index, server in servers:
             if not hosts:
                 self._errors.append(CandidateError(server, None, NO_ANSWER, "the name is not resolved"))
             for base in self._bases:
@@ -182,7 +175,7 @@ class ServerReflexiveSource:
 
     def take_names(self) -> Sequence[str]:
         """Hand over the names of servers to be resolved."""
-        return self._names.take()
+        return self._servers.take()
 
     @property
     def deadline(self) -> float:
@@ -196,14 +189,14 @@ class ServerReflexiveSource:
     @property
     def is_done(self) -> bool:
         """True where no question is open and no name is being resolved."""
-        if None in self._hosts.values():
+        if self._servers.is_waiting:
             return False
         return all(query.state in (QueryState.SUCCEEDED, QueryState.FAILED) for query in self.queries)
 
     @property
     def unresolved_servers(self) -> list[StunServer]:
         """Servers whose name has no address, or not yet."""
-        return [server for server in self._config.stun_servers if self._hosts.get(server.host, "-") in (None, ())]
+        return self._servers.unresolved
 
     # -- asking ------------------------------------------------------------------------------------------------------
 

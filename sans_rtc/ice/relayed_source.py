@@ -20,6 +20,7 @@ from sans_rtc.ice.pacer import Pacer
 from sans_rtc.ice.priority import Foundations, candidate_priority
 from sans_rtc.ice.reflexive import NO_ANSWER
 from sans_rtc.ice.relayed import PeerRefusal, Relay, RelayState, relay_key
+from sans_rtc.ice.server_names import ServerNames
 from sans_rtc.ice.stats import IceStatistics
 from sans_rtc.ice.wiring import Wiring
 from sans_rtc.machine import Address, Datagram, Terminated, Trace
@@ -55,10 +56,9 @@ class RelayedSource:
         self._wiring = wiring
         self._trace = trace
         self._pacer = Pacer(config.check_pace_s)
-        self._hosts: dict[str, tuple[str, ...] | None] = {}  # by name; None: asked for
+        self._servers = ServerNames(config.turn_servers)
         self._bases: list[Base] = []
         self._by_relayed: dict[Address, Relay] = {}
-        self._names: Outbox[str] = Outbox()
         self._candidates: Outbox[GatheredCandidate] = Outbox()
         self._errors: Outbox[CandidateError] = Outbox()
         self._gone: Outbox[Base] = Outbox()
@@ -69,14 +69,8 @@ class RelayedSource:
     def add_base(self, base: Base, now: float) -> None:
         """Begin to ask every server from this base; names of servers are asked for first."""
         self._bases.append(base)
-        for index, server in enumerate(self._config.turn_servers):
-            if is_ip(server.host):
-                self._enqueue(base, index, server, (server.host,))
-            elif server.host not in self._hosts:
-                self._hosts[server.host] = None
-                self._names.append(server.host)
-            else:
-                self._enqueue(base, index, server, self._hosts[server.host] or ())
+        for index, server, hosts in self._servers.known():
+            self._enqueue(base, index, server, hosts)
         self.proceed(now)
 
     def remove_base(self, base: Base, now: float) -> None:
@@ -100,7 +94,8 @@ class RelayedSource:
         self._candidates.take()
         for relay in self.relays:
             self._tell(relay)
-        bases, self._bases, self._hosts = self._bases, [], {}
+        bases, self._bases = self._bases, []
+        self._servers.forget()
         for base in bases:
             self.add_base(base, now)
 
@@ -119,12 +114,10 @@ class RelayedSource:
 
     def resolve(self, name: str, hosts: tuple[str, ...], now: float) -> None:
         """A server's name stands for these hosts; for none where it does not exist."""
-        if self._hosts.get(name, ()) is not None:
-            return  # not asked for, or answered
-        self._hosts[name] = hosts
-        for index, server in enumerate(self._config.turn_servers):
-            if server.host != name:
-                continue
+        servers = self._servers.answer(name, hosts)
+        if not servers:
+            return
+        for index, server in servers:
             if not hosts:
                 self._errors.append(CandidateError(server, None, NO_ANSWER, "the name is not resolved"))
             for base in self._bases:
@@ -178,7 +171,7 @@ class RelayedSource:
 
     def take_names(self) -> Sequence[str]:
         """Hand over the names of servers to be resolved."""
-        return self._names.take()
+        return self._servers.take()
 
     def take_gone(self) -> Sequence[Base]:
         """Hand over relayed bases that exist no more."""
@@ -203,14 +196,14 @@ class RelayedSource:
     @property
     def is_done(self) -> bool:
         """True where every server has answered or failed, and no name is being resolved."""
-        if None in self._hosts.values():
+        if self._servers.is_waiting:
             return False
         return not any(relay.state in (RelayState.WAITING, RelayState.IN_PROGRESS) for relay in self.relays)
 
     @property
     def unresolved_servers(self) -> list[TurnServer]:
         """Servers whose name has no address, or not yet."""
-        return [server for server in self._config.turn_servers if self._hosts.get(server.host, "-") in (None, ())]
+        return self._servers.unresolved
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
