@@ -1,0 +1,4 @@
+"""Media over one transport: SRTP, RTP and RTCP, loss recovery and congestion control as one session (RFC 3550, 8834).
+
+parameters   what negotiation says of it, as plain data
+"""
