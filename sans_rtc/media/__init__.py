@@ -2,3 +2,25 @@
 
 parameters   what negotiation says of it, as plain data
 """
+
+from sans_rtc.media.parameters import (
+    CodecParameters,
+    Encoding,
+    EncodingSettings,
+    FecParameters,
+    MediaSection,
+    ReceiveParameters,
+    RemoteSource,
+    SendParameters,
+)
+
+__all__ = [
+    "CodecParameters",
+    "Encoding",
+    "EncodingSettings",
+    "FecParameters",
+    "MediaSection",
+    "ReceiveParameters",
+    "RemoteSource",
+    "SendParameters",
+]
