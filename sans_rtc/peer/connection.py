@@ -14,20 +14,17 @@ from sans_rtc import dtls, ice
 from sans_rtc.datachannel import (
     ChannelBufferLow,
     ChannelClosed,
-    ChannelInfo,
     ChannelMessage,
     ChannelOpened,
-    ChannelOptions,
-    ChannelState,
 )
 from sans_rtc.entropy import Entropy
-from sans_rtc.errors import InvalidState
 from sans_rtc.ice import ConnectionState as IceState
 from sans_rtc.ice import GatheringState
 from sans_rtc.machine import UNARMED, Address, Datagram, Path, Terminated, Trace, TraceRecord
 from sans_rtc.outbox import Outbox
 from sans_rtc.peer import events
 from sans_rtc.peer.config import PeerConfig
+from sans_rtc.peer.data_verbs import DataVerbs
 from sans_rtc.peer.ending import end_of
 from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.explain import Explanation, explain
@@ -39,7 +36,7 @@ from sans_rtc.peer.transport import DtlsEnded, DtlsStateChanged, PeerTransport, 
 from sans_rtc.streams import StreamNeeded, StreamUnneeded
 
 
-class PeerConnection:
+class PeerConnection(DataVerbs):
     """One peer connection, a Machine[Datagram, Datagram, PeerEvent]."""
 
     def __init__(
@@ -218,46 +215,6 @@ class PeerConnection:
         self._require_open()
         self._signalling.request_ice_restart()
 
-    # -- inputs: data channels ----------------------------------------------------------------------------------------
-
-    def create_channel(self, label: str, options: ChannelOptions, now: float) -> int:
-        """Create a data channel and return its handle, a number that stays valid for this connection's life.
-
-        Effects  may make negotiation needed; the channel opens when the peer is connected (`ChannelOpened`)
-        Errors   LimitExceeded, InvalidArgument for an id in use, InvalidState after close
-        """
-        self._require_open()
-        handle = self._transport.channels.create(label, options, now)
-        self._signalling.request_data()
-        self._rise_all(now)
-        return handle
-
-    def send(self, channel: int, data: bytes | str, now: float) -> None:
-        """Send one message: `str` as text, `bytes` as binary; both may be empty.
-
-        Errors  InvalidState unless the channel is open, InvalidArgument over the peer's max-message-size,
-                LimitExceeded where the send buffer is full: `ChannelBufferLow` says when to go on
-        """
-        self._require_open()
-        self._transport.channels.send(channel, data, now)
-
-    def consume(self, channel: int, byte_count: int, now: float) -> None:
-        """The application has taken a message: `ChannelMessage.byte_count` bytes of the receive window re-open."""
-        if self._end is None:
-            self._transport.channels.consume(channel, byte_count, now)
-
-    def close_channel(self, channel: int, now: float) -> None:
-        """Close a channel after what was sent on it; `ChannelClosed` follows."""
-        if self._end is not None:
-            return
-        self._transport.channels.close(channel, now)
-        self._rise_all(now)
-
-    def set_buffered_low_threshold(self, channel: int, threshold_bytes: int, now: float) -> None:
-        """`ChannelBufferLow` comes when the channel's buffered amount falls to this many bytes (W3C WebRTC 6.2)."""
-        self._require_open()
-        self._transport.channels.set_low_threshold(channel, threshold_bytes, now)
-
     # -- inputs: the end ----------------------------------------------------------------------------------------------
 
     def close(self, now: float) -> None:
@@ -340,22 +297,6 @@ class PeerConnection:
         if self._end is not None or association is None:
             return self._unacknowledged_bytes
         return association.unacknowledged_bytes
-
-    def buffered_amount(self, channel: int) -> int:
-        """Bytes accepted by `send` on a channel that have not left yet (W3C bufferedAmount)."""
-        return self._transport.channels.buffered_amount(channel)
-
-    def channel(self, channel: int) -> ChannelInfo:
-        """What there is to know of a channel; InvalidState for one that is closed and read, InvalidArgument else."""
-        return self._transport.channels.info(channel)
-
-    def channel_state(self, channel: int) -> ChannelState:
-        """The state of a channel, cheaper than `channel`; errors alike."""
-        return self._transport.channels.state(channel)
-
-    def channels(self) -> Sequence[ChannelInfo]:
-        """All channels that are not done with."""
-        return self._transport.channels.infos()
 
     @property
     def local_description(self) -> Description | None:
@@ -467,9 +408,3 @@ class PeerConnection:
         self._events.append(self._end)
         if self._trace is not None:
             self._trace(TraceRecord("peer", "terminated", now, {"reason": str(reason), "detail": detail}))
-
-    def _require_open(self) -> None:
-        if self._end is not None:
-            raise InvalidState(f"the connection has ended: {self._end.reason}")
-        if self._close_deadline < UNARMED:
-            raise InvalidState("the connection is being closed")
