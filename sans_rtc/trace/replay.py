@@ -206,6 +206,8 @@ class Replayer:
 
 def _require_whole(record: Record) -> None:
     header = parse_header(record)
+    if header.is_redacted:
+        raise NotReplayable("it was redacted: what a replay needs, keys and payloads, is not in it")
     if not header.has_secrets:
         raise NotReplayable("it was made without secrets, and a replay needs the entropy")
     if not header.has_payloads:

@@ -2,7 +2,7 @@
 
     length, 32 bits | kind, 8 | body        length counts the body alone; numbers are big-endian
 
-    HEADER        magic, 8 bytes | version, 16 | flags, 8 (1: payloads, 2: secrets)
+    HEADER        magic, 8 bytes | version, 16 | flags, 8 (1: payloads, 2: secrets, 4: redacted)
     CONSTRUCTION  class, text | positional arguments, sequence | named arguments, mapping       (see `values`)
     ENTROPY       the bytes of one draw
     KEY_LOG       one line of an NSS key log
@@ -25,16 +25,19 @@ import attrs
 
 from sans_rtc.errors import Malformed, Truncated, Unsupported
 from sans_rtc.trace.reading import Decoder
+from sans_rtc.trace.values import Encoder
 
 MAGIC: Final = b"sansrtc\n"
 VERSION: Final = 1
 FLAG_PAYLOADS: Final = 1
 FLAG_SECRETS: Final = 2
+FLAG_REDACTED: Final = 4
 # Ten thousand of the largest datagrams: no call takes or gives more.
 RECORD_BYTES_MAX: Final = 1 << 30
 
 FRAME: Final = struct.Struct(">IB")
 _HEADER: Final = struct.Struct(">8sHB")
+_NOW_AND_COUNT: Final = struct.Struct(">dB")
 _HEADER_BYTES_MAX: Final = 1024  # a later version may have more in it
 
 
@@ -62,11 +65,15 @@ class Outcome(IntEnum):
 
 @attrs.frozen(slots=True)
 class Header:
-    """What a recording has in it. payloads: application data; secrets: entropy, keys, passwords."""
+    """What a recording has in it. payloads: application data; secrets: entropy, keys, passwords.
+
+    is_redacted  addresses, names and whatever else identifies were replaced
+    """
 
     version: int
     has_payloads: bool
     has_secrets: bool
+    is_redacted: bool = False
 
 
 @attrs.frozen(slots=True)
@@ -116,9 +123,9 @@ class Construction:
     named: dict[str, object]
 
 
-def serialize_header(*, has_payloads: bool, has_secrets: bool) -> bytes:
+def serialize_header(*, has_payloads: bool, has_secrets: bool, is_redacted: bool = False) -> bytes:
     """The first record of a recording."""
-    flags = FLAG_PAYLOADS * has_payloads | FLAG_SECRETS * has_secrets
+    flags = FLAG_PAYLOADS * has_payloads | FLAG_SECRETS * has_secrets | FLAG_REDACTED * is_redacted
     return Record(RecordKind.HEADER, _HEADER.pack(MAGIC, VERSION, flags)).serialize()
 
 
@@ -129,7 +136,7 @@ def parse_header(record: Record) -> Header:
     _, version, flags = _HEADER.unpack_from(record.body)
     if version != VERSION:
         raise Unsupported(f"recordings of version {version} cannot be read, only {VERSION}", field="version", offset=13)
-    return Header(version, bool(flags & FLAG_PAYLOADS), bool(flags & FLAG_SECRETS))
+    return Header(version, bool(flags & FLAG_PAYLOADS), bool(flags & FLAG_SECRETS), bool(flags & FLAG_REDACTED))
 
 
 def parse_construction(record: Record) -> Construction:
@@ -152,6 +159,14 @@ def parse_call(record: Record) -> Call:
     if number not in tuple(Outcome):
         raise Malformed(f"no outcome has the number {number}", field="outcome", offset=decoder.offset - 1)
     return Call(name, now, arguments, Outcome(number), record.body[decoder.offset :])
+
+
+def serialize_call(call: Call, encoder: Encoder) -> Record:
+    """Write one call again, its result encoded already."""
+    name = call.name.encode()
+    arguments = b"".join([encoder.encode(argument) for argument in call.arguments])
+    head = bytes([len(name)]) + name + _NOW_AND_COUNT.pack(call.now, len(call.arguments))
+    return Record(RecordKind.CALL, head + arguments + bytes([call.outcome]) + call.result)
 
 
 def call_now(record: Record) -> float:
