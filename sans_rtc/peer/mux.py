@@ -54,7 +54,7 @@ class Mux:
         self._entropy = entropy
         self._trace = trace
         self._peers: dict[int, PeerConnection] = {}
-        self._known: set[int] = set()  # their identities
+        self._known: set[PeerConnection] = set()
         self._addresses: dict[Address, str] = {}
         self._listeners: dict[Address, str] = {}
         self._names = StreamNames()
@@ -182,13 +182,13 @@ class Mux:
         self._require_open()
         if peer.is_terminated:
             raise InvalidState("the peer has ended")
-        if id(peer) in self._known:
+        if peer in self._known:
             raise InvalidArgument("the peer is here already")
         key = self._next_key
         self._router.add(key, peer.routing)
         self._next_key += 1
         self._peers[key] = peer
-        self._known.add(id(peer))
+        self._known.add(peer)
         self._settle(key, now)
         return key
 
@@ -379,7 +379,7 @@ class Mux:
         self._let_go()
         self._names.drop_all(key)
         self._router.remove(key)
-        self._known.remove(id(self._peers.pop(key)))
+        self._known.remove(self._peers.pop(key))
         self._touched.pop(key, None)
         self._deadlines.forget(key)
         self._say_unwanted()

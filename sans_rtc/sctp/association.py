@@ -56,11 +56,11 @@ class Association:
         self._on_timer: Mapping[Timer, Callable[[float], None]] = {
             Timer.T1_INIT: parts.handshake.on_t1_init,
             Timer.T1_COOKIE: parts.handshake.on_t1_cookie,
-            Timer.T2_SHUTDOWN: lambda now: parts.shutdown.on_t2(parts.inbound.tsns.cumulative, now),
+            Timer.T2_SHUTDOWN: self._on_t2,
             Timer.T3_RTX: self._on_t3,
             Timer.T5_SHUTDOWN_GUARD: parts.shutdown.on_t5,
-            Timer.SACK: lambda now: parts.inbound.request_sack(),
-            Timer.HEARTBEAT: lambda now: parts.heartbeat.on_timer(parts.outbound.flow.last_sent_at, now),
+            Timer.SACK: self._on_sack_delay,
+            Timer.HEARTBEAT: self._on_heartbeat,
             Timer.RECONFIG: parts.reconfig.on_timer,
             Timer.LOSS: parts.outbound.on_loss_timer,
             Timer.TAIL_PROBE: parts.outbound.on_tail_probe,
@@ -346,6 +346,15 @@ class Association:
         )
 
     # private
+
+    def _on_t2(self, now: float) -> None:
+        self._parts.shutdown.on_t2(self._inbound.tsns.cumulative, now)
+
+    def _on_sack_delay(self, now: float) -> None:
+        self._inbound.request_sack()
+
+    def _on_heartbeat(self, now: float) -> None:
+        self._parts.heartbeat.on_timer(self._outbound.flow.last_sent_at, now)
 
     def _on_t3(self, now: float) -> None:
         self._outbound.on_t3(now)

@@ -12,20 +12,22 @@ from sans_rtc.srtp.profile import ProfileRow
 class KeySet:
     """One master key, the transform made from it, and the keystream of encrypted header extensions where there are any.
 
+    row, config what it is made for
     master      the key itself: everything else is made from it
     transform   writes and reads packets
     open_rtp    the transform's, at hand
     """
 
-    __slots__ = ("_extension_ids", "_header", "master", "open_rtp", "transform")
+    __slots__ = ("_header", "config", "master", "open_rtp", "row", "transform")
 
     def __init__(self, row: ProfileRow, master: MasterKey, config: SrtpConfig) -> None:
         master.check(row)
+        self.row = row
+        self.config = config
         self.master = master
         self.transform: Transform = make_transform(row, master)
         self.open_rtp = self.transform.open_rtp
-        self._extension_ids = config.encrypted_extension_ids
-        self._header = Keystream(derive_header_keys(row, master)) if self._extension_ids else None
+        self._header = Keystream(derive_header_keys(row, master)) if config.encrypted_extension_ids else None
 
     @property
     def encrypts_extensions(self) -> bool:
@@ -38,7 +40,7 @@ class KeySet:
         start  of the payload
         """
         assert self._header is not None
-        ranges = encrypted_ranges(packet, start, self._extension_ids)
+        ranges = encrypted_ranges(packet, start, self.config.encrypted_extension_ids)
         if not ranges:
             return None if ranges is None else packet
         keystream = self._header.apply(bytes(keystream_bytes(packet, ranges)), number)
