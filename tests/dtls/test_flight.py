@@ -45,6 +45,7 @@ def test_small_messages_share_a_datagram():
     assert unpack([datagram]) == [item.message for item in items]
 
 
+@pytest.mark.proves("RFC6347-4.1.1-1-2bb7", "RFC6347-4.2.3-1-ca44", "RFC6347-4.2.3-2-9758")
 @pytest.mark.parametrize("mtu_bytes", [256, 300, 548, 1200, 1500])
 @pytest.mark.parametrize("sizes", [(3000,), (100, 1100, 5000, 0), (231, 231), (1175,), (1174, 1), (1176, 64, 63)])
 def test_no_datagram_exceeds_the_mtu_and_nothing_is_lost(mtu_bytes, sizes):
@@ -88,6 +89,7 @@ def test_change_cipher_spec_that_does_not_fit_begins_a_datagram():
     assert [len(d) for d in flight.pack(records, 256, 256)] == [243, 14]
 
 
+@pytest.mark.proves("RFC6347-4.2.1-12-4c75")
 def test_retransmission_makes_new_records_of_the_same_messages(split_records):
     records = RecordLayer(DtlsConfig(), DtlsStats())
     flight = Flight(SCHEDULE)

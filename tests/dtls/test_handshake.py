@@ -149,6 +149,7 @@ def test_connected_comes_once_and_before_data(make_pair):
         assert [type(event) for event in pair.link.events[end]] == [Connected, ApplicationData]
 
 
+@pytest.mark.proves("RFC6347-4.2.4-2-fb40")
 def test_data_of_the_server_may_overtake_its_finished(make_pair):
     """RFC 6347 section 4.2.4: data before Finished is kept, or discarded; here kept, and in order."""
     pair = make_pair()
@@ -185,6 +186,7 @@ def test_data_in_the_datagram_behind_the_finished_is_delivered(make_pair):
     assert kinds == [Connected, ApplicationData]
 
 
+@pytest.mark.proves("RFC5764-4.1.1-2-b456", "RFC5764-4.1.1-3-3503")
 @pytest.mark.parametrize("profile", [1, 2, 7, 8])
 def test_each_srtp_profile_is_agreed(make_pair, profile):
     pair = make_pair(DtlsConfig(), DtlsConfig(srtp_profiles=(profile,))).connect()
@@ -196,6 +198,7 @@ def test_server_goes_by_its_own_order_of_srtp_profiles(make_pair):
     assert make_pair(DtlsConfig(), config).connect().connected(0)[0].srtp_profile == 1
 
 
+@pytest.mark.proves("RFC5764-4.1.1-4-ca0d")
 @pytest.mark.parametrize("profiles", [((1,), (7,)), ((), (7,)), ((7,), ())])
 def test_without_a_shared_srtp_profile_there_is_none(make_pair, profiles):
     """RFC 5764 section 4.1.1"""
@@ -213,6 +216,7 @@ def test_server_goes_by_its_own_order_of_suites_and_groups(make_pair):
     assert connected.group == NamedGroup.SECP384R1
 
 
+@pytest.mark.proves("RFC5764-4.1.1-1-32b5")
 def test_hellos_carry_what_they_must(make_pair, read_messages):
     pair = make_pair().connect()
     _, hello = read_messages(pair.link.sent[0])[0]
@@ -243,6 +247,7 @@ def test_chain_behind_the_certificate_is_sent_and_not_looked_at(make_pair, make_
     assert_works(make_pair(client_certificate=certificate).connect())
 
 
+@pytest.mark.proves("RFC6347-4.2.6-1-9db0")
 def test_certificates_larger_than_the_mtu_are_fragmented_and_reassembled(make_pair, make_certificate):
     own = make_certificate("server")
     certificate = Certificate(own.der, own.key, own.not_after, (bytes(5000),))
@@ -272,6 +277,15 @@ def test_exports_differ_by_label_and_context(make_pair):
     assert client.export_keying_material(b"EXPORTER-a", 16) == client.export_keying_material(b"EXPORTER-a", 32)[:16]
 
 
+@pytest.mark.proves(
+    "RFC6347-4.2.1-1-48a7",
+    "RFC6347-4.2.1-3-805c",
+    "RFC6347-4.2.1-4-a197",
+    "RFC6347-4.2.1-5-05b7",
+    "RFC6347-4.2.1-15-8e78",
+    "RFC6347-5-2-8e78",
+    "RFC6347-4.2.6-2-3615",
+)
 def test_cookie_exchange_takes_one_more_round_trip(make_pair, read_messages):
     pair = make_pair(DtlsConfig(use_cookies=True), conditions=LinkConditions(delay_s=0.02)).start()
     assert pair.link.run_until(lambda: pair.server.state == "connected") == pytest.approx(0.1)
@@ -284,6 +298,7 @@ def test_cookie_exchange_takes_one_more_round_trip(make_pair, read_messages):
     assert request.version == 0xFEFF
 
 
+@pytest.mark.proves("RFC6347-4.2.1-9-84a0", "RFC6347-4.2.1-11-eb07")
 def test_record_numbers_of_the_cookie_exchange_mirror_the_clients(make_pair, split_records):
     """RFC 6347 section 4.2.1"""
     pair = make_pair(DtlsConfig(use_cookies=True))

@@ -27,6 +27,7 @@ def test_overhead_is_known_from_the_beginning(make_pair):
     assert (client.record_overhead_bytes, client.overhead_bytes_max) == (37, 37)
 
 
+@pytest.mark.proves("RFC6347-4.1.1.1-4-2e42")
 def test_data_is_no_longer_than_a_record_may_be(make_pair):
     pair = make_pair(DtlsConfig(mtu_bytes=60000)).connect()
     pair.client.send(bytes(1 << 14), pair.now)
@@ -72,6 +73,7 @@ def test_key_that_has_protected_its_records_ends_the_connection(make_pair):
     assert pair.client.state == "failed"
 
 
+@pytest.mark.proves("RFC6347-4.1-6-086c")
 def test_sequence_numbers_never_wrap(make_pair):
     pair = make_pair(DtlsConfig(cipher_suites=(0xCCA9,), record_count_max=SEQUENCE_NUMBER_MAX - 1)).connect()
     pair.client._records._current.next_number = SEQUENCE_NUMBER_MAX - 3
@@ -190,6 +192,7 @@ def test_flood_of_tiny_records_in_one_datagram_is_survived(make_pair, make_recor
     assert pair.server.stats.discards["malformed_fragment"] == 4600
 
 
+@pytest.mark.proves("RFC6347-4.1.2.6-5-5316")
 @pytest.mark.parametrize(
     "settings",
     [

@@ -42,6 +42,7 @@ def test_empty_message_is_there_at_once():
     assert reassembler.peek() == HandshakeMessage(14, 0, b"")
 
 
+@pytest.mark.proves("RFC6347-4.2.3-4-b434")
 def test_fragments_may_come_in_any_order():
     pieces = [fragment(start, start + 128) for start in range(0, 1024, 128)]
     for seed in range(20):
@@ -54,6 +55,7 @@ def test_fragments_may_come_in_any_order():
         assert reassembler.peek().body == BODY
 
 
+@pytest.mark.proves("RFC6347-4.2.3-5-699d")
 def test_fragments_may_overlap():
     """RFC 6347 section 4.2.3: retransmissions may use smaller fragments."""
     reassembler = make()
@@ -73,6 +75,7 @@ def test_messages_ahead_wait_for_their_turn():
     assert seen == [0, 1, 2]
 
 
+@pytest.mark.proves("RFC6347-4.2.2-1-eb59")
 def test_message_that_has_been_processed_is_a_duplicate():
     reassembler = make()
     reassembler.add(fragment(0, 1024), 0)

@@ -27,6 +27,7 @@ def discards(layer):
     return {str(reason): count for reason, count in layer._stats.discards.items()}
 
 
+@pytest.mark.proves("RFC6347-4.1.2.6-2-4a7a")
 @pytest.mark.parametrize("suite", CipherSuite)
 def test_record_of_each_suite_opens_to_what_was_sealed(suite):
     writer, reader = make_layers(suite)
@@ -60,6 +61,7 @@ def test_every_flipped_bit_is_noticed(suite):
         assert reader.open(bytes(damaged)) == []
 
 
+@pytest.mark.proves("RFC6347-4.1.2.6-6-9bb7")
 def test_forged_record_is_discarded_and_counted():
     writer, reader = make_layers()
     record = writer.seal(23, b"data")
@@ -78,6 +80,7 @@ def test_forged_record_does_not_move_the_replay_window():
     assert reader.open(first) == [(23, 1, 0, b"first")]
 
 
+@pytest.mark.proves("RFC6347-4.1.2.6-3-018e")
 def test_replayed_record_is_discarded():
     writer, reader = make_layers()
     record = writer.seal(23, b"data")
@@ -86,6 +89,7 @@ def test_replayed_record_is_discarded():
     assert discards(reader) == {"replayed": 1}
 
 
+@pytest.mark.proves("RFC6347-4.1.2.6-5-5316")
 def test_record_older_than_the_window_is_discarded():
     writer, reader = make_layers(config=DtlsConfig(replay_window_size=32))
     records = [writer.seal(23, bytes([i])) for i in range(40)]
@@ -212,6 +216,7 @@ def test_largest_record_opens():
     assert reader.open(writer.seal(23, bytes(PLAINTEXT_BYTES_MAX + 1))) == []
 
 
+@pytest.mark.proves("RFC6347-4.1-3-46eb")
 def test_epochs_have_sequence_numbers_of_their_own():
     writer, reader = make_layers()
     numbers = []

@@ -22,6 +22,7 @@ CLIENT, SERVER = 0, 1
 # before Connected
 
 
+@pytest.mark.proves("RFC5764-5.1-1-3537")
 def test_nothing_is_exported_before_connected(make_pair, export_label):
     pair = make_pair().start()
     steps = 0
@@ -35,6 +36,7 @@ def test_nothing_is_exported_before_connected(make_pair, export_label):
     assert steps > 20
 
 
+@pytest.mark.proves("RFC6347-4.1-5-9f3d")
 def test_nothing_is_sent_before_connected(make_pair):
     pair = make_pair()
     for end in pair.ends:
@@ -64,6 +66,7 @@ def test_unprotected_data_is_never_delivered(make_pair, make_record):
     assert all(end.stats.discards["unprotected_data"] > 0 for end in pair.ends)
 
 
+@pytest.mark.proves("RFC6347-4.2.4-2-fb40")
 def test_data_of_a_client_that_never_finishes_is_not_delivered(make_pair, tamper):
     """Its keys are right, but it has not proven who it is."""
     pair = make_pair(DtlsConfig(), DtlsConfig(handshake_timeout_s=3))

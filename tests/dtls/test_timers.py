@@ -97,6 +97,7 @@ def test_nothing_is_armed_once_connected(make_pair):
     assert [end.deadline for end in pair.ends] == [math.inf, math.inf]
 
 
+@pytest.mark.proves("RFC6347-4.2.5-1-a0dc")
 @pytest.mark.parametrize("lost", range(4))
 def test_each_lost_flight_is_made_up_for(make_pair, lost):
     pair = make_pair()
@@ -111,6 +112,7 @@ def test_each_lost_flight_is_made_up_for(make_pair, lost):
     assert pair.link.run_until(pair.is_connected) < 0.3
 
 
+@pytest.mark.proves("RFC6347-4.2.4-1-1620")
 def test_servers_lost_finished_is_repeated_when_the_clients_comes_again(make_pair):
     """RFC 6347 section 4.2.4: in the FINISHED state, for the last flight; and however late."""
     pair = make_pair()

@@ -79,6 +79,7 @@ def test_server_hello_that_answers_something_else_is_refused(refuses_hello, chan
     refuses_hello(HandshakeType.SERVER_HELLO, change, reason, alert)
 
 
+@pytest.mark.proves("RFC5764-4.1.3-4-3f67")
 @pytest.mark.parametrize(("profiles", "mki"), [((5,), b""), ((7, 8), b""), ((7,), b"mki")])
 def test_srtp_that_was_not_offered_is_refused(refuses_hello, profiles, mki):
     """RFC 5764 sections 4.1.1 and 4.1.3"""
@@ -179,6 +180,7 @@ def test_other_protected_handshake_messages_are_discarded_once_connected(make_pa
     assert [end.stats.discards["unexpected_handshake"] for end in pair.ends] == [7, 6]
 
 
+@pytest.mark.proves("RFC6347-4.2.8-1-b555")
 def test_new_client_hello_of_a_stranger_does_not_touch_a_connection(make_pair):
     pair, stranger = make_pair().connect(), make_pair(seed=9).start()
     (hello,) = stranger.client.take_datagrams(stranger.now)

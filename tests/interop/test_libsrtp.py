@@ -106,6 +106,14 @@ def rtcp_packets():
     return [report, report + b"\x81\xca\x00\x02" + bytes(8), b"\x81\xc9\x00\x07" + SSRC.to_bytes(4, "big") + bytes(24)]
 
 
+@pytest.mark.proves(
+    "RFC3711-3.2.1-6-eab6",
+    "RFC3711-4.3.2-1-355e",
+    "RFC3711-3.4-10-2e0c",
+    "RFC3711-3.4-11-a2b0",
+    "RFC3711-4.1.1-4-ae7f",
+    "RFC3711-4.3.2-2-f321",
+)
 @pytest.mark.parametrize("mki", MKIS, ids=["no mki", "mki of 1", "mki of 4"])
 def test_libsrtp_takes_what_we_protect(ask, profile, mki):
     master = master_of(profile, mki)
@@ -118,6 +126,9 @@ def test_libsrtp_takes_what_we_protect(ask, profile, mki):
     assert ask(profile, master, "u", [sender.protect_rtcp(packet) for packet in packets]) == packets
 
 
+@pytest.mark.proves(
+    "RFC3711-3.2.1-6-eab6", "RFC3711-4.3.2-1-355e", "RFC3711-3.4-10-2e0c", "RFC3711-3.4-11-a2b0", "RFC3711-3.3-2-0938"
+)
 @pytest.mark.parametrize("mki", MKIS, ids=["no mki", "mki of 1", "mki of 4"])
 def test_we_take_what_libsrtp_protects(ask, profile, mki):
     master = master_of(profile, mki)
@@ -129,6 +140,7 @@ def test_we_take_what_libsrtp_protects(ask, profile, mki):
     assert receiver.stats.discards == {}
 
 
+@pytest.mark.proves("RFC3711-3.1-6-aa63", "RFC3711-3.3-1-c184")
 def test_both_protect_rtp_to_the_same_bytes(ask, profile):
     master = master_of(profile)
     sender = SrtpSender(profile, master)

@@ -50,6 +50,7 @@ def test_connect_twice_changes_nothing(sctp):
     assert len(a.take_datagrams(2.0)) == 1
 
 
+@pytest.mark.proves("RFC6525-5.1.1-1-9b13")
 def test_init_offers_forward_tsn_and_reconfig_and_not_interleaving(sctp):
     a = sctp.association()
     a.connect(0.0)

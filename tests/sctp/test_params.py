@@ -50,6 +50,7 @@ def test_every_reconfig_type_has_a_sample():
     assert {serialize_reconfig(item).type for item in RECONFIG_SAMPLES} == set(ReconfigType)
 
 
+@pytest.mark.proves("RFC6525-4.4-2-b2b3")
 def test_response_with_one_tsn_only_is_written_without():
     assert len(serialize_reconfig(ReconfigResponse(1, 1, 77)).value) == 8
 

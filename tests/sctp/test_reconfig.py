@@ -57,12 +57,20 @@ def peer_number(peer):
 # ours
 
 
+@pytest.mark.proves(
+    "RFC6525-4.1-2-d4b5",
+    "RFC6525-5.1.2-2-6ea8",
+    "RFC6525-5.1.2-8-d11d",
+    "RFC6525-5.1.2-9-2e0e",
+    "RFC6525-5.1.2-10-88d0",
+)
 def test_reset_is_requested_at_once_for_an_idle_stream(peer):
     peer.association.reset_streams([3, 5], peer.now)
     (item,) = items(peer.take())
     assert item == OutgoingReset(peer.their_tsn, 99, (peer.their_tsn - 1) & 0xFFFFFFFF, (3, 5))
 
 
+@pytest.mark.proves("RFC6525-5.1.2-4-5e8a", "RFC6525-5.2.7-4-57d6")
 @pytest.mark.parametrize("result", [ResetResult.PERFORMED, ResetResult.NOTHING_TO_DO])
 def test_performed_reset_is_told_and_ssns_begin_anew(peer, send, result):
     send(peer.association, b"0", stream_id=3)
@@ -95,6 +103,7 @@ def test_reset_does_not_wait_for_other_streams(peer, send):
     assert [item.stream_ids for item in items(peer.take())] == [(3,)]
 
 
+@pytest.mark.proves("RFC6525-5.1.2-1-812d", "RFC6525-5.2.7-4-57d6")
 def test_messages_after_a_reset_wait_for_it(peer, send):
     send(peer.association, b"before", stream_id=3)
     peer.association.reset_streams([3], peer.now)
@@ -147,6 +156,7 @@ def test_denied_reset_is_told_and_the_stream_goes_on(peer, send, result):
     assert peer.association._outbound.flow.scheduler.streams[3].next_ssn == 2
 
 
+@pytest.mark.proves("RFC6525-5.1.1-2-b027", "RFC6525-5.1.1-3-a0f3")
 def test_peer_without_reconfig_denies_at_once(sctp, send):
     raw = sctp.RawPeer(sctp.association(), parameters=()).establish()
     raw.association.reset_streams([3], raw.now)
@@ -167,6 +177,14 @@ def test_reset_before_the_association_waits_for_it(sctp):
     assert [item.stream_ids for item in items(raw.take())] == [(3,)]
 
 
+@pytest.mark.proves(
+    "RFC6525-5.1.1-4-2835",
+    "RFC6525-5.1.1-5-b9c9",
+    "RFC6525-5.1.2-3-86d7",
+    "RFC6525-5.1.2-11-b825",
+    "RFC6525-5.2.7-1-0688",
+    "RFC6525-5.2.7-2-6554",
+)
 def test_one_request_is_in_flight_at_a_time(peer):
     peer.association.reset_streams([1], peer.now)
     (first,) = items(peer.take())
@@ -177,6 +195,7 @@ def test_one_request_is_in_flight_at_a_time(peer):
     assert (second.request_number, second.stream_ids) == (first.request_number + 1, (2,))
 
 
+@pytest.mark.proves("RFC6525-5.1.1-6-225e", "RFC6525-5.1.1-8-a97f", "RFC6525-5.1.1-9-10f7")
 def test_request_is_repeated_unchanged_with_back_off_until_the_end(sctp):
     raw = sctp.RawPeer(sctp.association(association_retransmissions_max=3, heartbeat_interval_s=math.inf)).establish()
     raw.association.reset_streams([1], raw.now)
@@ -200,6 +219,7 @@ def test_request_is_repeated_soon_once_the_peer_is_heard_again(sctp, send):
     assert items(raw.wait(0.21))
 
 
+@pytest.mark.proves("RFC6525-5.2.7-3-7913")
 def test_in_progress_is_patient_and_never_counts(sctp):
     raw = sctp.RawPeer(sctp.association(association_retransmissions_max=2, heartbeat_interval_s=math.inf)).establish()
     raw.association.reset_streams([1], raw.now)
@@ -259,6 +279,15 @@ def test_reset_stream_is_forgotten(peer, send):
 # the peer's
 
 
+@pytest.mark.proves(
+    "RFC6525-4.4-3-d4b5",
+    "RFC6525-5.1.7-1-eab0",
+    "RFC6525-5.1.7-2-d0b4",
+    "RFC6525-5.1.7-4-99a0",
+    "RFC6525-5.1.7-7-00e6",
+    "RFC6525-5.2.2-9-fa45",
+    "RFC6525-5.2.2-10-432e",
+)
 def test_peer_reset_is_performed_and_told(peer):
     peer.send(peer.data(b"0", stream_id=3, ssn=0))
     peer.send(reconfig(request(peer, 3)))
@@ -277,6 +306,7 @@ def test_peer_reset_of_all_streams_lists_them(sctp):
     assert raw.take_events()[-1] == IncomingStreamsReset((0, 1, 2, 3))
 
 
+@pytest.mark.proves("RFC6525-5.2.1-4-d483")
 def test_same_request_again_gets_the_same_answer_and_no_event(peer):
     item = request(peer, 3)
     peer.send(reconfig(item))
@@ -295,6 +325,7 @@ def test_request_out_of_sequence_is_refused(peer, number):
     assert peer.take_events() == []
 
 
+@pytest.mark.proves("RFC6525-5.2.2-3-0c0b", "RFC6525-5.2.2-5-85f3")
 def test_reset_before_its_last_tsn_is_deferred_and_then_told(peer):
     first = peer.data(b"0", stream_id=3, ssn=0)
     item = request(peer, 3)
@@ -309,6 +340,7 @@ def test_reset_before_its_last_tsn_is_deferred_and_then_told(peer):
     assert items(peer.take()) == [ReconfigResponse(100, ResetResult.PERFORMED)]
 
 
+@pytest.mark.proves("RFC6525-5.2.2-4-b04d", "RFC6525-5.2.2-8-fd27")
 def test_data_behind_a_deferred_reset_is_held_back(peer):
     missing = peer.data(b"old", stream_id=3, ssn=0)
     peer.send(reconfig(request(peer, 3)))
@@ -367,6 +399,7 @@ def test_reset_of_a_stream_that_the_peer_lacks_is_refused(sctp):
 # requests to reset ours, and the others
 
 
+@pytest.mark.proves("RFC6525-5.1.2-5-ddbe", "RFC6525-5.1.2-6-192e", "RFC6525-5.2.3-1-606c", "RFC6525-5.2.3-2-ba2d")
 def test_wish_for_our_reset_becomes_our_request(peer, send):
     send(peer.association, b"x", stream_id=3)
     peer.take()
@@ -382,6 +415,7 @@ def test_wish_for_our_reset_becomes_our_request(peer, send):
     assert items(peer.take()) == [ReconfigResponse(100, ResetResult.PERFORMED)]
 
 
+@pytest.mark.proves("RFC6525-5.2.3-3-d649")
 def test_wish_for_what_is_being_reset_is_nothing_to_do(peer):
     peer.association.reset_streams([3, 4], peer.now)
     peer.take()
@@ -398,11 +432,13 @@ def test_second_wish_before_the_first_is_done_is_put_off(peer, send):
     assert items(peer.take())[-1] == ReconfigResponse(101, ResetResult.REQUEST_IN_PROGRESS)
 
 
+@pytest.mark.proves("RFC6525-5.2.1-5-0d13")
 def test_renumbering_of_everything_is_denied(peer):
     peer.send(reconfig(SsnTsnReset(100)))
     assert items(peer.take()) == [ReconfigResponse(100, ResetResult.DENIED)]
 
 
+@pytest.mark.proves("RFC6525-5.2.5-1-09d3", "RFC6525-5.2.5-2-eb91", "RFC6525-5.2.6-1-7740")
 def test_more_streams_are_granted_within_the_bound(sctp):
     raw = sctp.RawPeer(sctp.association(streams_inbound_max=20), streams=10).establish()
     said = []
@@ -418,6 +454,7 @@ def test_more_streams_are_granted_within_the_bound(sctp):
     assert raw.take_events() == [Message(19, 51, b"x")]
 
 
+@pytest.mark.proves("RFC6525-5.2.1-2-2ccc")
 def test_two_answers_go_into_one_chunk(peer):
     peer.send(reconfig(AddStreams(100, 1, is_incoming=False), AddStreams(101, 1, is_incoming=True)))
     (chunk,) = [chunk for chunk in peer.take() if isinstance(chunk, ReConfig)]

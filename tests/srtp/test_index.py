@@ -44,6 +44,7 @@ def test_there_is_nothing_before_rollover_counter_0(s_l):
         assert estimate_index(s_l, sequence_number) == sequence_number
 
 
+@pytest.mark.proves("RFC3711-3.3.1-3-984a", "RFC3711-3.3.1-5-7d85", "RFC3711-3.3.1-7-7115")
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 65535), st.lists(st.integers(-30, 32767), max_size=40), st.data())
 def test_receiver_follows_a_reference_index_through_loss_reordering_and_wraps(tools, make_pair, begin, steps, data):
@@ -115,6 +116,7 @@ def test_gap_of_less_than_half_the_numbers_is_bridged(make_pair, gap):
         assert pair.receive(later)[2:4] == (start + gap & 0xFFFF).to_bytes(2, "big")
 
 
+@pytest.mark.proves("RFC3711-3.3.1-7-7115")
 def test_late_packet_from_before_the_wrap_keeps_its_rollover_counter(profile, make_pair):
     pair = make_pair(profile)
     late = pair.send(65535)
@@ -125,6 +127,7 @@ def test_late_packet_from_before_the_wrap_keeps_its_rollover_counter(profile, ma
     assert (stream.rollover_counter, stream.sequence_number) == (1, 9)
 
 
+@pytest.mark.proves("RFC3711-3.3.1-1-4a83", "RFC3711-3.3.1-2-ea4a")
 def test_sender_counts_wraps_also_where_numbers_are_left_out(profile, make_pair):
     pair = make_pair(profile)
     for index in range(5, 10 * 65536, 20011):
@@ -133,6 +136,7 @@ def test_sender_counts_wraps_also_where_numbers_are_left_out(profile, make_pair)
         assert stream.rollover_counter << 16 | stream.sequence_number == index
 
 
+@pytest.mark.proves("RFC3711-3.3.1-4-1154")
 @pytest.mark.parametrize("roc", [1, 5, (1 << 32) - 1])
 def test_rollover_counter_can_be_told(kind, tools, make_pair, roc):
     pair = make_pair(kind)
@@ -164,6 +168,7 @@ def test_rollover_counters_told_are_bounded(make_pair):
         pair.receiver.set_rollover_counter(3, 1)
 
 
+@pytest.mark.proves("RFC3711-3.3.2-3-4fdf")
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 400), max_size=200), st.sampled_from([64, 65, 100]))
 def test_replay_list_says_fresh_exactly_where_a_set_would(indices, size):

@@ -15,6 +15,7 @@ from sans_rtc.srtp import (
 )
 
 
+@pytest.mark.proves("RFC3711-5.3-2-06a1")
 @pytest.mark.parametrize(
     ("profile", "size"),
     [
@@ -30,6 +31,7 @@ def test_dtls_exports_two_keys_and_two_salts(profile, size):
     assert dtls_keying_material_bytes(profile) == size
 
 
+@pytest.mark.proves("RFC5764-4.2-1-8d37", "RFC5764-4.2-2-9a3d")
 def test_exported_bytes_are_client_key_server_key_client_salt_server_salt():
     exported = b"c" * 16 + b"s" * 16 + b"1" * 14 + b"2" * 14
     send, receive = keys_from_dtls(SrtpProfile.AES128_CM_SHA1_80, exported, is_client=True)
@@ -41,6 +43,7 @@ def test_label_is_that_of_rfc_5764():
     assert DTLS_EXPORTER_LABEL == b"EXTRACTOR-dtls_srtp"
 
 
+@pytest.mark.proves("RFC5764-4.2-1-8d37", "RFC5764-4.2-2-9a3d")
 def test_client_and_server_understand_each_other_and_not_themselves(profile, tools):
     exported = bytes(range(dtls_keying_material_bytes(profile)))
     client_sends, client_receives = keys_from_dtls(profile, exported, is_client=True)
@@ -80,12 +83,14 @@ def test_key_or_salt_of_another_size_is_refused(end, key, salt):
         end(SrtpProfile.AES128_CM_SHA1_80, MasterKey(bytes(key), bytes(salt)))
 
 
+@pytest.mark.proves("RFC3711-4.3.1-4-79ca", "RFC3711-4.3.1-11-646a", "RFC3711-5.3-2-06a1")
 @pytest.mark.parametrize("rate", [1, 2, 1 << 24, -1])
 def test_key_derivation_rate_other_than_0_is_refused_clearly(rate):
     with pytest.raises(InvalidArgument, match="derived once"):
         SrtpConfig(key_derivation_rate=rate)
 
 
+@pytest.mark.proves("RFC3711-3.3.2-2-4897")
 @pytest.mark.parametrize(
     "settings",
     [

@@ -8,6 +8,7 @@ from sans_rtc.srtp.streams import RTCP_INDEX_COUNT, RTP_INDEX_COUNT
 LAST_ROC = (1 << 32) - 1
 
 
+@pytest.mark.proves("RFC3711-3.3.1-9-cf92", "RFC3711-8.1.1-3-89a1", "RFC3711-9.2-3-4d48", "RFC3711-9.2-4-f3cf")
 def test_sender_ends_after_the_last_index_of_48_bits(profile, tools, make_pair):
     pair = make_pair(profile)
     pair.sender.set_rollover_counter(tools.SSRC, LAST_ROC)
@@ -51,6 +52,9 @@ def test_first_packet_is_not_tried_beyond_the_last_index(tools, make_pair):
     assert pair.receive(pair.sender._keys.transform.seal_rtp(tools.rtp(0), 12, neighbour)) == "authentication_failed"
 
 
+@pytest.mark.proves(
+    "RFC3711-3.3.1-9-cf92", "RFC3711-8.1.1-3-89a1", "RFC3711-9.2-3-4d48", "RFC3711-9.2-4-f3cf", "RFC3711-3.4-12-77b2"
+)
 def test_sender_of_rtcp_ends_after_the_last_index_of_31_bits(profile, tools, make_pair):
     pair = make_pair(profile)
     pair.sender.protect_rtcp(tools.rtcp())
@@ -83,6 +87,7 @@ def test_sender_takes_so_many_ssrcs_and_no_more(kind, tools, make_pair):
     pair.send(2, ssrc=2)
 
 
+@pytest.mark.proves("RFC3711-3.2.3-2-7b42")
 def test_receiver_takes_so_many_ssrcs_and_no_more(kind, tools, make_pair):
     pair = make_pair(kind)
     small = make_pair(kind, stream_count_max=3)

@@ -85,6 +85,7 @@ def test_receiver_discards_what_is_shorter_than_the_shortest(profile, tools, mak
     assert pair.receive_rtcp(rtcp) is not None
 
 
+@pytest.mark.proves("RFC3711-4.1.1-5-8135")
 def test_packets_are_as_long_as_a_datagram_can_be(profile, tools, make_pair):
     pair = make_pair(profile)
     room = 65535 - 12 - pair.sender.rtp_overhead_bytes

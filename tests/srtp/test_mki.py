@@ -10,6 +10,7 @@ def is_aead(profile):
     return profile >= 7
 
 
+@pytest.mark.proves("RFC5764-4.1-3-3811", "RFC5764-4.1.3-5-9464")
 @pytest.mark.parametrize("mki", [b"\x01", b"\xe1\xf9\x7a\x0d", bytes(128)])
 def test_every_packet_carries_the_mki(profile, tools, make_pair, mki):
     pair = make_pair(profile, mki=mki)
@@ -28,6 +29,7 @@ def test_overhead_counts_the_mki(profile, tools, make_pair):
     assert marked.rtcp_overhead_bytes == bare.rtcp_overhead_bytes + 4
 
 
+@pytest.mark.proves("RFC5764-5.2-2-aa5f")
 def test_packet_with_an_unknown_mki_is_discarded(profile, tools, make_pair):
     pair = make_pair(profile, mki=b"ab")
     stranger = SrtpSender(profile, MasterKey(pair.master.key, pair.master.salt, b"cd"))
@@ -35,6 +37,7 @@ def test_packet_with_an_unknown_mki_is_discarded(profile, tools, make_pair):
     assert pair.receive_rtcp(stranger.protect_rtcp(tools.rtcp())) == "unknown_mki"
 
 
+@pytest.mark.proves("RFC5764-5.2-2-aa5f")
 def test_packet_without_the_mki_is_discarded(profile, tools, make_pair):
     pair = make_pair(profile, mki=b"ab")
     bare = SrtpSender(profile, MasterKey(pair.master.key, pair.master.salt))
@@ -56,6 +59,7 @@ def test_key_of_another_mki_does_not_open_a_packet(profile, tools, make_pair):
     assert pair.receive(data) == tools.rtp(1)
 
 
+@pytest.mark.proves("RFC5764-4.1.3-1-3d3e", "RFC3711-3.3.1-8-c4d7", "RFC3711-3.4-8-c814")
 def test_rekeying_keeps_indices_counting_and_late_packets_of_the_old_key_still_come(profile, tools, make_pair):
     pair = make_pair(profile, mki=b"a")
     late = [pair.send(number) for number in (65534, 65535)]
@@ -75,6 +79,7 @@ def test_rekeying_keeps_indices_counting_and_late_packets_of_the_old_key_still_c
     assert pair.receive(pair.send(1)) == tools.rtp(1)
 
 
+@pytest.mark.proves("RFC3711-3.1-4-c77b")
 def test_replay_under_another_key_is_not_fresh(tools, make_pair):
     pair = make_pair(mki=b"a")
     data = pair.send(5)
@@ -91,6 +96,7 @@ def test_sequence_number_sent_under_the_old_key_is_not_sent_under_the_new(tools,
         pair.send(5)
 
 
+@pytest.mark.proves("RFC3711-3.2.1-2-b60e")
 def test_rekeying_with_the_key_in_use_or_with_other_sizes_is_refused(tools, make_pair):
     pair = make_pair(mki=b"a")
     refused = [
@@ -106,6 +112,7 @@ def test_rekeying_with_the_key_in_use_or_with_other_sizes_is_refused(tools, make
     assert pair.receive(pair.send(1)) == tools.rtp(1)
 
 
+@pytest.mark.proves("RFC3711-3.2.1-2-b60e")
 def test_master_keys_of_a_receiver_are_bounded_and_told_apart(tools, make_pair):
     pair = make_pair(mki=b"\0")
     for number in range(1, MASTER_KEY_COUNT_MAX):

@@ -38,6 +38,7 @@ def test_payload_does_not_show(profile, tools, make_pair):
     assert data[:12] == tools.rtp(1)[:12]
 
 
+@pytest.mark.proves("RFC3711-3.4-4-1196")
 @pytest.mark.parametrize("rest", [b"", b"\x22" * 24, bytes(1200)])
 def test_rtcp_comes_back(profile, tools, make_pair, rest):
     pair = make_pair(profile)
@@ -49,6 +50,7 @@ def test_rtcp_comes_back(profile, tools, make_pair, rest):
         assert pair.receive_rtcp(data) == tools.rtcp(rest=rest)
 
 
+@pytest.mark.proves("RFC3711-4.2-2-b092", "RFC3711-5.2-2-0709")
 @pytest.mark.parametrize(
     ("number", "rtp", "rtcp"), [(1, 10, 14), (2, 4, 14), (3, 10, 14), (4, 4, 14), (7, 16, 20), (8, 16, 20)]
 )
@@ -61,6 +63,7 @@ def test_every_profile_of_the_table_has_a_number():
     assert set(PROFILES) == set(SrtpProfile)
 
 
+@pytest.mark.proves("RFC3711-3.2.1-8-d874", "RFC3711-3.2.1-9-742d", "RFC3711-3.2.3-1-7c59")
 def test_ssrcs_are_kept_apart(profile, tools, make_pair):
     pair = make_pair(profile)
     for number in range(5):
@@ -78,6 +81,7 @@ def test_equal_packets_of_two_ssrcs_and_of_two_indices_look_different(profile, m
     assert len(set(sealed)) == 4
 
 
+@pytest.mark.proves("RFC3711-3.2.1-7-b45e")
 def test_rtp_and_rtcp_are_under_different_keys(profile, make_pair):
     keys = make_pair(profile).sender._keys
     row = PROFILES[profile]

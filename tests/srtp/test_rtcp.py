@@ -10,6 +10,7 @@ def word_of(pair, data):
     return int.from_bytes(data[end - 4 : end], "big")
 
 
+@pytest.mark.proves("RFC3711-3.2.1-8-d874", "RFC3711-3.4-1-1063", "RFC3711-3.4-6-158e", "RFC3711-3.4-7-7f9f")
 def test_index_begins_at_0_and_counts_each_packet_of_an_ssrc(profile, tools, make_pair):
     pair = make_pair(profile)
     words = [word_of(pair, pair.sender.protect_rtcp(tools.rtcp(ssrc=ssrc))) for ssrc in (1, 1, 2, 1)]
@@ -22,6 +23,7 @@ def test_rtp_does_not_move_the_index_of_rtcp(kind, tools, make_pair):
     assert word_of(pair, pair.sender.protect_rtcp(tools.rtcp())) == 0x80000000
 
 
+@pytest.mark.proves("RFC3711-3.4-5-0a06", "RFC3711-4.1.3-1-b421")
 def test_unencrypted_rtcp_is_readable_and_authentic(profile, tools, make_pair):
     pair = make_pair(profile, encrypts_rtcp=False, accepts_unencrypted_rtcp=True)
     data = pair.sender.protect_rtcp(tools.rtcp())
@@ -55,6 +57,7 @@ def test_e_flag_cannot_be_changed(profile, tools, make_pair, accepts):
     assert pair.receive_rtcp(bytes(data)) == ("authentication_failed" if accepts else "unencrypted_rtcp")
 
 
+@pytest.mark.proves("RFC3711-5.2-3-1626")
 def test_tag_of_rtcp_has_80_bits_even_in_the_profiles_with_32(tools, make_pair):
     for number in (1, 2, 3, 4):
         assert make_pair(number).sender.rtcp_overhead_bytes == 4 + 10

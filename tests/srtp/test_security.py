@@ -26,6 +26,7 @@ def packets_of_each_shape(tools, begin=100):
     yield tools.rtp(begin + 2, extension=(0x1000, b"\x01\x02ab"), payload=b"")
 
 
+@pytest.mark.proves("RFC3711-3.3-4-28e2", "RFC3711-4.2-3-7b58")
 @pytest.mark.parametrize("settings_", [{}, {"cryptex": "allowed"}, {"encrypted_extension_ids": {1}}])
 def test_any_flipped_bit_of_rtp_is_refused_and_changes_no_state(profile, tools, make_pair, settings_):
     pair = make_pair(profile, **settings_)
@@ -58,6 +59,7 @@ def test_any_flipped_bit_of_rtcp_is_refused_and_changes_no_state(profile, tools,
     assert pair.receive_rtcp(data) == tools.rtcp()
 
 
+@pytest.mark.proves("RFC5764-5.2-4-e4b4", "RFC3711-3.3-4-28e2")
 def test_packet_under_another_key_is_refused(profile, tools, make_pair):
     pair = make_pair(profile)
     stranger = SrtpReceiver(profile, tools.master_of(profile, "another"))
@@ -73,6 +75,7 @@ def test_packet_under_the_same_key_and_another_salt_does_not_come_through(profil
     assert SrtpReceiver(profile, other).unprotect_rtp(pair.send(1)) is None
 
 
+@pytest.mark.proves("RFC3711-3.3-3-75ef", "RFC3711-3.3.2-4-6d08")
 def test_replayed_rtp_is_refused(profile, make_pair):
     pair = make_pair(profile)
     packets = [pair.send(number) for number in (65533, 65534, 65535, 0, 1, 2)]
@@ -81,6 +84,7 @@ def test_replayed_rtp_is_refused(profile, make_pair):
     assert {pair.receive(data) for data in reversed(packets)} == {"replayed"}
 
 
+@pytest.mark.proves("RFC3711-3.3-3-75ef")
 def test_replayed_rtcp_is_refused(profile, tools, make_pair):
     pair = make_pair(profile)
     packets = [pair.sender.protect_rtcp(tools.rtcp()) for _ in range(5)]
@@ -89,6 +93,7 @@ def test_replayed_rtcp_is_refused(profile, tools, make_pair):
     assert {pair.receive_rtcp(data) for data in packets} == {"replayed"}
 
 
+@pytest.mark.proves("RFC3711-3.3.2-2-4897", "RFC3711-3.3.2-3-4fdf")
 @pytest.mark.parametrize("size", [64, 100, 1024])
 def test_window_takes_the_late_inside_and_refuses_the_older(kind, make_pair, size):
     pair = make_pair(kind, replay_window_size=size)
@@ -141,6 +146,7 @@ def test_index_of_rtcp_cannot_be_moved_by_a_forgery(profile, tools, make_pair):
     assert pair.receive_rtcp(data) == tools.rtcp()
 
 
+@pytest.mark.proves("RFC3711-4.2-1-3699")
 def test_same_packet_of_another_rollover_counter_is_refused(profile, tools, make_pair):
     """The tag covers the rollover counter, which is not on the wire."""
     pair = make_pair(profile)
@@ -149,6 +155,7 @@ def test_same_packet_of_another_rollover_counter_is_refused(profile, tools, make
     assert pair.receive(data) == "authentication_failed"
 
 
+@pytest.mark.proves("RFC3711-4.2-2-b092")
 def test_truncated_tag_is_refused(profile, tools, make_pair):
     pair = make_pair(profile)
     data, rtcp = pair.send(1), pair.sender.protect_rtcp(tools.rtcp())
@@ -167,6 +174,7 @@ def test_tag_followed_by_more_is_refused(profile, tools, make_pair):
     assert pair.receive_rtcp(rtcp + b"\xff") == "authentication_failed"
 
 
+@pytest.mark.proves("RFC3711-3.4-9-fb2a", "RFC3711-3.4-13-9d6b", "RFC3711-9.5-3-80f3", "RFC3711-9.5-8-3960")
 def test_packet_without_a_tag_is_refused(profile, tools, make_pair):
     pair = make_pair(profile, accepts_unencrypted_rtcp=True)
     assert pair.receive(tools.rtp(1, payload=bytes(100))) == "authentication_failed"
@@ -215,6 +223,7 @@ def test_tags_are_compared_in_constant_time(tools, make_pair, monkeypatch):
         compared.clear()
 
 
+@pytest.mark.proves("RFC3711-4.1.1-6-a4e6", "RFC3711-4.1.1-7-6b18", "RFC3711-9.1-1-1063", "RFC3711-9.2-6-b04a")
 def test_sequence_number_is_not_sent_twice_not_even_with_the_same_payload(profile, tools, make_pair):
     pair = make_pair(profile)
     first = pair.send(1)
@@ -239,6 +248,7 @@ def test_sender_takes_the_late_inside_its_window_once_and_refuses_the_older(kind
             pair.send(number)
 
 
+@pytest.mark.proves("RFC3711-4.1.1-6-a4e6", "RFC3711-4.1.1-7-6b18", "RFC3711-9.1-1-1063", "RFC3711-9.2-6-b04a")
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(SrtpProfile), st.lists(st.integers(0, 65535), max_size=80))
 def test_no_two_packets_are_ever_sent_with_the_same_nonce(tools, make_pair, number, sequence_numbers):

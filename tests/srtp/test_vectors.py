@@ -31,6 +31,7 @@ def master_key(row):
     return MasterKey(bytes.fromhex(row["master_key"]), bytes.fromhex(row["master_salt"]))
 
 
+@pytest.mark.proves("RFC3711-4.1.1-1-3ec0", "RFC3711-4.1.1-2-c319", "RFC3711-4.1.1-3-d2f8")
 @pytest.mark.parametrize("row", rows("keystreams", "rfc3711.json", "rfc6188.json"))
 def test_keystream_of_aes_in_counter_mode(row):
     blocks = {int(number, 16): block for number, block in row["blocks"].items()}
@@ -38,6 +39,18 @@ def test_keystream_of_aes_in_counter_mode(row):
     assert {number: keystream[16 * number : 16 * number + 16].hex() for number in blocks} == blocks
 
 
+@pytest.mark.proves(
+    "RFC3711-4.3.1-1-e427",
+    "RFC3711-4.3.1-6-baa8",
+    "RFC3711-4.3.1-7-69ce",
+    "RFC3711-4.3.1-8-1943",
+    "RFC3711-4.3.1-9-f952",
+    "RFC3711-4.3.3-1-e49c",
+    "RFC3711-5.3-1-fb21",
+    "RFC3711-5.1-2-3159",
+    "RFC3711-5.1-3-967a",
+    "RFC3711-4.3.1-5-75b5",
+)
 @pytest.mark.parametrize("row", rows("derivations", "rfc3711.json", "rfc6188.json"))
 def test_keys_derived_from_a_master_key(row):
     for derived in row["derived"]:
@@ -55,6 +68,7 @@ def test_rtp_under_aes_gcm(row):
     assert transform.open_rtp(protected, 12, number) == packet
 
 
+@pytest.mark.proves("RFC3711-3.4-4-1196")
 @pytest.mark.parametrize("row", rows("rtcp", "rfc7714.json"))
 def test_rtcp_under_aes_gcm(row):
     _, profile_row = BY_NAME[row["profile"]]
@@ -89,6 +103,19 @@ CRYPTEX = [
 ]
 
 
+@pytest.mark.proves(
+    "RFC3711-3.1-6-aa63",
+    "RFC3711-3.3-1-c184",
+    "RFC3711-3.3-2-0938",
+    "RFC3711-4.2-1-3699",
+    "RFC3711-4.2.1-1-ff2d",
+    "RFC3711-4.2.1-2-7aff",
+    "RFC3711-4.2.1-3-63f4",
+    "RFC3711-4.3.1-2-8f06",
+    "RFC3711-4.3.1-3-02c7",
+    "RFC3711-5.1-1-a225",
+    "RFC3711-5.2-1-f43e",
+)
 @pytest.mark.parametrize(("suite", "row"), CRYPTEX)
 def test_headers_encrypted_with_cryptex(suite, row):
     profile, _ = BY_NAME[suite["profile"]]
