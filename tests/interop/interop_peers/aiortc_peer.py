@@ -12,6 +12,7 @@ import aioice.ice
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
 
+from interop_peers.aiortc_media import Media
 from interop_peers.messages import Message, content, digest
 
 BUFFERED_BYTES_MAX = 1 << 20
@@ -36,6 +37,7 @@ class Peer:
         self.pc.on("connectionstatechange", self.report_state)
         self.pc.on("iceconnectionstatechange", self.report_state)
         self.pc.on("datachannel", self.watch)
+        self.media = Media(self.pc)
 
     def report(self, **event):
         if not self.is_gone:
@@ -135,8 +137,9 @@ class Peer:
 
 async def answer(peer, request):
     number, do = request.pop("id"), request.pop("do").replace("-", "_")
+    target = peer.media if do.startswith("media_") else peer
     try:
-        say({"id": number, "value": await getattr(peer, do)(**request)})
+        say({"id": number, "value": await getattr(target, do.removeprefix("media_"))(**request)})
     except Exception as error:
         say({"id": number, "error": f"{type(error).__name__}: {error}"})
 

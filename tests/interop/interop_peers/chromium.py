@@ -8,10 +8,12 @@ import json
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 from interop_peers.browser import PAGE_URL, BrowserHost
 from interop_peers.processes import Process, find_executable
 from interop_peers.session import REQUEST_TIMEOUT_S, PeerError
+from interop_peers.tone import write_tone
 
 # Not the wrapper /usr/bin/chromium, which adds switches of its own.
 EXECUTABLES = ("/usr/lib/chromium/chromium", "/opt/google/chrome/chrome")
@@ -33,6 +35,7 @@ SWITCHES = (
     "--allow-loopback-in-peer-connection",
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
 )
 
 # The browser wants its commands on descriptor 3 and answers on 4: a shell moves our pipes there.
@@ -127,7 +130,9 @@ class Chromium(BrowserHost):
     async def _launch(self) -> None:
         executable = find_executable(EXECUTABLES)
         self._profile = tempfile.mkdtemp(prefix="sans_rtc_chromium_")
-        switches = [*SWITCHES, f"--user-data-dir={self._profile}", *self._switches]
+        tone = write_tone(Path(self._profile, "tone.wav"))
+        switches = [*SWITCHES, f"--user-data-dir={self._profile}", f"--use-file-for-fake-audio-capture={tone}"]
+        switches += self._switches
         command = ["/bin/sh", "-c", MOVE_PIPES, "sh", executable, *switches, "about:blank"]
         self._process = await Process.start("chromium", command, env={**os.environ, "HOME": self._profile})
         self._reader = asyncio.create_task(self._read(self._process))

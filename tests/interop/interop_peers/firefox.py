@@ -13,6 +13,7 @@ from pathlib import Path
 from interop_peers.browser import PAGE_URL, BrowserHost
 from interop_peers.processes import Process, find_executable
 from interop_peers.session import REQUEST_TIMEOUT_S, PeerError
+from interop_peers.tone import TONE_HZ
 
 EXECUTABLES = ("/usr/bin/firefox-esr", "/usr/bin/firefox")
 START_TIMEOUT_S = 40.0
@@ -32,6 +33,11 @@ PREFERENCES = {
     "app.normandy.enabled": False,
     "media.gmp-manager.updateEnabled": False,
     "media.gmp-provider.enabled": False,
+    # Cameras and microphones that are not there, without a question.
+    "media.navigator.streams.fake": True,
+    "media.navigator.permission.disabled": True,
+    "media.navigator.audio.fake_frequency": TONE_HZ,
+    "media.autoplay.default": 0,
     "network.captive-portal-service.enabled": False,
     "network.connectivity-service.enabled": False,
     "services.settings.server": "http://127.0.0.1:1/",

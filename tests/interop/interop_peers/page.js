@@ -47,6 +47,7 @@ class Session {
     };
     this.pc.onconnectionstatechange = this.pc.oniceconnectionstatechange = () => this.reportState();
     this.pc.ondatachannel = ({ channel }) => this.watch(channel);
+    this.media = new Media(this.pc); // media.js
   }
 
   reportState() {
@@ -135,7 +136,7 @@ class Session {
       case "close":
         return pc.close();
     }
-    throw new Error(`unknown request ${what}`);
+    return this.media.request(what, body);
   }
 }
 
@@ -164,6 +165,7 @@ const rtc = {
   },
   end(number) {
     sessions.get(number)?.pc.close();
+    sessions.get(number)?.media.end();
     sessions.delete(number);
     return null;
   },

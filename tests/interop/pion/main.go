@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/dtls/v2"
+	"github.com/pion/interceptor"
 	"github.com/pion/webrtc/v3"
 )
 
@@ -51,6 +53,9 @@ type request struct {
 	Protocol       *string                  `json:"protocol"`
 	Negotiated     *uint16                  `json:"negotiated"`
 	Messages       [][3]interface{}         `json:"messages"`
+	Name           string                   `json:"name"`
+	Kind           string                   `json:"kind"`
+	Codecs         []string                 `json:"codecs"`
 }
 
 // One connection and its channels by label.
@@ -59,6 +64,7 @@ type session struct {
 	pc       *webrtc.PeerConnection
 	channels map[string]*webrtc.DataChannel
 	echoed   map[string]bool
+	tracks   *tracks
 	gone     bool
 }
 
@@ -79,17 +85,26 @@ func fillNoise() {
 
 func newSession() (*session, error) {
 	media := &webrtc.MediaEngine{}
-	if err := media.RegisterDefaultCodecs(); err != nil {
+	if err := registerCodecs(media); err != nil {
+		return nil, err
+	}
+	interceptors := &interceptor.Registry{}
+	if err := webrtc.RegisterDefaultInterceptors(media, interceptors); err != nil {
 		return nil, err
 	}
 	engine := webrtc.SettingEngine{}
+	// AES_256_GCM is in its list, but not in its SRTP.
+	engine.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80,
+		dtls.SRTP_AES128_CM_HMAC_SHA1_32)
 	engine.SetIncludeLoopbackCandidate(true)
 	engine.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
-	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(engine), webrtc.WithMediaEngine(media)).NewPeerConnection(webrtc.Configuration{})
+	api := webrtc.NewAPI(webrtc.WithSettingEngine(engine), webrtc.WithMediaEngine(media),
+		webrtc.WithInterceptorRegistry(interceptors))
+	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		return nil, err
 	}
-	s := &session{pc: pc, channels: map[string]*webrtc.DataChannel{}, echoed: map[string]bool{}}
+	s := &session{pc: pc, channels: map[string]*webrtc.DataChannel{}, echoed: map[string]bool{}, tracks: newTracks(pc)}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
 		if c == nil {
 			s.report(object{"event": "candidate", "candidate": nil})
@@ -262,7 +277,7 @@ func (s *session) do(r *request) (interface{}, error) {
 	case "close":
 		return nil, s.pc.Close()
 	}
-	return nil, fmt.Errorf("unknown request %q", r.Do)
+	return s.tracks.do(r)
 }
 
 func answer(s *session, r *request) {
