@@ -15,6 +15,8 @@ from sans_rtc.trace.export import export_pcapng, key_log_of
 from sans_rtc.trace.inspection import cut, first_difference
 from sans_rtc.trace.redact import redact
 from sans_rtc_demo.trace_files import EXIT_DIFFERENT, EXIT_FAILED, EXIT_SAME, records_of, write
+from sans_rtc_demo.trace_import import add_options as add_import_options
+from sans_rtc_demo.trace_import import import_capture
 from sans_rtc_demo.trace_info import info
 from sans_rtc_net.recording import read_recording
 
@@ -38,6 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     export.add_argument("--pcapng", type=Path, required=True, metavar="FILE", help="where it goes")
     redacted = _action(actions, "redact", "the same with addresses, names and payloads replaced, without keys")
     redacted.add_argument("output", metavar="OUTPUT", type=Path, help="where it goes")
+    add_import_options(_action(actions, "import", "the messages of every layer in a capture, a browser's too"))
     _action(actions, "keylog", "the keys of its DTLS sessions, one a line, as SSLKEYLOGFILE has them")
 
 
@@ -110,6 +113,7 @@ _ACTIONS: Final = {
     "diff": _diff,
     "cut": _cut,
     "export": _export,
+    "import": import_capture,
     "keylog": _keylog,
     "redact": _redact,
 }
