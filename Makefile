@@ -55,7 +55,7 @@ $(DEMO)/.installed: pyproject.toml
 $(TEST)/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "sans_rtc needs Python 3.11 or newer"; exit 1; }
 	@$(PYTHON) -m venv $(TEST)
-	@$(TEST)/bin/python $(PIP) -e ".[demo,dev,interop,testing,trio,anyio]"
+	@$(TEST)/bin/python $(PIP) -e ".[demo,dev,interop,testing,trio,anyio,av]"
 	-@$(TEST)/bin/python $(PIP) -e ".[embedding]"  # Qt and Twisted; without them their two examples are skipped
 	@touch $@
 
