@@ -39,6 +39,7 @@ def test_zone_is_cut_for_others():
     assert zone_of("fe80::1") == ""
 
 
+@pytest.mark.proves("RFC8445-6.1.2.2-1-42f1")
 @pytest.mark.parametrize(
     ("local", "remote", "expected"),
     [
@@ -59,6 +60,7 @@ def test_pairing_of_addresses(local, remote, expected):
     assert can_be_paired(local, remote) is expected
 
 
+@pytest.mark.proves("RFC8445-5.1.1.1-5-34fb")
 @pytest.mark.parametrize(
     "host",
     [
@@ -82,6 +84,7 @@ def test_usable_addresses(host):
     assert not is_unusable(host)
 
 
+@pytest.mark.proves("RFC8445-5.1.1.1-4-201c", "RFC8445-5.1.1.1-8-7fe7", "RFC8445-5.1.1.1-5-34fb")
 @pytest.mark.parametrize(
     ("host", "network", "rules", "reason"),
     [

@@ -87,6 +87,7 @@ def test_candidates_of_browsers(line):
     assert serialize_candidate(candidate).lower() == line.removeprefix("a=").lower()
 
 
+@pytest.mark.proves("RFC8445-5.1.2.1-7-72af")
 @pytest.mark.parametrize(
     ("line", "error", "field"),
     [
@@ -124,6 +125,7 @@ def test_malformed_field(line, error, field):
     assert caught.value.field == field
 
 
+@pytest.mark.proves("RFC8445-5.1.2.1-7-72af")
 @pytest.mark.parametrize(
     "change",
     [

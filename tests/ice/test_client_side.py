@@ -24,6 +24,7 @@ def test_first_check_goes_at_once(hand):
     assert len(hand.checks()) == 1
 
 
+@pytest.mark.proves("RFC8445-7.2.2-1-f179", "RFC8445-7.2.4-2-7e5e")
 def test_credentials_of_a_check(hand, value_of):
     """RFC 8445 section 7.2.2: RFRAG:LFRAG, and the peer's password."""
     (check,) = hand.checks()
@@ -32,6 +33,7 @@ def test_credentials_of_a_check(hand, value_of):
     assert is_fingerprint_valid(check.data)
 
 
+@pytest.mark.proves("RFC8445-7.1.3-1-bb54", "RFC8445-7.1.3-2-66d2")
 @pytest.mark.parametrize("role", list(Role))
 def test_check_asserts_the_role(make_hand, value_of, role):
     hand = make_hand(role).meet()
@@ -40,6 +42,7 @@ def test_check_asserts_the_role(make_hand, value_of, role):
     assert value_of(check, f"ICE_{role.other.name}") is None
 
 
+@pytest.mark.proves("RFC8445-7.1.1-1-bd30")
 def test_priority_of_a_check_is_that_of_a_peer_reflexive_candidate(hand, value_of):
     """7.1.1: the local candidate's priority, with the type preference of peer-reflexive candidates."""
     local = hand.agent.explain().local_candidates[0]
@@ -65,6 +68,7 @@ def test_further_checks_are_paced(make_hand):
     assert times == [0.0, 0.05, 0.1, 0.15]
 
 
+@pytest.mark.proves("RFC8445-14.2-3-564b")
 def test_pace_is_the_slower_of_both_ends(make_hand):
     """RFC 8445 section 14.2: "Both agents MUST use the higher value of the proposed values." """
     hand = make_hand(Role.CONTROLLING)
@@ -75,11 +79,13 @@ def test_pace_is_the_slower_of_both_ends(make_hand):
     assert len(hand.checks(hand.wait(0.02))) == 1
 
 
+@pytest.mark.proves("RFC8445-14.2-2-7da1")
 def test_pace_is_proposed_where_it_is_not_the_default(make_agent):
     assert make_agent().local_parameters.check_pace_s is None
     assert make_agent(check_pace_s=0.02).local_parameters.check_pace_s == 0.02
 
 
+@pytest.mark.proves("RFC8445-14.3-3-a006")
 def test_check_is_repeated_unchanged_by_the_schedule(hand):
     (check,) = hand.checks()
     hand.sent.clear()
@@ -91,6 +97,7 @@ def test_check_is_repeated_unchanged_by_the_schedule(hand):
     assert times == [0.5, 1.5, 3.5, 5.5, 7.5, 9.5]
 
 
+@pytest.mark.proves("RFC8445-7.2.5.2.3-1-a653")
 def test_unanswered_check_fails_the_pair(hand):
     hand.wait(17.4)
     assert pair_of(hand).state is PairState.IN_PROGRESS
@@ -139,6 +146,7 @@ def test_mapped_address_that_is_ours_is_no_new_candidate(hand):
     assert len(hand.agent.explain().local_candidates) == 1
 
 
+@pytest.mark.proves("RFC8445-7.2.5.3.1-1-5db9")
 def test_unknown_mapped_address_is_a_peer_reflexive_candidate_of_ours(hand, value_of):
     """7.2.5.3.1: type, base, the priority of the check, a foundation of its own."""
     (check,) = hand.checks()
@@ -157,6 +165,7 @@ def test_made_up_mapped_addresses_are_bounded(hand):
     assert len(hand.agent.explain().local_candidates) <= 33
 
 
+@pytest.mark.proves("RFC8445-7.2.5.2.1-1-a4fa", "RFC8445-7.2.5.2.1-2-b164", "RFC8445-7.2.5.2.1-3-5baa")
 def test_success_from_another_address_is_not_taken_and_fails_the_pair_for_want_of_another(hand):
     """7.2.5.2.1: "If the addresses are not symmetric, the agent MUST set the candidate pair state to Failed." """
     (check,) = hand.checks()
@@ -240,6 +249,14 @@ def test_success_without_a_mapped_address_fails_the_pair(hand, parsed):
     assert pair_of(hand).state is PairState.FAILED
 
 
+@pytest.mark.proves(
+    "RFC8445-7.2.5.1-1-2d1e",
+    "RFC8445-7.2.5.1-2-50a0",
+    "RFC8445-7.2.5.1-3-9efe",
+    "RFC8445-7.2.5.1-4-0110",
+    "RFC8445-16.1-1-631f",
+    "RFC8445-16.1-2-1fbd",
+)
 @pytest.mark.parametrize("role", list(Role))
 def test_487_switches_our_role_and_the_check_is_repeated_in_it(make_hand, value_of, role):
     """7.2.5.1: the other role, a new tie-breaker, and the pair is triggered again."""

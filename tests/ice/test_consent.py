@@ -23,6 +23,7 @@ def keep_answering(hand, duration_s, step_s=0.05):
         hand.answer_all(hand.wait(step_s))
 
 
+@pytest.mark.proves("RFC8445-11-1-9d7d", "RFC8445-11-3-ffd1", "RFC8445-11-4-e852", "RFC8445-11-13-490e")
 def test_pair_in_use_is_checked_about_once_a_second(hand):
     hand.sent.clear()
     keep_answering(hand, 20.0)
@@ -108,6 +109,7 @@ def test_late_response_to_an_earlier_consent_check_counts(hand):
     assert hand.agent.state == "connected"
 
 
+@pytest.mark.proves("RFC8445-12.1-3-c3ff")
 def test_consent_expires_after_thirty_seconds_and_sending_ends_at_once(hand):
     hand.wait(29.9)
     assert hand.agent.state == "disconnected"

@@ -88,6 +88,7 @@ def test_zone_of_a_link_local_address_stays_at_home(make_hand):
     assert candidates(hand)[0].address == ("fe80::1", 5)
 
 
+@pytest.mark.proves("RFC8445-5.1.1.1-4-201c", "RFC8445-5.1.1.1-8-7fe7")
 def test_filtered_address_is_no_candidate_and_is_explained(make_hand):
     hand = gather(make_hand(), Address("127.0.0.1", 5))
     assert candidates(hand) == []

@@ -8,6 +8,7 @@ from sans_rtc.machine import Address, Datagram, Path
 LITE_PEER = Parameters("peer", "p" * 22, is_lite=True)
 
 
+@pytest.mark.proves("RFC8445-6.1.1-2-2715")
 def test_full_agent_takes_the_controlling_role_before_a_lite_peer(make_hand):
     hand = make_hand(Role.CONTROLLED)
     hand.parameters = LITE_PEER
@@ -38,6 +39,7 @@ def test_lite_agent_gathers_host_candidates_only_and_sends_no_checks(lite):
     assert lite.sent == []
 
 
+@pytest.mark.proves("RFC8445-6.1.1-2-2715")
 def test_lite_agent_leaves_control_to_a_full_peer(make_hand):
     hand = make_hand(Role.CONTROLLING, is_lite=True).meet()
     assert hand.agent.role is Role.CONTROLLED

@@ -31,6 +31,7 @@ def nominations(hand, value_of):
 # --- controlling ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC8445-7.1.2-1-f8e2", "RFC8445-8.1.1-2-0dcb")
 def test_best_pair_is_nominated_at_its_first_success(make_hand, value_of):
     hand = with_two(make_hand, Role.CONTROLLING)
     said = hand.receive(hand.response(check_to(hand, FIRST)))
@@ -96,6 +97,7 @@ def test_better_pair_that_fails_ends_the_wait(make_hand, value_of):
     assert [check.path.remote for check in nominations(hand, value_of)] == [SECOND]
 
 
+@pytest.mark.proves("RFC8445-8.1.1-3-ece7")
 def test_one_pair_only_is_nominated(make_hand, value_of):
     """RFC 8445 section 8.1.1: once it has nominated a pair, the agent does not nominate another."""
     hand = with_two(make_hand, Role.CONTROLLING)
@@ -107,6 +109,7 @@ def test_one_pair_only_is_nominated(make_hand, value_of):
     assert [check.path.remote for check in nominations(hand, value_of)] == [SECOND]
 
 
+@pytest.mark.proves("RFC8445-8.1.2-1-71e1")
 def test_ordinary_checks_end_with_selection(make_hand, value_of):
     """Section 8.1.2: no more ordinary checks, no repetition of those on their way."""
     hand = with_two(make_hand, Role.CONTROLLING)
@@ -179,6 +182,7 @@ def test_nomination_is_dropped_where_the_role_is_lost(make_hand, value_of):
 # --- controlled -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC8445-7.1.2-2-a6ee")
 def test_controlled_agent_never_nominates(make_hand, value_of):
     """7.1.2: "The controlled agent MUST NOT include the USE-CANDIDATE attribute in a Binding request." """
     hand = with_two(make_hand, Role.CONTROLLED)
@@ -211,6 +215,7 @@ def test_use_candidate_of_a_controlled_peer_means_nothing(make_hand):
     assert hand.agent.selected_path is None
 
 
+@pytest.mark.proves("RFC8445-8.1.1-4-2606")
 def test_aggressive_peer_gets_the_highest_priority_of_what_it_nominates(make_hand):
     """8.1.1: "the agents MUST produce the selected pairs and use the pairs with the highest priority"."""
     hand = with_two(make_hand, Role.CONTROLLED)

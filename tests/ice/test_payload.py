@@ -40,6 +40,7 @@ def test_request_sent_again_from_elsewhere_does_not_open_the_gate_for_its_sender
     assert hand.of(Payload) == [Payload(b"\x16dtls", elsewhere, 0)]
 
 
+@pytest.mark.proves("RFC8445-5.3-3-0020")
 def test_payload_after_a_request_that_came_before_the_peer_was_known_waits_for_the_answer_to_a_check(make_hand):
     hand = make_hand(Role.CONTROLLED)
     hand.agent.add_local_address(hand.local, "eth0", hand.now)
@@ -127,6 +128,7 @@ def test_path_that_compares_equal_is_as_good_as_the_same_object(hand):
     assert len(hand.of(Payload)) == 1
 
 
+@pytest.mark.proves("RFC8445-12.1-3-c3ff")
 def test_sending_without_a_path_is_an_error_and_changes_nothing(hand):
     with pytest.raises(InvalidState):
         hand.agent.send(b"\x16", hand.now)

@@ -16,6 +16,7 @@ from sans_rtc.ice.priority import (
 HOST, SRFLX = CandidateType.HOST, CandidateType.SERVER_REFLEXIVE
 
 
+@pytest.mark.proves("RFC8445-5.1.2.1-1-4c5a", "RFC8445-5.1.2.1-2-7f8d")
 @pytest.mark.parametrize(
     ("kind", "preference", "priority"),
     [
@@ -69,6 +70,7 @@ def test_unreliable_networks_rank_below_all_others():
     assert tunnel < min(preferences.draw(4) for _ in range(500))
 
 
+@pytest.mark.proves("RFC8445-5.1.2-1-a777", "RFC8445-5.2-6-8a55", "RFC8445-5.1.2.1-3-0e66", "RFC8445-5.1.2.1-5-336d")
 def test_every_candidate_of_every_address_has_a_preference_of_its_own():
     preferences = LocalPreferences()
     kinds = [(family, is_unreliable) for family in (4, 6) for is_unreliable in (False, True)]
@@ -85,12 +87,14 @@ def test_preferences_never_leave_their_range():
     assert min(drawn) >= CANDIDATES_PER_ADDRESS_MAX - 1
 
 
+@pytest.mark.proves("RFC8445-5.2-5-efe0")
 def test_foundation_is_equal_where_type_base_server_and_protocol_are():
     foundations = Foundations()
     first = foundations.name(HOST, "10.0.0.1")
     assert foundations.name(HOST, "10.0.0.1") == first
 
 
+@pytest.mark.proves("RFC8445-5.2-5-efe0")
 @pytest.mark.parametrize(
     "other",
     [(SRFLX, "10.0.0.1"), (HOST, "10.0.0.2"), (HOST, "10.0.0.1", "192.0.2.2"), (HOST, "10.0.0.1", "", "tcp")],

@@ -143,6 +143,7 @@ def test_relayed_address_that_cannot_be_one_is_left_out(make_hand, relayed):
     assert told(hand) == []
 
 
+@pytest.mark.proves("RFC8445-5.1.2.2-3-63d8")
 def test_udp_ranks_before_tcp_before_tls_and_all_below_every_other_type(make_hand):
     servers = (turn_server(transport="tls"), turn_server(transport="tcp"), turn_server())
     hand = make_hand(turn_servers=servers).meet()
@@ -261,6 +262,7 @@ def test_alternate_server_is_followed(make_hand):
 # --- permissions and data ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC8445-7.2.1-1-b574", "RFC8445-7.2.1-2-5420")
 def test_permission_for_each_host_paired_is_asked_for_before_the_checks(hand):
     (request,) = of_method(hand.sent, Method.CREATE_PERMISSION)
     assert request.value(A.XOR_PEER_ADDRESS).host == PEER.host

@@ -23,6 +23,7 @@ def hand(make_hand):
     return make_hand(Role.CONTROLLING).connect()
 
 
+@pytest.mark.proves("RFC8445-9-2-ae92")
 def test_restart_changes_both_credentials(hand):
     before = hand.agent.local_parameters
     hand.agent.restart(hand.now)
@@ -185,6 +186,7 @@ def test_early_checks_of_the_new_generation_are_answered_and_remembered(hand):
     assert len(hand.checks(hand.drain())) == 1
 
 
+@pytest.mark.proves("RFC8445-6.1.1-4-70ee", "RFC8445-9-3-279a")
 def test_roles_outlive_a_restart(hand):
     hand.agent.restart(hand.now)
     assert hand.agent.role is Role.CONTROLLING

@@ -22,6 +22,7 @@ def hand(make_hand):
     return make_hand(Role.CONTROLLED).meet()
 
 
+@pytest.mark.proves("RFC8445-7.3-1-7da1")
 def test_check_is_answered_with_the_address_it_came_from(hand, parsed):
     response, _ = hand.receive(hand.request())
     message = parsed(response)
@@ -30,6 +31,7 @@ def test_check_is_answered_with_the_address_it_came_from(hand, parsed):
     assert response.path == hand.path
 
 
+@pytest.mark.proves("RFC8445-7.3-3-4c08")
 def test_response_is_authenticated_with_our_password_and_has_no_username(hand, parsed):
     response, _ = hand.receive(hand.request())
     assert is_integrity_valid(response.data, short_term_key(hand.agent.local_parameters.pwd))
@@ -44,6 +46,7 @@ def test_response_uses_the_integrity_algorithm_of_the_request(hand, parsed):
     assert message.value(AttributeType.MESSAGE_INTEGRITY) is None
 
 
+@pytest.mark.proves("RFC8445-7.3-2-3037", "RFC8445-7.3-4-6f45")
 @pytest.mark.parametrize(
     ("choices", "code"),
     [
@@ -62,6 +65,7 @@ def test_request_that_proves_nothing_is_refused(hand, parsed, choices, code):
     assert hand.agent.stats.discards == {DiscardReason.NOT_AUTHENTICATED: 1}
 
 
+@pytest.mark.proves("RFC8445-7.3-4-6f45")
 def test_username_without_our_fragment_alone_is_refused(hand, parsed):
     (response,) = hand.receive(hand.request(username=hand.agent.local_parameters.ufrag))
     assert code_of(parsed, response) == 401
@@ -75,6 +79,7 @@ def test_refusals_are_limited_in_rate(make_hand):
     assert len(hand.receive(hand.request(pwd="w" * 22))) == 1
 
 
+@pytest.mark.proves("RFC8445-7.3-8-11b0")
 @pytest.mark.parametrize("broken", [False, True])
 def test_request_without_a_valid_fingerprint_is_not_answered(hand, broken):
     request = hand.request(fingerprint=broken)
@@ -120,6 +125,7 @@ def test_request_to_a_socket_that_is_not_ours_is_discarded(hand):
 # --- roles (7.3.1.1) --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC8445-7.3.1.1-2-880e", "RFC8445-7.3.1.1-3-f1c3")
 @pytest.mark.parametrize("role", list(Role))
 def test_check_with_the_same_role_and_a_smaller_claim_gets_487(make_hand, parsed, role):
     """The controlling agent keeps its role against a smaller tie-breaker, the controlled one against a larger."""
@@ -131,6 +137,7 @@ def test_check_with_the_same_role_and_a_smaller_claim_gets_487(make_hand, parsed
     assert hand.agent.role is role
 
 
+@pytest.mark.proves("RFC8445-6.1.1-6-5a1a", "RFC8445-7.3.1.1-2-880e", "RFC8445-7.3.1.1-3-f1c3")
 @pytest.mark.parametrize("role", list(Role))
 def test_check_with_the_same_role_and_a_larger_claim_switches_ours(make_hand, parsed, role):
     hand = make_hand(role).meet()
@@ -169,6 +176,7 @@ def test_role_switches_end_at_the_limit(make_hand, parsed):
 # --- triggered checks and peer-reflexive candidates (7.3.1.3, 7.3.1.4) ------------------------------------------------
 
 
+@pytest.mark.proves("RFC8445-7.3.1.4-1-e86c")
 def test_check_from_an_unknown_address_makes_a_peer_reflexive_candidate(hand, value_of):
     path = Path(hand.local, STRANGER)
     _, check = hand.receive(hand.request(path=path, priority=123456))
@@ -216,6 +224,7 @@ def test_check_of_a_pair_that_has_succeeded_triggers_nothing(hand):
     assert hand.checks(hand.receive(hand.request())) == []
 
 
+@pytest.mark.proves("RFC8445-7.3.1.4-2-b165")
 def test_check_of_a_failed_pair_wakes_it(hand):
     (check,) = hand.checks()
     hand.receive(hand.response(check, code=500))
@@ -240,6 +249,7 @@ def test_triggered_checks_have_a_small_burst_and_then_the_pace(make_hand):
 # --- before the peer's parameters are known (7.3) ---------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC8445-5.3-3-0020", "RFC8445-7.3-5-1760", "RFC8445-7.3-6-6aca")
 def test_early_check_is_answered_at_once_and_triggers_when_the_parameters_come(make_hand, parsed):
     hand = make_hand(Role.CONTROLLED)
     hand.agent.add_local_address(hand.local, "eth0", hand.now)

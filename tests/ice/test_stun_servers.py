@@ -110,6 +110,7 @@ def test_server_that_answers_an_error_is_reported_with_it(make_hand, code):
     assert [error.code for error in hand.of(CandidateError)] == [code]
 
 
+@pytest.mark.proves("RFC8445-5.1.1.2-5-abd4")
 def test_answer_with_mapped_address_alone_is_taken(make_hand):
     """Section 5.1.1.2: "Agents MUST support the backwards-compatibility mode for the Binding request"."""
     hand = gather(make_hand(stun_servers=SERVERS[:1]))
@@ -181,6 +182,7 @@ def test_loopback_socket_does_not_ask_a_server_elsewhere(make_hand):
     assert states(hand)[-1] is GatheringState.COMPLETE
 
 
+@pytest.mark.proves("RFC8445-5.1.1.4-1-583b", "RFC8445-5.1.1.4-2-2244")
 def test_bindings_are_kept_alive_until_a_pair_is_selected(make_hand):
     """Section 5.1.1.4."""
     hand = gather(make_hand(stun_servers=SERVERS[:1]))

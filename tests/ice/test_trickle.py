@@ -73,6 +73,7 @@ def test_link_local_peer_is_reached_in_the_zone_of_the_socket(make_hand):
     assert (pair.local.type, pair.remote.type) == ("host", "host")
 
 
+@pytest.mark.proves("RFC8445-6.1.2.4-1-34ed")
 def test_server_reflexive_candidate_of_ours_makes_no_pair_of_its_own(make_hand):
     """RFC 8445 section 6.1.2.4: it is replaced by its base, and the pair is redundant."""
     rule = AddressRewrite("10.0.0.1", "203.0.113.1", RewriteMode.ADD, CandidateType.SERVER_REFLEXIVE)
@@ -148,6 +149,7 @@ def test_learned_candidates_are_bounded(make_hand):
     assert hand.agent.stats.discards == {DiscardReason.PEER_REFLEXIVE_LIMIT: 7}
 
 
+@pytest.mark.proves("RFC8445-6.1.2.5-1-5420", "RFC8445-6.1.2.5-2-ea9f")
 def test_pairs_are_bounded(make_hand):
     hand = make_hand(Role.CONTROLLING, pair_count_max=5).meet(candidate=False)
     for port in range(1, 20):

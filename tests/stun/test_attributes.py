@@ -233,6 +233,7 @@ def test_flag_is_present_or_absent(value):
 # --- numbers
 
 
+@pytest.mark.proves("RFC8656-18.1-1-13b3", "RFC8656-18.6-1-8817", "RFC8656-18.8-1-11f5")
 @pytest.mark.parametrize(
     ("code", "value", "data"),
     [
@@ -256,11 +257,13 @@ def test_number_is_laid_out_as_its_rfc_says(code, value, data):
     assert serialize(code, value).hex() == data
 
 
+@pytest.mark.proves("RFC8656-18.1-1-13b3", "RFC8656-18.6-1-8817", "RFC8656-18.8-1-11f5")
 @pytest.mark.parametrize(
     ("code", "data", "value"),
     [
         (A.CHANNEL_NUMBER, "4001ffff", 0x4001),
         (A.REQUESTED_TRANSPORT, "11ffffff", 17),
+        (A.REQUESTED_ADDRESS_FAMILY, "02ffffff", 2),
         (A.EVEN_PORT, "ff", True),
         (A.EVEN_PORT, "7f", False),
     ],
@@ -314,12 +317,14 @@ def test_what_is_no_error_code_is_refused(value):
         serialize(A.ERROR_CODE, value)
 
 
+@pytest.mark.proves("RFC8656-18.12-1-3b8a", "RFC8656-18.12-2-8fba")
 def test_address_error_code_carries_its_family():
     value = AddressErrorCode(2, 440, "no v6")
     data = serialize(A.ADDRESS_ERROR_CODE, value)
     assert data == b"\x02\x00\x04\x28no v6"
     assert parse(A.ADDRESS_ERROR_CODE, data) == value
-    for wrong in (AddressErrorCode(256, 440), (2, 440, "x"), None):
+    assert parse(A.ADDRESS_ERROR_CODE, b"\x02\xff\xfc\x28no v6") == value
+    for wrong in (AddressErrorCode(256, 440), AddressErrorCode(2, 440, "x" * 128), (2, 440, "x"), None):
         with pytest.raises(InvalidArgument):
             serialize(A.ADDRESS_ERROR_CODE, wrong)
 
@@ -364,6 +369,7 @@ def test_what_is_no_password_algorithm_is_refused(value):
         serialize(A.PASSWORD_ALGORITHMS, [value])
 
 
+@pytest.mark.proves("RFC8656-18.13-1-20d4")
 def test_icmp_has_type_in_seven_bits_and_code_in_nine():
     value = Icmp(3, 4, (1280).to_bytes(4, "big"))
     assert serialize(A.ICMP, value).hex() == "0000" + "0604" + "00000500"

@@ -7,6 +7,7 @@ from sans_rtc.stun import Scheme, StunUri, parse_stun_uri
 from sans_rtc.stun.uri import URI_CHARACTERS_MAX
 
 
+@pytest.mark.proves("RFC8656-4.1-1-97a5")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -32,6 +32,7 @@ def types_of(message):
 # --- happy path
 
 
+@pytest.mark.proves("RFC8656-5-1-b3ca")
 def test_allocation_takes_two_requests_the_first_without_credentials(make_scene, make_server, protocol):
     scene = make_scene(protocol)
     scene.client.allocate(scene.now)
@@ -45,6 +46,7 @@ def test_allocation_takes_two_requests_the_first_without_credentials(make_scene,
     assert scene.client.state is ClientState.ALLOCATED
 
 
+@pytest.mark.proves("RFC8656-6-3-c836")
 @pytest.mark.parametrize("anonymity", [False, True])
 @pytest.mark.parametrize("algorithms", [(MD5,), (SHA256,), (MD5, SHA256), (SHA256, MD5)])
 def test_password_algorithms_are_answered_with_sha256_where_it_is_offered(
@@ -79,6 +81,9 @@ def test_client_without_credentials_is_refused_by_name(make_scene):
     assert scene.terminated.reason == "unauthenticated"
 
 
+@pytest.mark.proves(
+    "RFC8656-7.1-4-26ab", "RFC8656-7.1-5-57be", "RFC8656-7.1-6-1cda", "RFC8656-7.1-7-de8c", "RFC8656-7.1-8-a924"
+)
 @pytest.mark.parametrize(
     ("changes", "attributes"),
     [
@@ -158,6 +163,7 @@ def test_other_unknown_attributes_are_an_end(make_scene):
 # --- errors, by name
 
 
+@pytest.mark.proves("RFC8656-7.4-9-7030", "RFC8656-7.4-14-3806")
 @pytest.mark.parametrize(
     ("code", "reason", "name"),
     [
@@ -215,6 +221,7 @@ def without(type_):
     return change
 
 
+@pytest.mark.proves("RFC8656-7.3-1-a08f", "RFC8656-7.3-2-ddef")
 @pytest.mark.parametrize(
     "change",
     [
@@ -291,6 +298,7 @@ def test_lost_request_is_made_up_for(scene):
     assert len(scene.take(Allocated)) == 1
 
 
+@pytest.mark.proves("RFC8656-8-1-f9c1")
 @pytest.mark.parametrize(("lifetime_s", "after_s"), [(600, 540), (3600, 3540), (100, 50), (1, 0.5)])
 def test_allocation_is_refreshed_before_it_expires(make_scene, lifetime_s, after_s):
     scene = make_scene()

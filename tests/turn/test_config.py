@@ -11,6 +11,7 @@ from sans_rtc.machine import Address, Path
 from sans_rtc.turn import Client, TurnConfig, ephemeral_credentials
 
 
+@pytest.mark.proves("RFC8656-7.1-9-c006", "RFC8656-7.1-10-65de", "RFC8656-7.1-12-2f61")
 @pytest.mark.parametrize(
     "changes",
     [

@@ -39,6 +39,7 @@ def states(scene):
 # --- Send and Data
 
 
+@pytest.mark.proves("RFC8656-11.1-1-a167")
 def test_data_wait_for_the_permission_and_go_in_order(ready):
     ready.client.send(b"one", PEER, ready.now)
     ready.client.send(b"two", PEER, ready.now)
@@ -49,6 +50,7 @@ def test_data_wait_for_the_permission_and_go_in_order(ready):
     assert ready.server.relayed[-1] == (b"three", PEER)
 
 
+@pytest.mark.proves("RFC8656-10.1-1-57df")
 def test_permission_is_for_the_host_whatever_the_port(ready):
     ready.send(b"one", PEER)
     ready.send(b"two", SAME_HOST)
@@ -56,6 +58,7 @@ def test_permission_is_for_the_host_whatever_the_port(ready):
     assert ready.server.relayed == [(b"one", PEER), (b"two", SAME_HOST)]
 
 
+@pytest.mark.proves("RFC8656-11.1-2-525d")
 def test_send_indication_has_36_bytes_of_overhead(ready):
     ready.send(b"warm")
     ready.sent.clear()
@@ -69,6 +72,7 @@ def test_send_indication_has_36_bytes_of_overhead(ready):
     )
 
 
+@pytest.mark.proves("RFC8656-18-1-6b6f")
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 5, 1200])
 def test_send_indication_of_every_size_is_well_formed(make_scene, size):
     scene = make_scene(families=(6,), dont_fragment=True)
@@ -183,6 +187,7 @@ def test_permission_that_is_not_answered_for_is_named_timeout(ready):
     assert ready.events == [PeerRefused(PEER, 0, "Timeout", "the server does not answer")]
 
 
+@pytest.mark.proves("RFC8656-5-6-7ea3")
 @pytest.mark.parametrize("verb", ["create_permission", "bind_channel"])
 @pytest.mark.parametrize(("code", "reason"), [(437, "allocation_mismatch"), (441, "wrong_credentials")])
 def test_answer_that_there_is_no_allocation_ends_the_client(ready, verb, code, reason):
@@ -207,6 +212,7 @@ def test_bad_request_makes_the_client_ask_whether_the_allocation_is_there(ready,
 # --- permission timers
 
 
+@pytest.mark.proves("RFC8445-7.2.1-4-3e4d")
 def test_permission_is_refreshed_at_four_minutes_while_used(ready):
     ready.send()
     ready.server.requests.clear()
@@ -359,6 +365,7 @@ def test_expired_channel_is_bound_with_the_same_number(bound):
     assert bound.take(ChannelBound) == [ChannelBound(PEER, 0x4000)]
 
 
+@pytest.mark.proves("RFC8656-12-2-cbda")
 def test_number_and_peer_rest_for_five_minutes_after_the_channel(make_scene):
     scene = make_scene(peer_count_max=1)
     scene.allocated()
@@ -390,6 +397,7 @@ def test_number_whose_binding_was_refused_rests_as_if_it_had_been_bound(make_sce
     scene.client.bind_channel(OTHER, scene.now)
 
 
+@pytest.mark.proves("RFC8656-12-1-ef32")
 def test_all_4096_numbers_are_used_before_one_comes_again(make_scene):
     scene = make_scene(peer_count_max=4096, request_window=1000)
     scene.allocated()
@@ -506,6 +514,7 @@ def test_requests_under_way_are_bounded_and_the_rest_wait(make_scene):
     assert len(scene.server.permissions) == 10
 
 
+@pytest.mark.proves("RFC8656-12.1-1-e479")
 @pytest.mark.parametrize(
     "peer",
     [
@@ -527,6 +536,7 @@ def test_peer_that_cannot_be_relayed_to_is_the_callers_fault(ready, peer):
     assert ready.client.explain().peers == () and ready.client.take_datagrams(ready.now) == ()
 
 
+@pytest.mark.proves("RFC8656-10.1-2-f231")
 def test_host_that_cannot_be_permitted_is_the_callers_fault(ready):
     for host in (PEER6.host, "peer.example", "fe80::1%eth0"):
         with pytest.raises(InvalidArgument):

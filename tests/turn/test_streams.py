@@ -46,6 +46,7 @@ def test_end_while_the_stream_is_not_open_needs_it_no_more(make_scene, verb):
     assert [type(event) for event in scene.events] == [StreamUnneeded, Terminated] and scene.sent == []
 
 
+@pytest.mark.proves("RFC8656-12.5-2-5c9c")
 @pytest.mark.parametrize("size", range(6))
 def test_every_message_is_padded_to_four_bytes(stream, size):
     stream.send(bytes(size))

@@ -52,6 +52,7 @@ def test_same_request_again_while_the_relay_is_being_opened_is_ignored(site, cli
     assert client.refresh().code == 0
 
 
+@pytest.mark.proves("RFC8656-7.2-3-b4ec")
 @pytest.mark.parametrize(
     ("attributes", "code"),
     [
@@ -85,6 +86,7 @@ def test_unknown_attribute_that_must_be_understood_gets_420_after_authentication
     assert reply["UNKNOWN_ATTRIBUTES"] == (0x7ABC, 0x7ABD)
 
 
+@pytest.mark.proves("RFC8656-3.7-2-b085")
 def test_dont_fragment_gets_420_where_the_driver_cannot(site, client, at):
     reply = client.allocate(("DONT_FRAGMENT", True))
     assert reply.code == 420
@@ -105,6 +107,7 @@ def test_dont_fragment_is_passed_on_where_the_driver_can(make_site, at):
     assert client.indicate(at["peer"], b"x")[0].dont_fragment is False
 
 
+@pytest.mark.proves("RFC8656-7.2-4-fcb9")
 def test_family_that_the_server_has_not_gets_440(make_site):
     client = make_site(relay_hosts=("2001:db8::2",)).client()
     assert client.allocate().code == 440
@@ -166,6 +169,7 @@ def test_next_port_is_reserved_for_whoever_shows_the_token(site, client):
     assert site.sockets == set()
 
 
+@pytest.mark.proves("RFC8656-7.2-7-c717")
 def test_reservation_is_told_again_and_lasts_30_seconds(site, client):
     reply = client.allocate(EVEN_AND_NEXT, transaction_id=b"t" * 12)
     assert client.allocate(EVEN_AND_NEXT, transaction_id=b"t" * 12)["RESERVATION_TOKEN"] == reply["RESERVATION_TOKEN"]
@@ -208,6 +212,7 @@ def test_508_after_as_many_ports_as_the_configuration_says(make_site):
     assert client.allocate().code == 0
 
 
+@pytest.mark.proves("RFC8656-6-1-71fd")
 def test_508_where_no_port_is_left_and_a_port_given_back_is_used_again(make_site):
     site = make_site(relay_port_min=50000, relay_port_max=50002)
     clients = [site.client(source(number)) for number in range(4)]

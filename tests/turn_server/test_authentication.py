@@ -22,6 +22,7 @@ A = AttributeType
 ANYWHERE = Address("198.51.100.99", 5)
 
 
+@pytest.mark.proves("RFC8656-5-1-b3ca", "RFC8656-7.2-1-2f2d")
 def test_request_without_credentials_gets_a_challenge(site, client):
     reply = client.bare(Method.ALLOCATE, ("REQUESTED_TRANSPORT", 17))
     assert reply.code == 401
@@ -35,6 +36,7 @@ def test_request_without_credentials_gets_a_challenge(site, client):
     assert site.sockets == set()
 
 
+@pytest.mark.proves("RFC8656-7.2-2-6e32")
 @pytest.mark.parametrize("with_sha256", [False, True], ids=["md5-sha1", "sha256"])
 @pytest.mark.parametrize("hides", [False, True], ids=["username", "userhash"])
 def test_right_credentials_are_taken_and_the_response_is_proven_the_same_way(site, with_sha256, hides):
@@ -187,6 +189,7 @@ def test_replayed_request_from_another_address_does_nothing(site, client):
 # -- users -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC8656-5-4-aa51")
 def test_another_user_cannot_use_an_allocation(make_site):
     site = make_site(users=(User("alice", "secret"), User("bob", "secret")))
     alice, bob = site.client(), site.client(name="bob")

@@ -19,6 +19,7 @@ FORBIDDEN_6 = [
 ALLOWED = ["8.8.8.8", "203.0.113.9", "172.32.0.1", "100.128.0.1", "2001:db8::9", "2606:4700::1111"]
 
 
+@pytest.mark.proves("RFC8656-21.4-2-591d")
 @pytest.mark.parametrize("host", FORBIDDEN + FORBIDDEN_6)
 def test_peer_that_the_internet_cannot_reach_gets_403(site, host):
     client = site.client()
@@ -100,6 +101,7 @@ def test_every_special_network_is_refused_by_default():
     assert all(rules.refusal(network.partition("/")[0]) for network, _ in SPECIAL_NETWORKS)
 
 
+@pytest.mark.proves("RFC8656-10.2-2-fa3f", "RFC8656-12.2-1-a232")
 def test_peer_of_another_family_gets_443(client, at):
     client.allocated()
     assert client.permit(at["peer6"]).code == 443

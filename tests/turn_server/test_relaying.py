@@ -12,6 +12,7 @@ def from_peer(site, relayed, peer, data):
     return site.receive(data, Path(relayed, peer))
 
 
+@pytest.mark.proves("RFC8656-5-9-b3eb", "RFC8656-7.2-5-19f8")
 def test_allocate_gives_a_relay_a_lifetime_and_the_mapped_address(site, client, at):
     reply = client.allocate()
     assert reply.message.message_class is MessageClass.SUCCESS_RESPONSE
@@ -33,6 +34,7 @@ def test_send_indication_goes_to_a_permitted_peer(site, client, at):
     assert client.indicate(at["peer"], b"hello") == [Datagram(b"hello", Path(relayed, at["peer"]))]
 
 
+@pytest.mark.proves("RFC8656-11.3-1-47fe")
 def test_data_of_a_permitted_peer_come_as_an_indication_whatever_its_port(site, client, at):
     relayed = client.allocated()
     client.permit(at["peer"])
@@ -44,6 +46,7 @@ def test_data_of_a_permitted_peer_come_as_an_indication_whatever_its_port(site, 
     assert datagram.path == client.path
 
 
+@pytest.mark.proves("RFC8656-12.5-1-8021")
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 1200])
 def test_channel_carries_data_both_ways(site, client, at, size):
     relayed, data = client.allocated(), bytes(range(256)) * 5
@@ -118,6 +121,7 @@ def test_refresh_with_zero_lets_go_of_everything(site, client, at):
     assert site.server.explain(site.now) == ()
 
 
+@pytest.mark.proves("RFC8656-8.1-2-4259", "RFC8656-8.2-1-e8f1")
 def test_one_family_of_a_dual_allocation_can_be_let_go_of(site, client, at):
     four, six = client.allocate(("ADDITIONAL_ADDRESS_FAMILY", 2)).all("XOR_RELAYED_ADDRESS")
     client.bind(at["peer"], 0x4000)

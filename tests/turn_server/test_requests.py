@@ -9,6 +9,7 @@ from sans_rtc.turn.server import DiscardReason
 A = AttributeType
 
 
+@pytest.mark.proves("RFC8656-5-5-1a60")
 @pytest.mark.parametrize("method", [Method.REFRESH, Method.CREATE_PERMISSION, Method.CHANNEL_BIND, Method.CONNECT])
 def test_request_without_an_allocation_gets_437(client, method):
     reply = client.request(method)
@@ -16,6 +17,7 @@ def test_request_without_an_allocation_gets_437(client, method):
     assert client.is_proven(reply)
 
 
+@pytest.mark.proves("RFC8656-10.2-1-b050")
 def test_create_permission_without_a_peer_gets_400(client):
     client.allocated()
     assert client.permit().code == 400
@@ -78,11 +80,13 @@ def test_datagram_that_is_nothing_is_dropped_and_counted(site, client, at, data,
     assert site.server.stats.discards == {reason: 1}
 
 
+@pytest.mark.proves("RFC8656-5-5-1a60")
 def test_channel_data_of_nobody_are_dropped(site, client):
     assert client.send(b"\x40\x00\x00\x01x") == []
     assert site.server.stats.discards == {DiscardReason.NO_ALLOCATION: 1}
 
 
+@pytest.mark.proves("RFC8656-11.2-1-abb1")
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -101,6 +105,7 @@ def test_send_indication_that_lacks_something_is_dropped(site, client, at, attri
     assert site.server.stats.discards == {DiscardReason.INVALID_INDICATION: 1}
 
 
+@pytest.mark.proves("RFC8656-5-5-1a60")
 def test_send_indication_of_nobody_is_dropped(site, client, at):
     assert client.indicate(at["peer"], b"x") == []
     assert site.server.stats.discards == {DiscardReason.NO_ALLOCATION: 1}

@@ -39,6 +39,7 @@ def unneeded(site):
     return [event.path for event in site.events_of(StreamUnneeded)]
 
 
+@pytest.mark.proves("RFC8656-12.5-2-5c9c")
 @pytest.mark.parametrize("protocol", ["tcp", "tls"])
 def test_client_over_a_stream_has_a_udp_relay_and_padded_channel_data(site, open_client, at, protocol):
     client = open_client(site, protocol=protocol)

@@ -58,6 +58,7 @@ def test_one_relay_of_two_expires_alone(site, client):
     assert site.events_of(AllocationEnded) == []
 
 
+@pytest.mark.proves("RFC8656-9-1-61f2")
 def test_permission_expires_after_five_minutes_both_ways(site, client, at):
     relayed = client.allocated()
     client.permit(at["peer"])
@@ -100,6 +101,7 @@ def test_channel_lets_nothing_in_when_its_permission_has_expired_and_again_when_
     assert datagram.data[:2] == b"\x40\x00"
 
 
+@pytest.mark.proves("RFC8656-12.6-2-9320")
 def test_channel_expires_after_ten_minutes_and_data_come_as_indications_then(site, client, at):
     relayed = client.allocated(("LIFETIME", 3600))
     client.bind(at["peer"])

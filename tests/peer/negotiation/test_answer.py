@@ -161,6 +161,7 @@ def test_fingerprints_of_several_hashes_come_out_and_unknown_ones_do_not(negotia
     )
 
 
+@pytest.mark.proves("RFC8445-6.1.1-3-5389")
 def test_lite_peer_is_controlled(negotiation, transport, offer, edit):
     lite = edit(offer, ("a=group:BUNDLE 0\r\n", "a=group:BUNDLE 0\r\na=ice-lite\r\n"))
     _, changes = answered(negotiation(), lite, transport())

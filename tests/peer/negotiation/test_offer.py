@@ -278,6 +278,7 @@ def test_ice_restart_changes_both_credentials(connected):
         )
 
 
+@pytest.mark.proves("RFC8445-10-1-67ba")
 def test_ice_options_of_the_session_hold_for_the_section(negotiation, transport):
     offer = parse_description(negotiation(wants_data=True).create_offer(transport()).sdp)
     assert offer.effective(offer.media[0], ICE_OPTIONS) == ("trickle", "ice2")

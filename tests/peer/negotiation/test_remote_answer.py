@@ -15,6 +15,7 @@ def waiting(ends):
     return ends.a, ends.b.create_answer(ends.b_transport)
 
 
+@pytest.mark.proves("RFC8445-6.1.1-1-0f4d")
 @pytest.mark.parametrize(
     ("setup", "role"), [("active", DtlsRole.SERVER), ("passive", DtlsRole.CLIENT), ("Active", DtlsRole.SERVER)]
 )
