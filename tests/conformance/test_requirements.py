@@ -5,7 +5,7 @@ import pytest
 from tests.conformance import compliance, extract, requirements
 
 DOCUMENTS = requirements.documents()
-MOSTLY_PROVEN = ["RFC3711", "RFC5764", "RFC6347", "RFC6525", "RFC8445", "RFC8656"]
+MOSTLY_PROVEN = ["RFC3711", "RFC4960", "RFC5764", "RFC6347", "RFC6525", "RFC8445", "RFC8656"]
 
 
 def all_ids():

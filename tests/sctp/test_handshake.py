@@ -50,7 +50,19 @@ def test_connect_twice_changes_nothing(sctp):
     assert len(a.take_datagrams(2.0)) == 1
 
 
-@pytest.mark.proves("RFC6525-5.1.1-1-9b13")
+@pytest.mark.proves(
+    "RFC6525-5.1.1-1-9b13",
+    "RFC4960-3-1-297a",
+    "RFC4960-3.1-6-a4d9",
+    "RFC4960-5.1-7-43c5",
+    "RFC4960-5.1-8-752b",
+    "RFC4960-6.10-7-da5f",
+    "RFC4960-11.3-1-d020",
+    "RFC4960-3.1-4-5d00",
+    "RFC4960-8.5.1-1-7fa7",
+    "RFC4960-3.3.2-1-32e6",
+    "RFC4960-5.1.1-1-639d",
+)
 def test_init_offers_forward_tsn_and_reconfig_and_not_interleaving(sctp):
     a = sctp.association()
     a.connect(0.0)
@@ -62,6 +74,7 @@ def test_init_offers_forward_tsn_and_reconfig_and_not_interleaving(sctp):
     assert init.initiate_tag
 
 
+@pytest.mark.proves("RFC4960-5.1.1-2-8a97")
 def test_streams_are_the_lesser_of_both_wishes(sctp):
     pair = sctp.connected_pair(
         config_a=SctpConfig(streams_outbound=10, streams_inbound_max=20),
@@ -71,6 +84,7 @@ def test_streams_are_the_lesser_of_both_wishes(sctp):
     assert pair.b.streams_outbound == 20
 
 
+@pytest.mark.proves("RFC4960-5.1-4-4ddf")
 def test_init_in_closed_keeps_no_state(sctp):
     raw = sctp.RawPeer(sctp.association())
     for _ in range(5):
@@ -81,6 +95,14 @@ def test_init_in_closed_keeps_no_state(sctp):
     assert raw.association.deadline == math.inf
 
 
+@pytest.mark.proves(
+    "RFC4960-3.3.3.1-1-4632",
+    "RFC4960-3.3.12-1-5510",
+    "RFC4960-5.1-6-f94a",
+    "RFC4960-5.1.5-3-1e11",
+    "RFC4960-5.1.5-4-62e8",
+    "RFC4960-5.1-3-02b1",
+)
 def test_cookie_echo_opens_a_closed_association(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.send(raw.init(), tag=0)
@@ -102,6 +124,7 @@ def test_cookie_echo_twice_is_acknowledged_twice(sctp):
     assert [event for event in raw.events if isinstance(event, Connected)] == [Connected(65535, 65535)]
 
 
+@pytest.mark.proves("RFC4960-5.1.5-1-863c")
 def test_cookie_with_another_tag_is_discarded(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.send(raw.init(), tag=0)
@@ -112,6 +135,7 @@ def test_cookie_with_another_tag_is_discarded(sctp):
     assert raw.association.stats.discards[DiscardReason.INVALID_COOKIE] == 1
 
 
+@pytest.mark.proves("RFC4960-4-1-f680")
 @pytest.mark.parametrize("cookie", [b"", b"x", bytes(96), bytes(200)])
 def test_forged_cookie_is_discarded_silently(sctp, cookie):
     raw = sctp.RawPeer(sctp.association())
@@ -129,6 +153,7 @@ def test_cookie_of_another_association_is_discarded(sctp):
     assert second.take() == []
 
 
+@pytest.mark.proves("RFC4960-4-2-f8b2", "RFC4960-5.1.5-2-168b", "RFC4960-5.2.4-1-48ae")
 def test_cookie_lives_for_its_lifetime_and_then_is_stale(sctp):
     raw = sctp.RawPeer(sctp.association(cookie_lifetime_s=10.0))
     raw.send(raw.init(), tag=0)
@@ -151,6 +176,7 @@ def test_cookie_preservative_is_granted_within_bounds(sctp):
     assert raw.association.state is State.ESTABLISHED
 
 
+@pytest.mark.proves("RFC4960-3.2.2-1-f535")
 def test_unknown_parameters_of_init_are_reported_in_init_ack(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.parameters.append(Parameter(0xFFF0, b"abc"))
@@ -159,6 +185,7 @@ def test_unknown_parameters_of_init_are_reported_in_init_ack(sctp):
     assert Parameter(ParameterType.UNRECOGNIZED_PARAMETER, b"\xff\xf0\0\x07abc\0") in init_ack.parameters
 
 
+@pytest.mark.proves("RFC4960-3.2.2-3-64c7")
 def test_unknown_parameters_of_init_ack_are_reported_behind_the_cookie_echo(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.association.connect(raw.now)
@@ -170,6 +197,7 @@ def test_unknown_parameters_of_init_ack_are_reported_behind_the_cookie_echo(sctp
     assert error.causes[0].type == CauseCode.UNRECOGNIZED_PARAMETERS
 
 
+@pytest.mark.proves("RFC4960-5.1-12-f1a7", "RFC4960-8.4-4-3bea")
 @pytest.mark.parametrize("change", [{"streams": 0}, {"window_bytes": 1499}])
 def test_init_without_streams_or_window_is_aborted(sctp, change):
     raw = sctp.RawPeer(sctp.association(), **change)
@@ -214,6 +242,7 @@ def test_init_ack_without_cookie_ends_the_attempt(sctp):
     assert abort.causes == [Parameter(CauseCode.MISSING_MANDATORY_PARAMETER, b"\0\0\0\1\0\7")]
 
 
+@pytest.mark.proves("RFC4960-3.3.3-3-2b9f")
 def test_init_ack_with_tag_zero_ends_the_attempt_silently(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.association.connect(raw.now)
@@ -244,6 +273,7 @@ def test_second_cookie_ack_is_discarded(peer):
     assert peer.association.stats.discards[DiscardReason.UNEXPECTED_CHUNK] == 1
 
 
+@pytest.mark.proves("RFC4960-4-3-53f5", "RFC4960-4-4-1898", "RFC4960-4-5-44e4", "RFC4960-5.1.6-1-367b")
 def test_init_is_repeated_with_back_off_and_then_given_up(sctp):
     raw = sctp.RawPeer(sctp.association(init_retransmissions_max=3, rto_initial_s=0.5, rto_max_s=1.5))
     raw.association.connect(raw.now)
@@ -257,6 +287,7 @@ def test_init_is_repeated_with_back_off_and_then_given_up(sctp):
     assert raw.events[-1].reason == TerminationReason.HANDSHAKE_TIMEOUT
 
 
+@pytest.mark.proves("RFC4960-4-6-68de", "RFC4960-4-7-1898", "RFC4960-4-8-44e4")
 def test_cookie_echo_is_repeated_and_then_given_up(sctp):
     raw = sctp.RawPeer(sctp.association(init_retransmissions_max=2))
     raw.association.connect(raw.now)
@@ -315,6 +346,17 @@ def test_data_before_cookie_ack_implies_it(sctp):
     assert raw.take_events()[-1] == Message(0, 51, b"hello")
 
 
+@pytest.mark.proves(
+    "RFC4960-3-1-297a",
+    "RFC4960-3.1-6-a4d9",
+    "RFC4960-5.1-7-43c5",
+    "RFC4960-5.1-8-752b",
+    "RFC4960-6.10-7-da5f",
+    "RFC4960-3.3.11-1-bbbc",
+    "RFC4960-5.1-5-441d",
+    "RFC4960-5.1.4-1-2115",
+    "RFC4960-6-1-ecaa",
+)
 def test_messages_sent_before_the_handshake_go_out_after_it(sctp, send):
     raw = sctp.RawPeer(sctp.association())
     send(raw.association, b"early")
@@ -329,6 +371,7 @@ def test_messages_sent_before_the_handshake_go_out_after_it(sctp, send):
 # collisions (5.2.1, 5.2.4)
 
 
+@pytest.mark.proves("RFC4960-5.2.1-1-62e3", "RFC4960-5.2.1-7-2ddd")
 def test_init_in_cookie_wait_is_answered_with_the_same_tag(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.association.connect(raw.now)
@@ -364,6 +407,7 @@ def test_cookie_echo_in_cookie_echoed_opens_by_action_d(sctp):
     assert raw.association.state is State.ESTABLISHED
 
 
+@pytest.mark.proves("RFC4960-3.3.2-6-90a4", "RFC4960-5.2.1-3-9da0")
 def test_cookie_echo_with_a_newer_tag_of_the_peer_takes_it_over(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.association.connect(raw.now)
@@ -379,6 +423,7 @@ def test_cookie_echo_with_a_newer_tag_of_the_peer_takes_it_over(sctp):
     assert raw.association.state is State.ESTABLISHED
 
 
+@pytest.mark.proves("RFC4960-5.2.2-9-9e8f")
 def test_late_cookie_is_discarded_by_action_c(sctp):
     raw = sctp.RawPeer(sctp.association())
     association = raw.association
@@ -425,6 +470,7 @@ def restart(peer, *, tag=0x77777777, tsn=500):
     return peer.take()
 
 
+@pytest.mark.proves("RFC4960-5.2.2-6-8c1a", "RFC4960-5.2.2-8-bae8", "RFC4960-5.3.1-1-4ff4", "RFC4960-5.3.1-2-2221")
 def test_unexpected_init_gets_a_new_tag_and_changes_nothing(peer):
     before = peer.their_tag
     peer.tag = 0x77777777
@@ -436,6 +482,7 @@ def test_unexpected_init_gets_a_new_tag_and_changes_nothing(peer):
     assert peer.take_events()[-1] == Message(0, 51, b"still here")
 
 
+@pytest.mark.proves("RFC4960-5.2.2-4-fd26", "RFC4960-5.2.2-5-b4e5")
 def test_restart_begins_anew_and_says_so(peer, send):
     send(peer.association, b"lost with the old association")
     peer.take()
@@ -467,6 +514,7 @@ def test_restart_while_shutting_down_is_refused(peer):
     assert peer.association.state is State.SHUTDOWN_ACK_SENT
 
 
+@pytest.mark.proves("RFC4960-5.2.4-4-f5a4")
 def test_cookie_of_a_restart_while_shutting_down_is_refused(peer):
     peer.tag = 0x77777777
     peer.send(peer.init(), tag=0)
@@ -510,6 +558,7 @@ def test_close_while_connecting_waits_for_queued_messages(sctp):
     assert pair.events[0][-1].reason == TerminationReason.CLOSED == pair.events[1][-1].reason
 
 
+@pytest.mark.proves("RFC4960-5.2.4-5-f064")
 def test_cookie_with_a_newer_tag_when_established_takes_the_tag_over(sctp):
     """Action B in ESTABLISHED: the cookie was made while both were connecting, the peer began anew since."""
     raw = sctp.RawPeer(sctp.association())

@@ -23,6 +23,7 @@ def received(raw):
 # when
 
 
+@pytest.mark.proves("RFC4960-6.2-1-6cb2", "RFC4960-6.2-13-efb9")
 def test_first_packet_waits_for_the_delay(peer):
     peer.send(peer.data())
     assert peer.take() == []
@@ -38,6 +39,7 @@ def test_delay_is_the_configured_one(sctp, delay):
     assert len(sacks(raw.wait(delay))) == 1
 
 
+@pytest.mark.proves("RFC4960-6.2-1-6cb2", "RFC4960-6.2-13-efb9")
 def test_second_packet_is_answered_at_once(peer):
     peer.send(peer.data())
     peer.take()
@@ -103,6 +105,7 @@ def test_i_bit_is_answered_at_once(peer):
     assert len(sacks(peer.take())) == 1
 
 
+@pytest.mark.proves("RFC4960-6.2-10-ce60")
 def test_gap_is_reported_at_once_and_for_each_packet(peer):
     peer.data()
     for count in range(1, 4):
@@ -120,6 +123,7 @@ def test_sacks_for_a_batch_above_a_gap_are_bounded(peer):
     assert said[-1].gaps == [(2, 51)]
 
 
+@pytest.mark.proves("RFC4960-6.2-14-5c1e")
 def test_filled_gap_moves_the_cumulative_tsn(peer):
     missing = peer.data(b"1")
     peer.send(peer.data(b"2", ssn=1))
@@ -128,6 +132,7 @@ def test_filled_gap_moves_the_cumulative_tsn(peer):
     assert received(peer) == [b"1", b"2"]
 
 
+@pytest.mark.proves("RFC4960-6.2-16-47a4")
 def test_duplicate_is_reported_at_once(peer):
     chunk = peer.data()
     peer.send(chunk)
@@ -171,6 +176,7 @@ def test_sack_does_not_wait_for_data_that_cannot_go(peer, send):
     assert peer.wait(0.02)
 
 
+@pytest.mark.proves("RFC4960-6.2-15-706c", "RFC4960-6.7-6-cc1f")
 def test_as_many_gap_blocks_as_fit_the_mtu(sctp):
     raw = sctp.RawPeer(sctp.association(mtu_bytes=256)).establish()
     for _ in range(200):
@@ -224,6 +230,7 @@ def test_gaps_for_ever_are_bounded(sctp):
 # order
 
 
+@pytest.mark.proves("RFC4960-6.6-1-9009", "RFC4960-6.6-2-51aa")
 def test_ordered_messages_wait_for_the_one_before(peer):
     first = peer.data(b"a", ssn=0)
     peer.send(peer.data(b"c", ssn=2), peer.data(b"b", ssn=1))
@@ -238,6 +245,7 @@ def test_streams_do_not_wait_for_each_other(peer):
     assert received(peer) == [b"other"]
 
 
+@pytest.mark.proves("RFC4960-3.3.1-3-acd6")
 def test_unordered_messages_overtake(peer):
     missing = peer.data(b"a", ssn=0)
     peer.send(peer.data(b"b", flags=B | E | U))
@@ -282,6 +290,7 @@ def fragments(raw, data, size, *, ssn=0, stream_id=0, unordered=0):
     ]
 
 
+@pytest.mark.proves("RFC4960-6-11-6b69", "RFC4960-6.9-1-296e", "RFC4960-6.9-11-29fd")
 @pytest.mark.parametrize("unordered", [0, U])
 @pytest.mark.parametrize(
     "order",
@@ -363,6 +372,7 @@ def test_beginning_whose_rest_was_cut_off_by_another_is_dropped_with_it(peer):
     assert peer.association.stats.discards[DiscardReason.ORPHAN_FRAGMENT] == 2
 
 
+@pytest.mark.proves("RFC4960-3.3.1-2-9d65", "RFC4960-6.6-3-7235")
 def test_ssn_of_unordered_fragments_does_not_matter(peer):
     peer.send(peer.data(b"1", flags=B | U, ssn=1), peer.data(b"2", flags=E | U, ssn=2))
     assert received(peer) == [b"12"]
@@ -402,6 +412,7 @@ def test_consume_more_than_was_delivered_raises(peer):
     peer.association.consume(5, peer.now)
 
 
+@pytest.mark.proves("RFC4960-6.2-6-773a")
 def test_window_update_comes_with_a_quarter_not_before(sctp):
     raw = small(sctp)
     for index in range(8):
@@ -415,6 +426,7 @@ def test_window_update_comes_with_a_quarter_not_before(sctp):
     assert sack.window_bytes > 2500
 
 
+@pytest.mark.proves("RFC4960-6.2-2-cf8c", "RFC4960-6.2-4-7e45", "RFC4960-6.2-5-e3f8", "RFC4960-6.2-22-7e51")
 def test_closed_window_drops_new_data_and_says_so(sctp):
     raw = small(sctp, 2000)
     raw.send(raw.data(bytes(1990)))
@@ -425,6 +437,7 @@ def test_closed_window_drops_new_data_and_says_so(sctp):
     assert raw.association.stats.discards[DiscardReason.WINDOW_CLOSED] == 1
 
 
+@pytest.mark.proves("RFC4960-6-8-7a86")
 def test_closed_window_still_takes_what_fills_a_gap(sctp):
     raw = small(sctp, 2000)
     missing = raw.data(b"first", ssn=0)

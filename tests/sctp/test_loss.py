@@ -61,6 +61,7 @@ def test_three_packets_above_are_a_loss_in_one_sack(sctp, send):
     assert raw.association.stats.loss_events == 1
 
 
+@pytest.mark.proves("RFC4960-6.7-4-d4eb", "RFC4960-6.7-5-49cc")
 def test_three_sacks_one_after_the_other_are_a_loss(sctp, send):
     raw = sent(measured(sctp, tail_loss_probe=False), send)
     raw.send(raw.sack(0, gaps=[(2, 2)]))
@@ -126,6 +127,7 @@ def test_loss_after_the_recovery_halves_again(sctp, send):
     assert raw.association.stats.loss_events == 2
 
 
+@pytest.mark.proves("RFC4960-6.1-9-3e26")
 def test_first_repetition_ignores_the_window(sctp, send):
     """Half of the window is still more in flight than cwnd allows: one packet goes all the same (7.2.4 step 3)."""
     raw = measured(sctp, tail_loss_probe=False)

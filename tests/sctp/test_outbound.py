@@ -35,12 +35,14 @@ def flight(raw):
 # cutting and bundling
 
 
+@pytest.mark.proves("RFC4960-6.5-2-5ae3")
 def test_short_message_is_one_chunk(peer, send):
     send(peer.association, b"hello", stream_id=3, ppid=51)
     (chunk,) = peer.take()
     assert chunk == Data(B | E, peer.their_tsn, 3, 0, 51, b"hello")
 
 
+@pytest.mark.proves("RFC4960-3.3.1-5-56c3", "RFC4960-6.9-8-447f", "RFC4960-6.9-2-f677", "RFC4960-6.9-10-e2bc")
 @pytest.mark.parametrize("size", [FULL, FULL + 1, 2 * FULL, 2 * FULL + 1, 5 * FULL - 1])
 def test_message_is_cut_into_full_chunks_and_a_last(peer, sctp, send, size):
     message = bytes(index % 251 for index in range(size))
@@ -53,6 +55,7 @@ def test_message_is_cut_into_full_chunks_and_a_last(peer, sctp, send, size):
     assert [chunk.flags for chunk in chunks] == ([B | E] if len(chunks) == 1 else [B] + [0] * (len(chunks) - 2) + [E])
 
 
+@pytest.mark.proves("RFC4960-6.9-5-b110", "RFC4960-6.9-7-c9eb", "RFC4960-6.10-1-a7f7", "RFC4960-6.10-4-0776")
 @pytest.mark.parametrize("mtu", [256, 576, 1163, 1400, 65535])
 def test_no_packet_exceeds_the_mtu(sctp, send, mtu):
     raw = sctp.RawPeer(sctp.association(mtu_bytes=mtu), window_bytes=1 << 24).establish()
@@ -84,6 +87,7 @@ def test_ssn_counts_ordered_messages_of_a_stream_only(peer, send):
     assert (1, B | E, 0) in sent
 
 
+@pytest.mark.proves("RFC4960-3.3.1-4-a257", "RFC4960-6.9-9-910b")
 def test_unordered_fragments_carry_the_u_flag(peer, send):
     send(peer.association, bytes(2 * FULL + 1), reliability=Reliability(ordered=False))
     assert [chunk.flags for chunk in peer.take()] == [U | B, U, U | E]
@@ -92,6 +96,7 @@ def test_unordered_fragments_carry_the_u_flag(peer, send):
 # misuse
 
 
+@pytest.mark.proves("RFC4960-3.3.1-6-f7de")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -158,6 +163,7 @@ def test_send_after_close_raises(peer, send):
         send(peer.association, b"x")
 
 
+@pytest.mark.proves("RFC4960-5.1.1-2-8a97", "RFC4960-6.5-1-300f")
 def test_messages_for_streams_the_peer_lacks_fail(sctp, send):
     raw = sctp.RawPeer(sctp.association(), streams=2)
     for stream_id in (0, 1, 2, 9):
@@ -184,6 +190,7 @@ def test_buffered_bytes_fall_as_chunks_leave(peer, send):
     assert peer.association.unacknowledged_bytes == 100_000
 
 
+@pytest.mark.proves("RFC4960-6.7-3-75d8")
 def test_unacknowledged_bytes_fall_with_acknowledgement(peer, send):
     send(peer.association, bytes(3 * FULL))
     peer.take()
@@ -217,6 +224,7 @@ def test_wrong_threshold_raises(peer, arguments):
 # congestion window
 
 
+@pytest.mark.proves("RFC4960-6.1-8-13d6")
 def test_initial_window_is_ten_packets(peer, send):
     send(peer.association, bytes(100_000))
     assert len(peer.take()) == 10
@@ -228,6 +236,7 @@ def test_initial_window_of_the_rfc(sctp, send):
     assert cwnd(raw) == min(4 * PACKET, max(2 * PACKET, 4404))
 
 
+@pytest.mark.proves("RFC4960-7.2-1-380e")
 def test_slow_start_grows_by_what_was_acknowledged(peer, send):
     send(peer.association, bytes(200_000))
     peer.take()
@@ -244,6 +253,7 @@ def test_slow_start_growth_of_one_sack_is_limited(sctp, send):
     assert cwnd(raw) == 11 * PACKET
 
 
+@pytest.mark.proves("RFC4960-7.2.1-3-7005", "RFC4960-7.2.1-4-2e83")
 def test_window_does_not_grow_while_it_is_not_used(peer, send):
     send(peer.association, bytes(FULL))
     peer.take()
@@ -251,6 +261,7 @@ def test_window_does_not_grow_while_it_is_not_used(peer, send):
     assert cwnd(peer) == 10 * PACKET
 
 
+@pytest.mark.proves("RFC4960-7.2.1-6-9c2e")
 def test_window_does_not_grow_without_cumulative_advance(peer, send):
     send(peer.association, bytes(200_000))
     peer.take()
@@ -258,6 +269,7 @@ def test_window_does_not_grow_without_cumulative_advance(peer, send):
     assert cwnd(peer) == 10 * PACKET
 
 
+@pytest.mark.proves("RFC4960-7.2-1-380e")
 def test_congestion_avoidance_grows_by_one_packet_a_window():
     control = CongestionControl(SctpConfig(), 1000)
     control.cwnd, control.ssthresh = 20_000, 10_000
@@ -292,6 +304,7 @@ def test_loss_halves_the_window_not_below_four_packets():
     assert control.cwnd == 4000
 
 
+@pytest.mark.proves("RFC4960-7.2.1-3-7005", "RFC4960-7.2.1-4-2e83")
 def test_no_growth_in_fast_recovery():
     control = CongestionControl(SctpConfig(), 1000)
     control.on_loss(50)
@@ -312,6 +325,7 @@ def test_window_is_full_to_the_packet_or_half_full_between_bursts(flight, is_hel
     assert control.is_full is is_full
 
 
+@pytest.mark.proves("RFC4960-7.2.1-2-6c2e")
 def test_timeout_leaves_one_packet():
     control = CongestionControl(SctpConfig(), 1000)
     control.cwnd = 20_000
@@ -403,6 +417,7 @@ def test_outstanding_chunks_are_bounded(sctp, send):
 # the peer's window
 
 
+@pytest.mark.proves("RFC4960-6.1-1-1846", "RFC4960-6.1-2-34da", "RFC4960-6.1-11-e4dc")
 def test_peer_window_is_never_exceeded(sctp, send):
     raw = sctp.RawPeer(sctp.association(), window_bytes=5 * PACKET).establish()
     send(raw.association, bytes(100_000))
@@ -423,6 +438,7 @@ def closed(raw, send):
     return count
 
 
+@pytest.mark.proves("RFC4960-6.1-4-7e1d")
 def test_closed_window_is_probed_after_an_rto_with_back_off(sctp, send):
     raw = sctp.RawPeer(sctp.association(), window_bytes=5 * PACKET).establish()
     count = closed(raw, send)
@@ -511,6 +527,7 @@ def test_invalid_gap_blocks_are_ignored(peer, send, gaps):
     assert peer.association.stats.discards[DiscardReason.INVALID_GAP_BLOCK] == 1
 
 
+@pytest.mark.proves("RFC4960-5.1-14-77ba")
 def test_gap_acknowledged_chunks_leave_the_flight(peer, send):
     send(peer.association, bytes(5 * FULL))
     peer.take()
@@ -568,6 +585,7 @@ def test_rto_is_bounded_and_backs_off():
     assert rto.rto_s == 0.2
 
 
+@pytest.mark.proves("RFC4960-6.3.1-1-df24")
 def test_round_trip_is_measured_once_per_round_trip(peer, send):
     send(peer.association, bytes(5 * FULL))
     peer.take()
@@ -580,6 +598,7 @@ def test_round_trip_is_measured_once_per_round_trip(peer, send):
     assert peer.association.statistics.srtt_s == first
 
 
+@pytest.mark.proves("RFC4960-6.3.1-3-cc27")
 def test_repeated_chunk_is_not_measured(sctp, send):
     raw = sctp.RawPeer(sctp.association(tail_loss_probe=False)).establish()
     before = raw.association.statistics.srtt_s
@@ -591,6 +610,7 @@ def test_repeated_chunk_is_not_measured(sctp, send):
     assert raw.association.statistics.srtt_s == before
 
 
+@pytest.mark.proves("RFC4960-6.1-12-2713", "RFC4960-6.1-13-6699")
 def test_t3_expires_after_an_rto_and_doubles(sctp, send):
     raw = sctp.RawPeer(sctp.association(tail_loss_probe=False, heartbeat_interval_s=math.inf)).establish()
     send(raw.association, b"x")
@@ -604,6 +624,7 @@ def test_t3_expires_after_an_rto_and_doubles(sctp, send):
     assert raw.association.stats.timeouts == 13
 
 
+@pytest.mark.proves("RFC4960-6.1-9-3e26")
 def test_t3_sends_one_packet_and_the_rest_as_sacks_come(sctp, send):
     raw = sctp.RawPeer(sctp.association(tail_loss_probe=False)).establish()
     send(raw.association, bytes(8 * FULL))
@@ -624,6 +645,7 @@ def test_t3_repetition_asks_for_an_immediate_sack(sctp, send):
     assert again.flags == B | E | IMMEDIATE
 
 
+@pytest.mark.proves("RFC4960-6.10-3-5be8")
 def test_several_lost_chunks_share_the_packet_of_t3(sctp, send):
     raw = sctp.RawPeer(sctp.association(tail_loss_probe=False)).establish()
     for _ in range(5):

@@ -146,6 +146,7 @@ def test_cookie_of_another_key_is_refused():
     assert CookieJar(b"k" * 32).open(CookieJar(b"l" * 32).seal(COOKIE)) is None
 
 
+@pytest.mark.proves("RFC4960-3.3.3.1-1-4632", "RFC4960-4-1-f680")
 @pytest.mark.parametrize("position", range(0, COOKIE_BYTES, 3))
 def test_changed_cookie_is_refused(position):
     jar = CookieJar(b"k" * 32)
@@ -162,6 +163,16 @@ def test_cookie_of_another_size_is_refused(size):
 # configuration
 
 
+@pytest.mark.proves(
+    "RFC4960-3.1-1-e3ef",
+    "RFC4960-3.1-2-e3ef",
+    "RFC4960-3.3.2-9-9282",
+    "RFC4960-3.3.2-11-917e",
+    "RFC4960-3.3.3-7-917e",
+    "RFC4960-6-9-e494",
+    "RFC4960-6.2-11-7ad2",
+    "RFC4960-6.2-12-439a",
+)
 @pytest.mark.parametrize(
     "changes",
     [

@@ -47,6 +47,7 @@ def test_short_packet_is_discarded(peer, sctp, size):
     assert discards(peer.association) == {DiscardReason.TOO_SHORT: 1}
 
 
+@pytest.mark.proves("RFC4960-3.1-1-e3ef", "RFC4960-3.1-2-e3ef")
 @pytest.mark.parametrize("ports", [(5001, 5000), (5000, 5001), (0, 0)])
 def test_packet_of_other_ports_is_discarded(peer, sctp, ports):
     source, destination = ports
@@ -55,6 +56,7 @@ def test_packet_of_other_ports_is_discarded(peer, sctp, ports):
     assert discards(peer.association) == {DiscardReason.WRONG_PORT: 1}
 
 
+@pytest.mark.proves("RFC4960-8.5-2-3c1e")
 @pytest.mark.parametrize("tag_error", [1, 0x80000000, 0xFFFFFFFF])
 def test_data_with_a_wrong_tag_is_discarded_silently(peer, tag_error):
     peer.send(peer.data(), tag=peer.their_tag ^ tag_error)
@@ -69,6 +71,7 @@ def test_data_with_tag_zero_is_discarded_silently(peer):
     assert discards(peer.association) == {DiscardReason.WRONG_TAG: 1}
 
 
+@pytest.mark.proves("RFC4960-6.8-3-9f20", "RFC4960-6.8-4-780c")
 @pytest.mark.parametrize("position", [0, 4, 8, 11, 12, 15, 16, 28])
 def test_flipped_bit_anywhere_is_discarded(peer, sctp, position):
     datagram = bytearray(sctp.packet(peer.data(), tag=peer.their_tag))
@@ -84,6 +87,7 @@ def test_packet_of_the_peer_made_longer_is_discarded(peer, sctp):
     assert discards(peer.association) == {DiscardReason.BAD_CHECKSUM: 1}
 
 
+@pytest.mark.proves("RFC4960-6.10-6-a969")
 def test_data_chunk_longer_than_its_packet_is_dropped(peer):
     body = serialize(peer.data(b"12345678"))
     peer.receive(Sealer(5000, 5000, peer.their_tag).seal(body[:-4]))
@@ -107,17 +111,20 @@ def test_data_in_its_last_padding_is_not_data(peer, sctp):
 # the tag rules of ABORT, SHUTDOWN COMPLETE, SHUTDOWN ACK, INIT
 
 
+@pytest.mark.proves("RFC4960-8.5.1-5-ef0b", "RFC4960-9.1-5-e409", "RFC4960-9.1-6-1b7e")
 def test_abort_with_our_tag_ends(peer):
     peer.send(Abort([Parameter(CauseCode.USER_INITIATED_ABORT, b"Close called")]))
     (event,) = peer.take_events()
     assert event == Terminated(TerminationReason.REMOTE_ABORT, "the peer aborted: user initiated abort: Close called")
 
 
+@pytest.mark.proves("RFC4960-8.5.1-5-ef0b", "RFC4960-9.1-5-e409")
 def test_abort_with_reflected_tag_ends(peer):
     peer.send(Abort([], is_reflected=True), tag=peer.tag)
     assert peer.association.is_terminated
 
 
+@pytest.mark.proves("RFC4960-8.5.1-5-ef0b", "RFC4960-9.1-5-e409", "RFC4960-8.5.1-6-26c9")
 @pytest.mark.parametrize("is_reflected", [False, True])
 def test_abort_with_a_wrong_tag_is_discarded(peer, is_reflected):
     wrong = peer.tag if not is_reflected else peer.their_tag
@@ -128,11 +135,13 @@ def test_abort_with_a_wrong_tag_is_discarded(peer, is_reflected):
     assert discards(peer.association) == {DiscardReason.WRONG_TAG: 2}
 
 
+@pytest.mark.proves("RFC4960-3.3.7-4-ef95", "RFC4960-9.1-4-0b77")
 def test_abort_is_never_answered(peer):
     peer.send(Abort([]))
     assert peer.take() == []
 
 
+@pytest.mark.proves("RFC4960-8.5.1-10-6161")
 def test_shutdown_complete_outside_of_shutdown_ack_sent_is_ignored(peer):
     peer.send(ShutdownComplete())
     assert peer.association.state is State.ESTABLISHED
@@ -146,18 +155,21 @@ def test_reflected_shutdown_complete_ends_the_shutdown(peer):
     assert peer.take_events()[-1].reason == TerminationReason.CLOSED
 
 
+@pytest.mark.proves("RFC4960-8.5.1-2-1e42", "RFC4960-11.3-2-d6da")
 def test_bundled_init_is_discarded(peer):
     peer.send(peer.init(), peer.data(), tag=0)
     assert peer.take() == []
     assert discards(peer.association) == {DiscardReason.BUNDLED_INIT: 1}
 
 
+@pytest.mark.proves("RFC4960-8.5.1-2-1e42", "RFC4960-11.3-2-d6da")
 def test_init_with_a_tag_is_discarded(peer):
     peer.send(peer.init())
     assert peer.take() == []
     assert discards(peer.association) == {DiscardReason.BUNDLED_INIT: 1}
 
 
+@pytest.mark.proves("RFC4960-3.1-5-3148")
 def test_shutdown_ack_while_connecting_is_out_of_the_blue(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.association.connect(raw.now)
@@ -172,6 +184,7 @@ def test_shutdown_ack_while_connecting_is_out_of_the_blue(sctp):
 # out of the blue (8.4)
 
 
+@pytest.mark.proves("RFC4960-3.3.7-5-c59c", "RFC4960-8.4-1-7f0e", "RFC4960-8.4-5-e689", "RFC4960-8.5.1-4-93d4")
 def test_data_out_of_the_blue_is_aborted_with_its_own_tag(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.send(raw.data(), tag=4711)
@@ -180,12 +193,14 @@ def test_data_out_of_the_blue_is_aborted_with_its_own_tag(sctp):
     assert sctp.chunks_of([datagram]) == [Abort([], is_reflected=True)]
 
 
+@pytest.mark.proves("RFC4960-3.3.13-2-c59c", "RFC4960-8.5.1-8-8c1e")
 def test_shutdown_ack_out_of_the_blue_is_completed(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.send(ShutdownAck(), tag=4711)
     assert raw.take() == [ShutdownComplete(is_reflected=True)]
 
 
+@pytest.mark.proves("RFC4960-8.4-3-cc93")
 @pytest.mark.parametrize(
     "chunk",
     [
@@ -268,6 +283,7 @@ def assert_aborted(peer, code, reason=TerminationReason.PROTOCOL_VIOLATION):
     assert peer.association.take_datagrams(peer.now) == ()
 
 
+@pytest.mark.proves("RFC4960-6.2-24-8f28")
 def test_data_without_user_data_is_aborted(peer):
     peer.send(peer.data(b""))
     assert_aborted(peer, CauseCode.NO_USER_DATA)
@@ -342,6 +358,7 @@ def test_nothing_happens_after_the_end(peer):
         assert association.deadline == math.inf
 
 
+@pytest.mark.proves("RFC4960-9.1-1-464e", "RFC4960-9.1-2-6ca4")
 def test_local_abort_tells_the_peer_and_is_the_last_event(pair):
     pair.a.abort(pair.now)
     pair.exchange()
@@ -350,6 +367,7 @@ def test_local_abort_tells_the_peer_and_is_the_last_event(pair):
     assert "aborted by the application" in pair.events[1][-1].detail
 
 
+@pytest.mark.proves("RFC4960-3.3.7-1-ede2", "RFC4960-3.3.7-2-d9ab", "RFC4960-9.1-1-464e", "RFC4960-9.1-2-6ca4")
 def test_abort_drops_what_is_queued(peer, send):
     send(peer.association, b"never sent")
     peer.association.abort(peer.now)
@@ -372,6 +390,7 @@ def test_trace_records_are_plain_and_secret_free(sctp):
     assert {record.layer for record in records} == {"sctp"}
 
 
+@pytest.mark.proves("RFC4960-6-11-6b69", "RFC4960-6.9-1-296e", "RFC4960-6.9-11-29fd", "RFC4960-6.10-5-d241")
 def test_data_in_a_bundle_equals_data_alone(sctp):
     alone = sctp.RawPeer(sctp.association()).establish()
     bundled = sctp.RawPeer(sctp.association()).establish()
@@ -384,6 +403,7 @@ def test_data_in_a_bundle_equals_data_alone(sctp):
     assert alone.take_events() == bundled.take_events()
 
 
+@pytest.mark.proves("RFC4960-3.3.6-1-103a", "RFC4960-8.3-2-60ed")
 def test_heartbeat_is_answered_unchanged(peer):
     peer.send(Heartbeat(b"\0\1\0\x08abcd\0\2\0\x05e"))
     assert peer.take() == [Heartbeat(b"\0\1\0\x08abcd\0\2\0\x05e", is_ack=True)]

@@ -4,12 +4,13 @@ import math
 
 import pytest
 
-from sans_rtc.sctp import Message
-from sans_rtc.sctp.chunks import ReConfig
+from sans_rtc.sctp import Message, State
+from sans_rtc.sctp.chunks import ReConfig, Shutdown, ShutdownComplete, serialize
 from sans_rtc.sctp.params import (
     AddStreams,
     IncomingReset,
     OutgoingReset,
+    ParameterType,
     ReconfigResponse,
     ResetResult,
     SsnTsnReset,
@@ -86,3 +87,27 @@ def test_wish_for_a_stream_at_ssn_0_is_granted_all_the_same(peer):
     peer.send(reconfig(ReconfigResponse(ours.request_number, ResetResult.PERFORMED)))
     (again,) = reconfig_items(peer.take())
     assert (again.response_number, set(again.stream_ids)) == (100, {3, 4})
+
+
+@pytest.mark.proves("RFC4960-3.2-2-7ff5", "RFC4960-3.2-6-b7ba", "RFC4960-3.2.1-3-b7ba")
+@pytest.mark.parametrize("size", range(1, 9))
+def test_padding_of_chunks_and_parameters_is_ignored_whatever_it_holds(sctp, size):
+    raw = sctp.RawPeer(sctp.association())
+    padding = b"\xee" * (-size % 4)
+    parameter = b"\xff\xf0\x00" + bytes([4 + size]) + b"p" * size + padding
+    init = serialize(raw.init()) + parameter
+    raw.send(init[:2] + len(init).to_bytes(2, "big") + init[4:], tag=0)
+    (init_ack,) = raw.take()
+    assert ParameterType.UNRECOGNIZED_PARAMETER in [each.type for each in init_ack.parameters]
+    raw.establish()
+    whole = serialize(raw.data(b"d" * size))
+    raw.send(whole[: 16 + size] + padding, raw.data(b"next", ssn=1))
+    assert [event.data for event in raw.take_events() if isinstance(event, Message)] == [b"d" * size, b"next"]
+
+
+@pytest.mark.proves("RFC4960-8.5.1-9-26c9")
+def test_shutdown_complete_with_a_wrong_tag_is_discarded(peer):
+    peer.send(Shutdown((peer.their_tsn - 1) & 0xFFFFFFFF))
+    for tag, is_reflected in ((peer.tag, False), (peer.their_tag, True), (4711, False), (4711, True)):
+        peer.send(ShutdownComplete(is_reflected=is_reflected), tag=tag)
+    assert peer.association.state is State.SHUTDOWN_ACK_SENT

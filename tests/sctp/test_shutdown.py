@@ -15,6 +15,7 @@ def shutdown(raw, acknowledged=0):
     return Shutdown((raw.their_tsn + acknowledged - 1) & 0xFFFFFFFF)
 
 
+@pytest.mark.proves("RFC4960-8.5.1-7-2648")
 def test_both_ends_end_with_closed(pair):
     pair.a.close(pair.now)
     pair.exchange()
@@ -28,6 +29,7 @@ def test_both_ends_close_at_once(pair):
     assert [pair.events[end][-1].reason for end in (0, 1)] == [TerminationReason.CLOSED] * 2
 
 
+@pytest.mark.proves("RFC4960-4-11-8dab", "RFC4960-9.2-4-7738")
 def test_close_waits_for_queued_messages_of_both_ends(pair, send):
     for index, end in enumerate(pair.ends):
         send(end, bytes([index]) * 200_000)
@@ -55,6 +57,17 @@ def test_close_is_idempotent(peer):
     assert peer.take() == [Shutdown(peer.tsn - 1)]
 
 
+@pytest.mark.proves(
+    "RFC4960-3-1-297a",
+    "RFC4960-3.1-6-a4d9",
+    "RFC4960-5.1-7-43c5",
+    "RFC4960-5.1-8-752b",
+    "RFC4960-6.10-7-da5f",
+    "RFC4960-3.3.8-1-9d8c",
+    "RFC4960-3.3.13-1-9ce3",
+    "RFC4960-6-5-4c7f",
+    "RFC4960-8.5.1-7-2648",
+)
 def test_states_of_the_closing_end(peer, send):
     send(peer.association, b"x")
     peer.take()
@@ -69,6 +82,7 @@ def test_states_of_the_closing_end(peer, send):
     assert peer.events[-1].reason == TerminationReason.CLOSED
 
 
+@pytest.mark.proves("RFC4960-3.3.9-1-3b7f", "RFC4960-4-10-c41c", "RFC4960-9.2-9-97de", "RFC4960-6-5-4c7f")
 def test_states_of_the_other_end(peer, send):
     send(peer.association, b"x")
     peer.take()
@@ -128,6 +142,7 @@ def test_shutdown_while_connecting_is_dropped(sctp):
     assert raw.association.stats.discards[DiscardReason.UNEXPECTED_CHUNK] == 1
 
 
+@pytest.mark.proves("RFC4960-4-9-0cc4", "RFC4960-9.2-5-4d6f", "RFC4960-9.2-6-3dce")
 def test_data_after_shutdown_is_answered_with_both(peer):
     peer.association.close(peer.now)
     peer.take()
@@ -145,6 +160,7 @@ def test_bundled_data_after_shutdown_is_answered_with_both(peer):
     assert Shutdown(peer.tsn - 1) in peer.take()
 
 
+@pytest.mark.proves("RFC4960-6-2-1618")
 def test_data_after_shutdown_ack_is_dropped(peer):
     peer.send(shutdown(peer))
     peer.take()
@@ -153,6 +169,7 @@ def test_data_after_shutdown_ack_is_dropped(peer):
     assert peer.association.stats.discards[DiscardReason.UNEXPECTED_CHUNK] == 1
 
 
+@pytest.mark.proves("RFC4960-9.2-1-e5e4", "RFC4960-9.2-2-ff24")
 def test_shutdown_is_repeated_with_the_present_tsn_and_given_up(sctp):
     raw = sctp.RawPeer(sctp.association(shutdown_retransmissions_max=2)).establish()
     raw.association.close(raw.now)

@@ -84,6 +84,7 @@ SAMPLES = [
 ]
 
 
+@pytest.mark.proves("RFC4960-6.8-1-adbe", "RFC4960-6.8-2-a6a3")
 @pytest.mark.parametrize("name", CRC_VECTORS)
 def test_crc32c_matches_rfc_3720_vectors(name):
     data, expected = CRC_VECTORS[name]
@@ -109,6 +110,7 @@ def test_packet_survives_a_round_trip():
     assert parse_packet(serialize_packet(packet)) == packet
 
 
+@pytest.mark.proves("RFC4960-3-2-3388", "RFC4960-3.3.2.1-1-6861", "RFC4960-6.8-1-adbe", "RFC4960-6.8-2-a6a3")
 def test_firefox_init_is_read_and_written_to_the_byte():
     data = bytes.fromhex(FIREFOX_INIT)
     packet = parse_packet(data)
