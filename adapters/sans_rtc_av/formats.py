@@ -74,13 +74,13 @@ FORMATS: tuple[Format, ...] = (
 REALTIME_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "libvpx": {
         "deadline": "realtime", "lag-in-frames": "0", "error-resilient": "default", "static-thresh": "1",
-        "max-intra-rate": "450", "undershoot-pct": "100", "overshoot-pct": "15", "qmin": "2", "qmax": "56",
+        "max-intra-rate": "450", "undershoot-pct": "100", "overshoot-pct": "15", "qmin": "2", "qmax": "63",
     },
     "libvpx-vp9": {
         "deadline": "realtime", "lag-in-frames": "0", "error-resilient": "default", "row-mt": "1", "aq-mode": "3",
-        "max-intra-rate": "450", "undershoot-pct": "100", "overshoot-pct": "15", "qmin": "2", "qmax": "56",
+        "max-intra-rate": "450", "undershoot-pct": "100", "overshoot-pct": "15", "qmin": "2", "qmax": "63",
     },
-    "libx264": {"tune": "zerolatency", "forced-idr": "1"},
+    "libx264": {"tune": "zerolatency", "forced-idr": "1", "sc_threshold": "0"},
     "libaom-av1": {"usage": "realtime", "lag-in-frames": "0", "row-mt": "1", "aq-mode": "3"},
     "libsvtav1": {},
     "librav1e": {"rav1e-params": "low_latency=true"},

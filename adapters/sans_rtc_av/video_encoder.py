@@ -200,6 +200,8 @@ def _fitted(frame: av.VideoFrame) -> av.VideoFrame:
 def _options(encoder: str, settings: EncoderSettings) -> dict[str, str]:
     speed_option, speed = SPEED_OPTIONS[encoder]
     options = {**REALTIME_OPTIONS[encoder], speed_option: settings.speed or speed}
+    if encoder.startswith("libvpx"):
+        options["keyint_min"] = str(_NEVER)  # as long as gop_size: no keyframe where the scene changes
     if encoder == "libx264":
         options |= _x264_options(settings.parameters)
     return options
