@@ -18,6 +18,8 @@ from sans_rtc_demo.trace_files import EXIT_DIFFERENT, EXIT_FAILED, EXIT_SAME, re
 from sans_rtc_demo.trace_import import add_options as add_import_options
 from sans_rtc_demo.trace_import import import_capture
 from sans_rtc_demo.trace_info import info
+from sans_rtc_demo.trace_report import add_options as add_report_options
+from sans_rtc_demo.trace_report import report
 from sans_rtc_net.recording import read_recording
 
 _SUMMARY: Final = "what was recorded with --record: show, replay, compare, cut, export it"
@@ -41,6 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     redacted = _action(actions, "redact", "the same with addresses, names and payloads replaced, without keys")
     redacted.add_argument("output", metavar="OUTPUT", type=Path, help="where it goes")
     add_import_options(_action(actions, "import", "the messages of every layer in a capture, a browser's too"))
+    add_report_options(_action(actions, "report", "one page that shows what happened, with drawings"))
     _action(actions, "keylog", "the keys of its DTLS sessions, one a line, as SSLKEYLOGFILE has them")
 
 
@@ -110,6 +113,7 @@ def _keylog(arguments: argparse.Namespace) -> int:
 _ACTIONS: Final = {
     "info": info,
     "replay": _replay,
+    "report": report,
     "diff": _diff,
     "cut": _cut,
     "export": _export,

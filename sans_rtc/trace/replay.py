@@ -108,22 +108,26 @@ class Replayer:
     def run(self, records: Iterable[Record]) -> ReplayReport:
         """Take all records; return what was done."""
         for record in records:
-            match record.kind:
-                case RecordKind.CALL:
-                    self._on_call(record)
-                case RecordKind.ENTROPY:
-                    self._draws.append(record.body)
-                case RecordKind.CONSTRUCTION:
-                    self._construct(parse_construction(record))
-                case RecordKind.HEADER:
-                    _require_whole(record)
-                case RecordKind.DROPPED:
-                    raise NotReplayable("its older records were dropped, and a replay needs all from the first")
-                case RecordKind.KEY_LOG:
-                    pass
+            self.step(record)
         if self.machine is None:
             raise NotReplayable("it does not say how the machine was made")
         return self.report
+
+    def step(self, record: Record) -> None:
+        """Take one record: between two of them the machine may be read."""
+        match record.kind:
+            case RecordKind.CALL:
+                self._on_call(record)
+            case RecordKind.ENTROPY:
+                self._draws.append(record.body)
+            case RecordKind.CONSTRUCTION:
+                self._construct(parse_construction(record))
+            case RecordKind.HEADER:
+                _require_whole(record)
+            case RecordKind.DROPPED:
+                raise NotReplayable("its older records were dropped, and a replay needs all from the first")
+            case RecordKind.KEY_LOG:
+                pass
 
     def _draw(self, length: int) -> bytes:
         if not self._draws:
