@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -50,6 +51,10 @@ class OpenRtp(Protocol):
         """Unprotect."""
 
 
+Aead: TypeAlias = Callable[[bytes, bytes, bytes], bytes]
+"""Of nonce, data and additional data; decrypting raises InvalidTag for what is not authentic."""
+
+
 class Transform(Protocol):
     """One master key's way to write and read packets.
 
@@ -58,10 +63,15 @@ class Transform(Protocol):
     rtcp_trailer_bytes   of tag, E flag and index, without an MKI
     rtp_after_mki_bytes  what follows an MKI in an RTP packet
     rtcp_after_mki_bytes what follows an MKI in an RTCP packet
+    encrypt_rtp, decrypt_rtp  AES-GCM itself; None where it is not what protects packets
+    rtp_salt             as a number
     """
 
     seal_rtp: SealRtp
     open_rtp: OpenRtp
+    encrypt_rtp: Aead | None
+    decrypt_rtp: Aead | None
+    rtp_salt: int
     rtp_trailer_bytes: int
     rtcp_trailer_bytes: int
     rtp_after_mki_bytes: int
@@ -95,20 +105,20 @@ class Keystream:
 class _Authentication:
     """HMAC-SHA1 (RFC 2104), cut to the left-most bytes (RFC 3711 section 4.2.1)."""
 
-    __slots__ = ("_inner", "_outer", "tag_bytes")
+    __slots__ = ("inner", "outer", "tag_bytes")
 
     def __init__(self, key: bytes, tag_bytes: int) -> None:
         block = key.ljust(_SHA1_BLOCK_BYTES, b"\0")
-        self._inner = hashlib.sha1(block.translate(_INNER_PAD), usedforsecurity=False)
-        self._outer = hashlib.sha1(block.translate(_OUTER_PAD), usedforsecurity=False)
+        self.inner = hashlib.sha1(block.translate(_INNER_PAD), usedforsecurity=False)
+        self.outer = hashlib.sha1(block.translate(_OUTER_PAD), usedforsecurity=False)
         self.tag_bytes = tag_bytes
 
     def tag(self, data: bytes, rollover_counter: bytes = b"") -> bytes:
         """The tag of these bytes, with a rollover counter behind them."""
-        inner = self._inner.copy()
+        inner = self.inner.copy()
         inner.update(data)
         inner.update(rollover_counter)
-        outer = self._outer.copy()
+        outer = self.outer.copy()
         outer.update(inner.digest())
         return outer.digest()[: self.tag_bytes]
 
@@ -120,16 +130,22 @@ class CounterModeTransform:
         "_mki",
         "_rtcp",
         "_rtcp_authentication",
+        "decrypt_rtp",
+        "encrypt_rtp",
         "open_rtp",
         "rtcp_after_mki_bytes",
         "rtcp_trailer_bytes",
         "rtp_after_mki_bytes",
+        "rtp_salt",
         "rtp_trailer_bytes",
         "seal_rtp",
     )
 
     def __init__(self, row: ProfileRow, rtp: SessionKeys, rtcp: SessionKeys, mki: bytes = b"") -> None:
         self._mki = mki
+        self.encrypt_rtp: Aead | None = None
+        self.decrypt_rtp: Aead | None = None
+        self.rtp_salt = int.from_bytes(rtp.salt, "big")
         self.seal_rtp, self.open_rtp = _counter_mode_rtp(rtp, row.rtp_tag_bytes, mki)
         self._rtcp = Keystream(rtcp)
         self._rtcp_authentication = _Authentication(rtcp.authentication, row.rtcp_tag_bytes)
@@ -159,27 +175,44 @@ class CounterModeTransform:
 
 
 def _counter_mode_rtp(keys: SessionKeys, tag_bytes: int, mki: bytes) -> tuple[SealRtp, OpenRtp]:
-    apply = Keystream(keys).apply
-    tag = _Authentication(keys.authentication, tag_bytes).tag
+    # What `Keystream` and `_Authentication` do, in one piece: it runs for every packet.
+    context = Cipher(AES(keys.encryption), CTR(bytes(16))).encryptor()
+    reset_nonce, crypt = context.reset_nonce, context.update
+    salt = int.from_bytes(keys.salt, "big")
+    authentication = _Authentication(keys.authentication, tag_bytes)
+    copy_inner, copy_outer = authentication.inner.copy, authentication.outer.copy
     mki_bytes = len(mki)
+    is_equal = hmac.compare_digest
 
     def seal(packet: bytes, start: int, number: int, csrc_bytes: int = 0) -> bytes:
         """Encrypt, then authenticate with the rollover counter behind."""
-        sealed = packet[:start] + apply(packet[start:], number)
+        reset_nonce((salt ^ number).to_bytes(14, "big") + b"\0\0")
+        sealed = packet[:start] + crypt(packet[start:])
         if csrc_bytes:
             sealed = to_wire_order(sealed, csrc_bytes)
-        return sealed + mki + tag(sealed, (number >> 16 & _ROC_MASK).to_bytes(4, "big"))
+        inner = copy_inner()
+        inner.update(sealed)
+        inner.update((number >> 16 & _ROC_MASK).to_bytes(4, "big"))
+        outer = copy_outer()
+        outer.update(inner.digest())
+        tag = outer.digest()[:tag_bytes]
+        return sealed + mki + tag if mki else sealed + tag
 
     def open_(data: bytes, start: int, number: int, csrc_bytes: int = 0) -> bytes | None:
         """Authenticate, then decrypt."""
         tag_start = len(data) - tag_bytes
         sealed = data[: tag_start - mki_bytes]
-        expected = tag(sealed, (number >> 16 & _ROC_MASK).to_bytes(4, "big"))
-        if not hmac.compare_digest(expected, data[tag_start:]):
+        inner = copy_inner()
+        inner.update(sealed)
+        inner.update((number >> 16 & _ROC_MASK).to_bytes(4, "big"))
+        outer = copy_outer()
+        outer.update(inner.digest())
+        if not is_equal(outer.digest()[:tag_bytes], data[tag_start:]):
             return None
         if csrc_bytes:
             sealed = to_cipher_order(sealed, csrc_bytes)
-        opened = sealed[:start] + apply(sealed[start:], number)
+        reset_nonce((salt ^ number).to_bytes(14, "big") + b"\0\0")
+        opened = sealed[:start] + crypt(sealed[start:])
         return to_wire_order(opened, csrc_bytes) if csrc_bytes else opened
 
     return seal, open_
@@ -193,17 +226,24 @@ class GcmTransform:
         "_rtcp_decrypt",
         "_rtcp_encrypt",
         "_rtcp_salt",
+        "decrypt_rtp",
+        "encrypt_rtp",
         "open_rtp",
         "rtcp_after_mki_bytes",
         "rtcp_trailer_bytes",
         "rtp_after_mki_bytes",
+        "rtp_salt",
         "rtp_trailer_bytes",
         "seal_rtp",
     )
 
     def __init__(self, row: ProfileRow, rtp: SessionKeys, rtcp: SessionKeys, mki: bytes = b"") -> None:
         self._mki = mki
-        self.seal_rtp, self.open_rtp = _gcm_rtp(rtp, mki)
+        aead = AESGCM(rtp.encryption)
+        self.encrypt_rtp: Aead | None = aead.encrypt
+        self.decrypt_rtp: Aead | None = aead.decrypt
+        self.rtp_salt = int.from_bytes(rtp.salt, "big")
+        self.seal_rtp, self.open_rtp = _gcm_rtp(aead, self.rtp_salt, mki)
         aead = AESGCM(rtcp.encryption)
         self._rtcp_encrypt, self._rtcp_decrypt = aead.encrypt, aead.decrypt
         self._rtcp_salt = int.from_bytes(rtcp.salt, "big")
@@ -234,10 +274,8 @@ class GcmTransform:
         return (self._rtcp_salt ^ _rtcp_number(ssrc, word)).to_bytes(12, "big")
 
 
-def _gcm_rtp(keys: SessionKeys, mki: bytes) -> tuple[SealRtp, OpenRtp]:
-    aead = AESGCM(keys.encryption)
+def _gcm_rtp(aead: AESGCM, salt: int, mki: bytes) -> tuple[SealRtp, OpenRtp]:
     encrypt, decrypt = aead.encrypt, aead.decrypt
-    salt = int.from_bytes(keys.salt, "big")
     mki_bytes = len(mki)
 
     def seal(packet: bytes, start: int, number: int, csrc_bytes: int = 0) -> bytes:

@@ -19,6 +19,7 @@ from collections.abc import Collection, Sequence
 #   no CSRC, (defined by profile), length in words
 RTP_HEAD = struct.Struct(">BxHxxxxIxxH")
 RTP_HEAD_BYTES = RTP_HEAD.size
+unpack_rtp_head = RTP_HEAD.unpack_from
 RTP_HEADER_BYTES = 12
 #   (first byte to length), SSRC of sender
 RTCP_SSRC = struct.Struct(">xxxxI")

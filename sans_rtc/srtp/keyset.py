@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sans_rtc.srtp.ciphers import Keystream, Transform, make_transform
-from sans_rtc.srtp.config import SrtpConfig
+from sans_rtc.srtp.config import CryptexPolicy, SrtpConfig
 from sans_rtc.srtp.header import encrypted_ranges, keystream_bytes, xor_ranges
 from sans_rtc.srtp.keys import MasterKey, derive_header_keys
 from sans_rtc.srtp.profile import ProfileRow
@@ -16,9 +16,22 @@ class KeySet:
     master      the key itself: everything else is made from it
     transform   writes and reads packets
     open_rtp    the transform's, at hand
+    salt        of RTP, as a number
+    encrypt_rtp, decrypt_rtp  AES-GCM itself, where a packet takes nothing else: no MKI, a header in the clear. None
+                otherwise. What runs for every packet calls them without anything in between
     """
 
-    __slots__ = ("_header", "config", "master", "open_rtp", "row", "transform")
+    __slots__ = (
+        "_header",
+        "config",
+        "decrypt_rtp",
+        "encrypt_rtp",
+        "master",
+        "open_rtp",
+        "row",
+        "salt",
+        "transform",
+    )
 
     def __init__(self, row: ProfileRow, master: MasterKey, config: SrtpConfig) -> None:
         master.check(row)
@@ -27,6 +40,10 @@ class KeySet:
         self.master = master
         self.transform: Transform = make_transform(row, master)
         self.open_rtp = self.transform.open_rtp
+        self.salt = self.transform.rtp_salt
+        is_plain = not master.mki and config.cryptex is CryptexPolicy.OFF and not config.encrypted_extension_ids
+        self.encrypt_rtp = self.transform.encrypt_rtp if is_plain else None
+        self.decrypt_rtp = self.transform.decrypt_rtp if is_plain else None
         self._header = Keystream(derive_header_keys(row, master)) if config.encrypted_extension_ids else None
 
     @property

@@ -6,6 +6,8 @@ made for it, no window and no rollover counter moved.
 
 from __future__ import annotations
 
+from cryptography.exceptions import InvalidTag
+
 from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded
 from sans_rtc.srtp.config import DEFAULT_CONFIG, CryptexPolicy, SrtpConfig
 from sans_rtc.srtp.header import (
@@ -18,13 +20,13 @@ from sans_rtc.srtp.header import (
     RTCP_HEADER_BYTES,
     RTCP_SSRC,
     RTCP_TRAILER,
-    RTP_HEAD,
     RTP_HEAD_BYTES,
     RTP_HEADER_BYTES,
     has_cryptex,
     needs_cryptex,
     payload_start,
     remove_cryptex_mark,
+    unpack_rtp_head,
 )
 from sans_rtc.srtp.keys import MasterKey
 from sans_rtc.srtp.keyset import KeySet
@@ -34,6 +36,7 @@ from sans_rtc.srtp.streams import (
     HALF,
     INDEX_BITS,
     RTP_INDEX_COUNT,
+    SEQUENCE_OF_INDEX,
     Stream,
     estimate_index,
     explain,
@@ -84,38 +87,33 @@ class SrtpReceiver:
         size = len(data)
         if not self._rtp_bytes_min <= size <= PACKET_BYTES_MAX:
             return self._discard(DiscardReason.TOO_LONG if size > PACKET_BYTES_MAX else DiscardReason.TRUNCATED)
-        first, sequence_number, ssrc, words = RTP_HEAD.unpack_from(data)
-        shape = first & NOT_PADDING
-        if shape == EXTENDED_HEADER:
+        first, sequence_number, ssrc, words = unpack_rtp_head(data)
+        if first & NOT_PADDING == EXTENDED_HEADER:
             start = RTP_HEAD_BYTES + 4 * words
         else:
-            start = RTP_HEADER_BYTES if shape == PLAIN_HEADER else payload_start(data, first)
+            start = RTP_HEADER_BYTES if first & NOT_PADDING == PLAIN_HEADER else payload_start(data, first)
         if start > size - self._rtp_trailer_bytes:
             return self._discard(DiscardReason.MALFORMED)
-        if self._requires_cryptex and needs_cryptex(data) and not has_cryptex(data):
-            return self._discard(DiscardReason.CRYPTEX_REQUIRED)
-        keys = self._select_keys(data, self._keys.transform.rtp_after_mki_bytes) if self._mki_bytes else self._keys
-        if keys is None:
-            return self._discard(DiscardReason.UNKNOWN_MKI)
-
         stream = self._streams.get(ssrc)
-        if stream is None:
-            return self._unprotect_first(keys, data, start, ssrc, sequence_number)
-        ahead = sequence_number - stream.highest & 0xFFFF
-        if 0 < ahead < HALF:  # in order, as nearly always: this is `estimate_index` in short
-            index = stream.highest + ahead
-            if index >= RTP_INDEX_COUNT:
-                return self._discard(DiscardReason.INDEX_EXHAUSTED)
+        if stream is None or self._mki_bytes or not self._is_plain:
+            return self._unprotect_any(data, start, stream, ssrc, sequence_number)
+        index = stream.highest + 1
+        if index & SEQUENCE_OF_INDEX != sequence_number:
+            return self._unprotect_any(data, start, stream, ssrc, sequence_number)
+        # The next one, as nearly always: this is `estimate_index`, `open_rtp` of AES-GCM, and `accept` in short.
+        decrypt = self._keys.decrypt_rtp
+        if decrypt is None:
+            opened = self._keys.open_rtp(data, start, stream.base | index)
+            if opened is None:
+                return self._discard(DiscardReason.AUTHENTICATION_FAILED)
         else:
-            index = estimate_index(stream.highest, sequence_number)
-            if not stream.is_fresh(index):
-                return self._discard(_why_stale(stream, index))
-        number = stream.base | index
-        opened = keys.open_rtp(data, start, number) if self._is_plain else self._open(keys, data, start, number)
-        if opened is None:
-            return self._discard(DiscardReason.AUTHENTICATION_FAILED)
-        stream.accept(index)
-        return opened if self._is_plain else self._reveal(keys, opened, start, number)
+            header = data[:start]
+            try:
+                opened = header + decrypt((stream.nonce ^ index).to_bytes(12, "big"), data[start:], header)
+            except InvalidTag:
+                return self._discard(DiscardReason.AUTHENTICATION_FAILED)
+        stream.highest = index
+        return opened
 
     def unprotect_rtcp(self, data: bytes) -> bytes | None:
         """Turn an SRTCP packet that arrived into the RTCP packet that was sent.
@@ -217,9 +215,32 @@ class SrtpReceiver:
             opened = self._open(keys, data, start, base | index)
         if opened is None:
             return self._discard(DiscardReason.AUTHENTICATION_FAILED)
-        stream = self._streams[ssrc] = Stream(ssrc, self._config.replay_window_size)
+        stream = self._streams[ssrc] = Stream(ssrc, self._config.replay_window_size, keys.salt)
         stream.accept(index)
         return self._reveal(keys, opened, start, base | index)
+
+    def _unprotect_any(
+        self, data: bytes, start: int, stream: Stream | None, ssrc: int, sequence_number: int
+    ) -> bytes | None:
+        """Any packet, in full."""
+        if self._requires_cryptex and needs_cryptex(data) and not has_cryptex(data):
+            return self._discard(DiscardReason.CRYPTEX_REQUIRED)
+        keys = self._select_keys(data, self._keys.transform.rtp_after_mki_bytes) if self._mki_bytes else self._keys
+        if keys is None:
+            return self._discard(DiscardReason.UNKNOWN_MKI)
+        if stream is None:
+            return self._unprotect_first(keys, data, start, ssrc, sequence_number)
+        index = estimate_index(stream.highest, sequence_number)
+        if index >= RTP_INDEX_COUNT:
+            return self._discard(DiscardReason.INDEX_EXHAUSTED)
+        if not stream.is_fresh(index):
+            return self._discard(_why_stale(stream, index))
+        number = stream.base | index
+        opened = keys.open_rtp(data, start, number) if self._is_plain else self._open(keys, data, start, number)
+        if opened is None:
+            return self._discard(DiscardReason.AUTHENTICATION_FAILED)
+        stream.accept(index)
+        return opened if self._is_plain else self._reveal(keys, opened, start, number)
 
     def _open(self, keys: KeySet, data: bytes, start: int, number: int) -> bytes | None:
         """Authenticate and decrypt; None where it is not authentic."""

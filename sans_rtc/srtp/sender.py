@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from sans_rtc.errors import InvalidArgument, LimitExceeded
 from sans_rtc.srtp.ciphers import SealRtp
 from sans_rtc.srtp.config import DEFAULT_CONFIG, CryptexPolicy, SrtpConfig
@@ -14,21 +16,21 @@ from sans_rtc.srtp.header import (
     PLAIN_HEADER,
     RTCP_HEADER_BYTES,
     RTCP_SSRC,
-    RTP_HEAD,
     RTP_HEAD_BYTES,
     RTP_HEADER_BYTES,
     apply_cryptex,
     needs_cryptex,
     payload_start,
+    unpack_rtp_head,
 )
 from sans_rtc.srtp.keys import MasterKey
 from sans_rtc.srtp.keyset import KeySet
 from sans_rtc.srtp.profile import SrtpProfile, profile_row
 from sans_rtc.srtp.stats import SrtpExplanation, SrtpStats
 from sans_rtc.srtp.streams import (
-    HALF,
     RTCP_INDEX_COUNT,
     RTP_INDEX_COUNT,
+    SEQUENCE_OF_INDEX,
     Stream,
     estimate_index,
     explain,
@@ -67,31 +69,33 @@ class SrtpSender:
                  changed then
         Source   RFC 3711 section 3.3
         """
-        size = len(packet)
-        head = packet if size >= RTP_HEAD_BYTES else packet.ljust(RTP_HEAD_BYTES, b"\0")
-        first, sequence_number, ssrc, words = RTP_HEAD.unpack_from(head)
-        shape = first & NOT_PADDING
-        if shape == EXTENDED_HEADER:
+        try:
+            first, sequence_number, ssrc, words = unpack_rtp_head(packet)
+        except struct.error:
+            first, sequence_number, ssrc, words = unpack_rtp_head(packet.ljust(RTP_HEAD_BYTES, b"\0"))
+        if first & NOT_PADDING == EXTENDED_HEADER:
             start = RTP_HEAD_BYTES + 4 * words
         else:
-            start = RTP_HEADER_BYTES if shape == PLAIN_HEADER else payload_start(packet, first)
-        if not start <= size <= self._rtp_bytes_max:
-            too_long = f"{size} bytes of RTP do not fit a datagram once protected"
-            raise InvalidArgument(too_long if start <= size else "not an RTP packet")
+            start = RTP_HEADER_BYTES if first & NOT_PADDING == PLAIN_HEADER else payload_start(packet, first)
+        if not start <= len(packet) <= self._rtp_bytes_max:
+            too_long = f"{len(packet)} bytes of RTP do not fit a datagram once protected"
+            raise InvalidArgument(too_long if start <= len(packet) else "not an RTP packet")
 
-        stream = self._streams.get(ssrc)
-        if stream is None:
+        try:
+            stream = self._streams[ssrc]
+        except KeyError:
             return self._protect_first(packet, start, ssrc, self._initial_rocs.get(ssrc, 0) << 16 | sequence_number)
-        ahead = sequence_number - stream.highest & 0xFFFF
-        if not 0 < ahead < HALF:
-            return self._protect_late(packet, start, stream, sequence_number)
-        # In order, as nearly always: this is `estimate_index` and `accept` in short.
-        index = stream.highest + ahead
-        if index >= RTP_INDEX_COUNT:
-            raise LimitExceeded(f"2**48 packets of SSRC {ssrc:08x} have been sent: it needs a new session")
-        sealed = self._seal(packet, start, stream.base | index)
-        stream.highest = stream.seen[index % stream.size] = index
-        stream.packet_count += 1
+        index = stream.highest + 1
+        if index & SEQUENCE_OF_INDEX != sequence_number:
+            return self._protect_out_of_order(packet, start, stream, sequence_number)
+        # The next one, as nearly always: this is `estimate_index`, `seal_rtp` of AES-GCM, and `accept` in short.
+        encrypt = self._keys.encrypt_rtp
+        if encrypt is None:
+            sealed = self._seal(packet, start, stream.base | index)
+        else:
+            header = packet[:start]
+            sealed = header + encrypt((stream.nonce ^ index).to_bytes(12, "big"), packet[start:], header)
+        stream.highest = index
         return sealed
 
     def protect_rtcp(self, packet: bytes) -> bytes:
@@ -132,6 +136,8 @@ class SrtpSender:
         if master.key == current.key:
             raise InvalidArgument("this key is in use already")
         self._use(KeySet(self._row, master, self._config))
+        for stream in self._streams.values():
+            stream.nonce = self._keys.salt ^ stream.base
 
     def set_rollover_counter(self, ssrc: int, rollover_counter: int) -> None:
         """Begin an SSRC with another rollover counter than 0, as signalling had it (RFC 3711 section 3.3.1).
@@ -168,7 +174,7 @@ class SrtpSender:
         """A stream that is not in the table yet, for its packet may still be refused."""
         if len(streams) >= self._config.stream_count_max:
             raise LimitExceeded(f"{len(streams)} SSRCs are being sent, and {ssrc:08x} is one too many")
-        return Stream(ssrc, self._config.replay_window_size)
+        return Stream(ssrc, self._config.replay_window_size, self._keys.salt)
 
     def _protect_first(self, packet: bytes, start: int, ssrc: int, index: int) -> bytes:
         stream = self._new_stream(self._streams, ssrc)
@@ -177,9 +183,11 @@ class SrtpSender:
         self._streams[ssrc] = stream
         return sealed
 
-    def _protect_late(self, packet: bytes, start: int, stream: Stream, sequence_number: int) -> bytes:
-        """A packet behind the highest, or at the very beginning far ahead of it."""
+    def _protect_out_of_order(self, packet: bytes, start: int, stream: Stream, sequence_number: int) -> bytes:
+        """A packet that is not the next one."""
         index = estimate_index(stream.highest, sequence_number)
+        if index >= RTP_INDEX_COUNT:
+            raise LimitExceeded(f"2**48 packets of SSRC {stream.ssrc:08x} have been sent: it needs a new session")
         if not stream.is_fresh(index):
             raise InvalidArgument(f"packet {sequence_number} of SSRC {stream.ssrc:08x} was sent, or is too old to tell")
         sealed = self._seal(packet, start, stream.base | index)

@@ -17,6 +17,8 @@ RTP_INDEX_COUNT = 1 << 48
 """Packets of one SSRC that a key may protect (RFC 3711 section 9.2)."""
 RTCP_INDEX_COUNT = 1 << 31
 INDEX_BITS = 48
+SEQUENCE_OF_INDEX = RTP_INDEX_COUNT | 0xFFFF
+"""An index with this mask is its sequence number, and beyond the last index none."""
 
 _SEQUENCE_COUNT = 1 << 16
 HALF = 1 << 15
@@ -26,21 +28,30 @@ class Stream:
     """One SSRC of RTP or RTCP: plain data, which a packet changes only once it has been authenticated.
 
     base          the SSRC where a packet's number has it
+    nonce         `base` with the session salt in it: what AES-GCM's nonce is made of. Whoever owns the stream sets it
     highest       the highest index so far, with the rollover counter and the sequence number s_l; -1 before the first
-    seen          the replay list: index i was at place i % size, if it is still there. Cheaper to write to than the
-                  bits of a `ReplayWindow`, of which each packet makes a new long integer
-    packet_count  packets protected, or unprotected
+    run_start     from here to the highest there was every index: a packet in order, as nearly all are, changes nothing
+                  but `highest`
+    seen          the replay list below the run: index i was at place i % size, if it is still there. Cheaper to write
+                  to than the bits of a `ReplayWindow`, of which each packet makes a new long integer
     """
 
-    __slots__ = ("base", "highest", "packet_count", "seen", "size", "ssrc")
+    __slots__ = ("_counted", "base", "highest", "nonce", "run_start", "seen", "size", "ssrc")
 
-    def __init__(self, ssrc: int, window_size: int) -> None:
+    def __init__(self, ssrc: int, window_size: int, salt: int = 0) -> None:
         self.ssrc = ssrc
         self.base = ssrc << INDEX_BITS
+        self.nonce = salt ^ self.base
         self.highest = -1
+        self.run_start = 0
         self.size = window_size
         self.seen = array("q", (-1,)) * window_size
-        self.packet_count = 0
+        self._counted = 0
+
+    @property
+    def packet_count(self) -> int:
+        """Packets protected, or unprotected."""
+        return self._counted + self.highest + 1 - self.run_start
 
     def is_old(self, index: int) -> bool:
         """Whether an index is so far below the highest that nobody remembers it."""
@@ -48,16 +59,28 @@ class Stream:
 
     def is_fresh(self, index: int) -> bool:
         """Whether there was no packet of this index yet, for sure; changes nothing."""
-        return index > self.highest or not (self.is_old(index) or self.seen[index % self.size] == index)
+        if index >= self.run_start:
+            return index > self.highest
+        return not (self.is_old(index) or self.seen[index % self.size] == index)
 
     def accept(self, index: int) -> None:
         """Note a packet that has been authenticated. Its index must be fresh."""
-        if index > self.highest:
-            self.highest = index
+        assert self.is_fresh(index), "accept() needs a fresh index"
+        if index < self.run_start:
+            self.seen[index % self.size] = index
+            self._counted += 1
+        elif index > self.highest + 1:
+            self._end_run()
+            self.highest = self.run_start = index
         else:
-            assert self.is_fresh(index), "accept() needs a fresh index"
-        self.seen[index % self.size] = index
-        self.packet_count += 1
+            self.highest = index
+
+    def _end_run(self) -> None:
+        """Move the run to the replay list; costs each packet of it what it has spared."""
+        self._counted = self.packet_count
+        seen, size = self.seen, self.size
+        for index in range(max(self.run_start, self.highest + 1 - size), self.highest + 1):
+            seen[index % size] = index
 
     def explain_rtp(self) -> StreamExplanation:
         """How it stands, as RTP counts."""
