@@ -58,7 +58,7 @@ def _rows(args: argparse.Namespace) -> list[dict[str, Cell]]:
     if args.name == "turn":
         return turn.measure(turn.Options(args.allocations, args.seconds, args.size, args.burst, args.rounds))
     if args.name == "srtp":
-        return srtp.measure(srtp.Options(args.count, args.rounds, args.size))
+        return srtp.measure(srtp.Options(args.count, args.rounds, args.sizes))
     if args.name == "soak":
         return soak.measure(soak.Options(args.minutes, Weather(args.loss, args.jitter), args.relay))
     profile = str(Path(args.profile).resolve() / args.name) if args.profile else ""
@@ -103,8 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     relay.add_argument("--size", type=_count, default=1000, help="bytes of a packet (1000)")
     relay.add_argument("--burst", type=_count, default=1, help="packets that a client sends at once (1)")
     media = _subparser(subparsers, "srtp", "cost of protecting and unprotecting a packet, pylibsrtp's beside it")
-    media.add_argument("--count", type=_count, default=10_000, help="packets in each round (10000)")
-    media.add_argument("--size", type=_count, default=1200, help="payload bytes of a packet (1200)")
+    media.add_argument("--count", type=_count, default=2000, help="packets in each round (2000)")
+    packets = ",".join(str(size) for size in srtp.SIZES_BYTES)
+    media.add_argument("--sizes", type=_sizes, default=packets, help=f"bytes of an RTP packet ({packets})")
+    media.set_defaults(rounds=20)
     long = _subparser(subparsers, "soak", "minutes of checked messages over a bad link and a relay")
     long.add_argument("--minutes", type=_positive, default=10.0, help="how long (10)")
     long.add_argument("--loss", type=float, default=10.0, metavar="PERCENT", help="of datagrams, each way (10)")
