@@ -171,6 +171,16 @@ class Pacer(Generic[Item]):
         self._probes.clear()
         self.queued_packets = self.queued_bytes = self._padding_asked_bytes = 0
 
+    def oldest(self, priority: Priority) -> Item | None:
+        """What has waited longest among those of a priority; None where none waits."""
+        queue = self._queues[priority]
+        return queue[0].item if queue else None
+
+    def drop_oldest(self, priority: Priority) -> Item | None:
+        """Take out what has waited longest among those of a priority, not to be sent."""
+        queue = self._queues[priority]
+        return self._unqueue(queue).item if queue else None
+
     def take(self, now: float) -> Sequence[Paced[Item]]:
         """Hand over what is due, in sending order."""
         sent: list[Paced[Item]] = []

@@ -10,6 +10,7 @@ import pytest
 from sans_rtc import dtls, ice, sctp
 from sans_rtc.machine import Machine
 from sans_rtc.mdns import Querier, Responder
+from sans_rtc.media import RtpSession
 from sans_rtc.peer import Mux, PeerConnection
 from sans_rtc.stun import BehaviorDiscovery, BindingClient
 from sans_rtc.turn import Client as TurnClient
@@ -27,6 +28,7 @@ MACHINES = [
     Responder,
     PeerConnection,
     Mux,
+    RtpSession,
 ]
 INTERFACE = {
     "receive": ["self", "datagram", "now"],
@@ -56,8 +58,10 @@ def test_machine_has_the_read_as_a_property(machine, read):
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_now_is_always_the_last_argument(machine):
+    """What may be left out, by keyword, stands behind it."""
     for name, function in public_methods(machine):
-        parameters = list(inspect.signature(function).parameters)
+        kinds = inspect.signature(function).parameters
+        parameters = [name for name, parameter in kinds.items() if parameter.kind is not parameter.KEYWORD_ONLY]
         assert "now" not in parameters[:-1], f"{machine.__name__}.{name}{parameters}"
 
 

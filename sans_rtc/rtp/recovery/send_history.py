@@ -5,25 +5,40 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
+from typing import Generic, Protocol, TypeVar
 
 import attrs
 
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.rtp.recovery.config import SendHistoryConfig
 from sans_rtc.rtp.recovery.stats import DiscardReason, SendHistoryStats
-from sans_rtc.rtp.wire import RtpPacket
+
+
+class Sendable(Protocol):
+    """What can be kept: an `RtpPacket`, or whatever else has its number and payload."""
+
+    @property
+    def sequence_number(self) -> int:
+        """0 to 65535."""
+
+    @property
+    def payload(self) -> bytes:
+        """What counts as its size."""
+
+
+Kept = TypeVar("Kept", bound=Sendable)
 
 
 @attrs.define(slots=True, eq=False)
-class _Sent:
+class _Sent(Generic[Kept]):
     """first_at  when it was sent first; last_at  when last"""
 
-    packet: RtpPacket
+    packet: Kept
     first_at: float
     last_at: float
 
 
-class SendHistory:
+class SendHistory(Generic[Kept]):
     """Keeps the last packets of one stream and answers requests for them; a transform.
 
     Bytes sent earn the right to send `ratio_max` of them again, saved up to `burst_bytes_max`: a peer that asks for
@@ -34,8 +49,8 @@ class SendHistory:
 
     def __init__(self, config: SendHistoryConfig, *, rtt_s: float = 0.1) -> None:
         self._config = config
-        self._by_number: dict[int, _Sent] = {}
-        self._order: deque[_Sent] = deque()
+        self._by_number: dict[int, _Sent[Kept]] = {}
+        self._order: deque[_Sent[Kept]] = deque()
         self._byte_count = 0
         self._credit_bytes = float(config.burst_bytes_max)
         self.stats = SendHistoryStats()
@@ -47,7 +62,7 @@ class SendHistory:
             raise InvalidArgument(f"a round-trip time is finite and not negative: {rtt_s}")
         self._rtt_s = rtt_s
 
-    def add(self, packet: RtpPacket, now: float) -> None:
+    def add(self, packet: Kept, now: float) -> None:
         """Keep a packet that is sent now. It must not be changed afterwards."""
         size = len(packet.payload)
         config, order = self._config, self._order
@@ -67,7 +82,7 @@ class SendHistory:
         if self._by_number.get(oldest.packet.sequence_number) is oldest:
             del self._by_number[oldest.packet.sequence_number]
 
-    def answer(self, sequence_numbers: Iterable[int], now: float) -> list[RtpPacket]:
+    def answer(self, sequence_numbers: Iterable[int], now: float) -> list[Kept]:
         """The packets to send again for the numbers of a NACK, in its order; what is not sent again is counted.
 
         A number may be asked for twice in one round trip, for the answer was on the way: it is answered once.
@@ -94,6 +109,11 @@ class SendHistory:
                 stats.bytes_resent += len(sent.packet.payload)
                 packets.append(sent.packet)
         return packets
+
+    @property
+    def newest(self) -> Kept | None:
+        """The packet that was sent last, for the first time; None before any."""
+        return self._order[-1].packet if self._order else None
 
     @property
     def packet_count(self) -> int:

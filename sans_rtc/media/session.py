@@ -1,0 +1,466 @@
+"""RtpSession: media over one transport, as one machine. It knows no SDP, no ICE and no DTLS.
+
+    negotiation  configure          DTLS  set_keys
+    the network  receive            SRTP -> RTP -> routing -> streams -> frames, packets
+                                    SRTCP -> RTCP -> reports, feedback, estimates
+    application  send_frame, ...    encodings -> pacer -> SRTP
+    time         handle_timer       reports, NACK, frames that are due, pacing, estimates
+
+Nothing is sent or delivered before the keys are there, and nothing that is not authentic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from sans_rtc.congestion.pacer import Priority
+from sans_rtc.entropy import Entropy
+from sans_rtc.errors import InvalidArgument, WireError
+from sans_rtc.machine import Terminated, Trace, TraceRecord
+from sans_rtc.media.allocation import allocate, bitrate_max
+from sans_rtc.media.arrivals import CcfbArrivals, TransportArrivals
+from sans_rtc.media.config import MediaConfig
+from sans_rtc.media.control import FeedbackMode
+from sans_rtc.media.event_queue import EventQueue
+from sans_rtc.media.events import (
+    DropReason,
+    FramesDropped,
+    KeyframeRequested,
+    MediaEvent,
+    OutgoingFrame,
+    SenderBitrateChanged,
+    StreamEndReason,
+    TargetBitrateChanged,
+    TerminationReason,
+)
+from sans_rtc.media.inbound import InboundStream
+from sans_rtc.media.outbound import OutgoingPacket
+from sans_rtc.media.parameters import CodecParameters, EncodingSettings, MediaSection
+from sans_rtc.media.reports import Reporter
+from sans_rtc.media.routing import Router
+from sans_rtc.media.rtcp_reader import RtcpReader
+from sans_rtc.media.sections import Sections
+from sans_rtc.media.stats import DiscardReason, MediaStats
+from sans_rtc.media.transmit import Transmitter
+from sans_rtc.rtcp.wire import RtcpPacket, parse_compound
+from sans_rtc.rtp.extensions import ExtensionMap
+from sans_rtc.rtp.recovery.keyframe import KeyframeRequestKind
+from sans_rtc.rtp.wire import RtpPacket, is_rtcp, parse_rtp
+from sans_rtc.srtp import MasterKey, SrtpReceiver, SrtpSender
+
+# The scheduler of RTCP is told of a source this often.
+_HEARD_EVERY_S = 0.5
+
+
+class RtpSession:
+    """Media over one transport.
+
+    config   bounds and settings of all parts
+    entropy  for numbers, offsets and intervals
+    stats    counters, `discards` by reason among them
+    """
+
+    def __init__(self, config: MediaConfig, *, entropy: Entropy, trace: Trace | None = None) -> None:
+        self.stats = MediaStats()
+        self._config = config
+        self._trace = trace
+        self._events = EventQueue(config.frames_max)
+        self._transmitter = Transmitter(config, self.stats)
+        self._router = Router(config, self.stats)
+        self._sections = Sections(config, self._router, self._events, self.stats, entropy)
+        self._reporter = Reporter(config, self.stats, entropy)
+        self._reader = RtcpReader(self._transmitter, self._reporter, self._router, self.stats, config.wall_clock)
+        self._srtp: SrtpReceiver | None = None
+        self._armed: dict[InboundStream, float] = {}
+        self._transport_arrivals: TransportArrivals | None = None
+        self._ccfb_arrivals: CcfbArrivals | None = None
+        self._number_id = 0
+        self._path_overhead_bytes = 0
+        self._is_closed = False
+
+    # --- keys, negotiation, path --------------------------------------------------------------------------------------
+
+    def set_keys(self, profile: int, send: MasterKey, receive: MasterKey, now: float) -> None:
+        """Take the keys that DTLS has agreed on; after a DTLS restart again: everything is fresh then.
+
+        profile  number of `SrtpProfile`
+        Errors   InvalidArgument for an unknown profile, or keys that do not fit it
+        """
+        if self._is_closed:
+            return
+        sender = SrtpSender(profile, send, self._config.srtp)
+        self._srtp = SrtpReceiver(profile, receive, self._config.srtp)
+        self._transmitter.set_keys(sender)
+        for encoding in self._sections.encodings.values():
+            for stream in encoding.streams:
+                stream.begin_anew(self._config.history)
+        self._start(now)
+        self._note("keys_set", now, profile=profile)
+
+    def clear_keys(self, now: float) -> None:
+        """The keys are void: nothing is sent or taken until there are new ones."""
+        self._srtp = None
+        self._transmitter.set_keys(None)
+        self._reporter.clear()
+        self._note("keys_cleared", now)
+
+    def configure(self, sections: Sequence[MediaSection], now: float) -> None:
+        """Take all sections that are in force now; each time the whole list, keyed by handle.
+
+        Effects  streams go on where SSRC, MID and payload type stay; others begin or end
+        Errors   InvalidArgument for a handle, MID or SSRC that is there twice; LimitExceeded for too many sections or
+                 encodings. Nothing has changed then
+        """
+        if self._is_closed:
+            return
+        gone = self._sections.configure(sections)
+        all_sections = self._sections
+        self._reader.encodings, self._reader.streams = all_sections.encodings, all_sections.streams
+        self._reporter.is_reduced_size = bool(sections) and all(section.is_reduced_size for section in sections)
+        self._reporter.asks_for_rtt = any(section.wants_receiver_rtt for section in sections)
+        self._reporter.cname = all_sections.cname or self._reporter.cname
+        if gone:
+            self._reporter.leave(gone, now)
+        self._transmitter.set_mode(all_sections.feedback_mode)
+        self._transmitter.padder = all_sections if all_sections.can_pad else None
+        self._number_id = all_sections.transport_number_id
+        self._set_arrivals(all_sections.arrival_feedback_mode)
+        self._armed = {stream: at for stream, at in self._armed.items() if stream.ssrc in self._router.sources}
+        self._start(now)
+        self._share(now)
+
+    def _set_arrivals(self, mode: FeedbackMode) -> None:
+        config = self._config.arrivals
+        speaker = self._reporter.speaker(self._sections.sending_streams)
+        if mode is not FeedbackMode.TRANSPORT_WIDE:
+            self._transport_arrivals = None
+        elif self._transport_arrivals is None:
+            self._transport_arrivals = TransportArrivals(config, sender_ssrc=speaker, media_ssrc=0)
+        if mode is not FeedbackMode.PER_STREAM:
+            self._ccfb_arrivals = None
+        elif self._ccfb_arrivals is None:
+            self._ccfb_arrivals = CcfbArrivals(config, sender_ssrc=speaker)
+
+    def _start(self, now: float) -> None:
+        if self._srtp is not None and self._sections.all:
+            self._reporter.start(now)
+
+    def set_path_overhead(self, overhead_bytes: int) -> None:
+        """Say what ICE and TURN add to a datagram. InvalidArgument where nothing would be left of the MTU."""
+        if not 0 <= overhead_bytes <= self._config.mtu_bytes // 2:
+            raise InvalidArgument(f"{overhead_bytes} bytes of overhead, of an MTU of {self._config.mtu_bytes}")
+        self._path_overhead_bytes = overhead_bytes
+        self._transmitter.set_overhead(overhead_bytes)
+
+    def path_changed(self, now: float) -> None:
+        """Congestion control begins anew: this is another path."""
+        self._transmitter.path_changed(now)
+
+    # --- the network --------------------------------------------------------------------------------------------------
+
+    def receive(self, datagram: bytes, now: float) -> None:
+        """Take one datagram of SRTP or SRTCP.
+
+        datagram  whose first byte is 128 to 191 (RFC 7983)
+        Effects   may queue events and datagrams
+        Errors    none for anything the peer sent; discards are counted in `stats`
+        """
+        srtp = self._srtp
+        if srtp is None or self._is_closed:
+            self.stats.discard(DiscardReason.NO_KEYS)
+            return
+        if is_rtcp(datagram):
+            self._receive_rtcp(srtp, datagram, now)
+            return
+        plain = srtp.unprotect_rtp(datagram)
+        if plain is None:
+            self.stats.discard(DiscardReason.NOT_AUTHENTIC)
+            return
+        try:
+            packet = parse_rtp(plain)
+        except WireError:
+            self.stats.discard(DiscardReason.MALFORMED_RTP)
+            return
+        stats = self.stats
+        stats.packets_received += 1
+        stats.bytes_received += len(datagram)
+        self._receive_rtp(packet, plain, now)
+
+    def receive_many(self, datagrams: Sequence[bytes], now: float) -> None:
+        """Take datagrams that have arrived together."""
+        for datagram in datagrams:
+            self.receive(datagram, now)
+
+    def _receive_rtp(self, packet: RtpPacket, plain: bytes, now: float) -> None:
+        ssrc = packet.ssrc
+        router = self._router
+        source = router.sources.get(ssrc)
+        mid_id, number_id = router.mid_id, self._number_id
+        for element_id, value in packet.extensions:
+            if element_id == number_id:
+                if self._transport_arrivals is not None and len(value) == 2:
+                    self._transport_arrivals.note(value[0] << 8 | value[1], now)
+            elif element_id == mid_id and source is not None and router.moved(source, value):
+                source = None
+        if source is None:
+            if ssrc in self._sections.streams:
+                self._on_collision(ssrc, now)
+            source = router.resolve(packet, now)
+            if source is None:
+                return
+            if self._transport_arrivals is not None:
+                self._transport_arrivals.media_ssrc = ssrc
+        if self._ccfb_arrivals is not None:
+            self._ccfb_arrivals.note(ssrc, packet.sequence_number, now)
+        if now - source.heard_at >= _HEARD_EVERY_S:
+            source.heard_at = now
+            self._reporter.rtp_received(ssrc, now)
+        source.receive(packet, plain, now)
+        self._settle(source if isinstance(source, InboundStream) else source.target, now)
+
+    def _settle(self, stream: InboundStream, now: float) -> None:
+        """Do what a stream has to do at once, and remember when it wants to be asked again."""
+        deadline = stream.deadline
+        if deadline <= now:
+            for feedback in stream.work(now):
+                self._reporter.ask(feedback, now)
+            deadline = stream.deadline
+        if deadline < math.inf:
+            self._armed[stream] = deadline
+        elif self._armed:
+            self._armed.pop(stream, None)
+
+    def _receive_rtcp(self, srtp: SrtpReceiver, datagram: bytes, now: float) -> None:
+        plain = srtp.unprotect_rtcp(datagram)
+        if plain is None:
+            self.stats.discard(DiscardReason.NOT_AUTHENTIC)
+            return
+        self.stats.rtcp_received += 1
+        try:
+            packets = parse_compound(plain)
+        except WireError:
+            self.stats.discard(DiscardReason.MALFORMED_RTCP)
+            return
+        self._reporter.rtcp_received(packets, len(datagram), now)
+        self._reader.read(packets, now)
+        self._tell_keyframes(now)
+        if self._reader.limits_changed:
+            self._reader.limits_changed = False
+            self._share(now)
+        self._work(now)
+
+    def _on_collision(self, ssrc: int, now: float) -> None:
+        self.stats.ssrc_collisions += 1
+        self.stats.discard(DiscardReason.SSRC_COLLISION)
+        if self._sections.resolve_collision(ssrc):
+            self._reader.encodings, self._reader.streams = self._sections.encodings, self._sections.streams
+            self._reporter.leave([ssrc], now)
+            self._note("ssrc_collision", now, ssrc=ssrc)
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due."""
+        if self._is_closed or self._srtp is None:
+            return
+        self._reporter.handle_timer(now)
+        if self._armed:
+            for stream in [stream for stream, at in self._armed.items() if at <= now]:
+                self._settle(stream, now)
+        self._tell_keyframes(now)
+        self._transmitter.handle_timer(now)
+        self._work(now)
+
+    def _work(self, now: float) -> None:
+        """RTCP that is due, and what the estimator says."""
+        self._take_arrivals(now)
+        reports = self._reporter.take_datagrams(self._sections, self._router, now)
+        if reports:
+            self._reporter.sent(self._transmitter.send_rtcp(reports), now)
+        for ssrc in self._reporter.take_timed_out():
+            source = self._router.sources.get(ssrc)
+            if isinstance(source, InboundStream):
+                source.end(StreamEndReason.TIMEOUT)
+        for target in self._transmitter.targets.take():
+            self._events.append(TargetBitrateChanged(target.bitrate_bps, target.cause))
+            self._share(now)
+
+    def _take_arrivals(self, now: float) -> None:
+        feedback: list[RtcpPacket] = []
+        if self._transport_arrivals is not None and self._transport_arrivals.deadline <= now:
+            feedback += self._transport_arrivals.take_feedback(now)
+        if self._ccfb_arrivals is not None and self._ccfb_arrivals.deadline <= now:
+            feedback += self._ccfb_arrivals.take_feedback(now)
+        for packet in feedback:
+            self._reporter.ask(packet, now)
+
+    def _tell_keyframes(self, now: float) -> None:
+        for encoding, kind in self._reader.take_keyframes(self._config.keyframe_interval_s_min, now):
+            self._events.append(KeyframeRequested(encoding.handle, encoding.rid, kind))
+
+    def _share(self, now: float) -> None:
+        """Divide the target, and tell each encoder whose share has changed."""
+        senders = list(self._sections.senders.values())
+        self._transmitter.control.set_bitrate_max(bitrate_max(senders, self._config), now)
+        target = self._transmitter.control.target_bitrate_bps
+        if target is None:
+            return
+        for encoding, bitrate_bps in allocate(target, senders, self._config).items():
+            if encoding.bitrate_bps != bitrate_bps:
+                encoding.bitrate_bps = bitrate_bps
+                self._events.append(SenderBitrateChanged(encoding.handle, encoding.rid, bitrate_bps))
+
+    @property
+    def deadline(self) -> float:
+        """When handle_timer wants to run, in seconds; math.inf when nothing is armed."""
+        if self._srtp is None or self._is_closed:
+            return math.inf
+        deadline = min(self._reporter.deadline, self._transmitter.deadline)
+        if self._armed:
+            deadline = min(deadline, min(self._armed.values()))
+        if self._transport_arrivals is not None:
+            deadline = min(deadline, self._transport_arrivals.deadline)
+        if self._ccfb_arrivals is not None:
+            deadline = min(deadline, self._ccfb_arrivals.deadline)
+        if self._reader.keyframes:
+            deadline = min(deadline, self._reader.deadline(self._config.keyframe_interval_s_min))
+        return deadline
+
+    @property
+    def is_terminated(self) -> bool:
+        """True once `Terminated` has been queued or taken."""
+        return self._is_closed
+
+    # --- the application ----------------------------------------------------------------------------------------------
+
+    def send_frame(self, handle: int, frame: OutgoingFrame, now: float) -> None:
+        """Send a frame, as soon as the pacer lets it.
+
+        Effects  without keys, or where negotiation or settings do not let it be sent, it is counted and dropped
+        Errors   InvalidArgument for an unknown handle, rid or payload type, and for bytes that the format does not take
+        """
+        self._sections.require(handle)
+        sender = self._sections.senders[handle]
+        if self._is_held(sender.is_sending):
+            return
+        if not sender.encoding(frame.rid).settings.is_active:
+            self.stats.discard(DiscardReason.NOT_ACTIVE)
+            return
+        room = self._config.mtu_bytes - self._path_overhead_bytes - self._transmitter.protection_bytes
+        packets = sender.make_frame(frame, room)
+        self.stats.frames_sent += 1
+        self._submit(packets, sender.priority, now)
+
+    def send_packet(
+        self, handle: int, packet: RtpPacket, now: float, *, rid: str = "", source: ExtensionMap | None = None,
+        codec: CodecParameters | None = None,
+    ) -> None:  # fmt: skip
+        """Forward a packet that was received elsewhere, as one of ours.
+
+        packet  of one source at a time: where its SSRC changes, the stream goes on without a gap. Video changes at a
+                keyframe: the new source's packets before one are counted and dropped
+        source  what the ids of its header extensions mean; those that are not of each hop go on under ours
+        codec   of the packet, as `PacketReceived` told it; None: its payload type is one of ours
+        Effects as of `send_frame`; a codec that was not negotiated is counted and dropped
+        Errors  InvalidArgument for an unknown handle or rid
+        """
+        self._sections.require(handle)
+        sender = self._sections.senders[handle]
+        if self._is_held(sender.is_sending):
+            return
+        encoding = sender.encoding(rid)
+        if not encoding.settings.is_active:
+            self.stats.discard(DiscardReason.NOT_ACTIVE)
+            return
+        own = sender.forward_codec(encoding, packet, codec)
+        if own is None:
+            self.stats.discard(DiscardReason.NOT_NEGOTIATED)
+            return
+        outgoing = encoding.forward(packet, own, sender.forward_elements(packet, source), now)
+        if outgoing is None:
+            self.stats.discard(encoding.sources.reason)
+            return
+        self._submit([outgoing], sender.priority, now)
+
+    def _is_held(self, is_sending: bool) -> bool:
+        if not is_sending or self._is_closed:
+            self.stats.discard(DiscardReason.NOT_SENDING)
+            return True
+        if not self._transmitter.can_send:
+            self.stats.discard(DiscardReason.NO_KEYS)
+            return True
+        return False
+
+    def _submit(self, packets: list[OutgoingPacket], priority: Priority, now: float) -> None:
+        self._reporter.rtp_sent(now)
+        dropped = self._transmitter.submit(packets, priority, now)
+        if dropped:
+            stream = dropped[0].stream
+            count = len({packet.frame_number for packet in dropped})
+            self._events.append(FramesDropped(stream.handle, stream.rid, count, DropReason.SEND_QUEUE))
+
+    def request_keyframe(
+        self, handle: int, now: float, *, rid: str | None = None, kind: KeyframeRequestKind = KeyframeRequestKind.PLI
+    ) -> None:
+        """Ask the peer for a keyframe, where that was negotiated; again until one comes.
+
+        rid     of the layer; None: of all streams received
+        Errors  InvalidArgument for an unknown handle
+        """
+        self._sections.require(handle)
+        receiver = self._sections.receivers.get(handle)
+        if receiver is None or self._is_closed:
+            return
+        for stream in receiver.streams.values():
+            if rid in (None, stream.rid):
+                stream.want_keyframe(kind, now)
+                self._settle(stream, now)
+        self._work(now)
+
+    def set_encodings(self, handle: int, encodings: Sequence[EncodingSettings], now: float) -> None:
+        """Change what needs no negotiation: active or not, the most it may take, its priority.
+
+        Errors  InvalidArgument for an unknown handle or rid
+        """
+        self._sections.require(handle)
+        self._sections.senders[handle].set_encodings(encodings)
+        self._share(now)
+
+    def set_output(self, handle: int, *, frames: bool, packets: bool) -> None:
+        """Choose what a receiver hands over; frames only, unless told otherwise. InvalidArgument: unknown handle."""
+        self._sections.require(handle)
+        self._sections.set_output(handle, frames, packets)
+
+    def close(self, now: float) -> None:
+        """Say BYE for all that is sent, and end; idempotent."""
+        if self._is_closed:
+            return
+        if self._srtp is not None:
+            self._transmitter.pump(now)
+            self._reporter.close(now)
+            self._work(now)
+        for receiver in self._sections.receivers.values():
+            for ssrc in list(receiver.streams):
+                self._router.forget(ssrc, StreamEndReason.CLOSED)
+        self._is_closed = True
+        self._events.append(Terminated(TerminationReason.CLOSED, "closed by this end"))
+
+    # --- outputs ------------------------------------------------------------------------------------------------------
+
+    def take_datagrams(self, now: float) -> Sequence[bytes]:
+        """Hand over SRTP and SRTCP, paced, in sending order."""
+        if self._srtp is None:
+            return ()
+        if not self._is_closed:
+            self._transmitter.pump(now)
+            self._work(now)
+        return self._transmitter.take_datagrams(now)
+
+    def take_events(self) -> Sequence[MediaEvent]:
+        """Hand over what has happened since the last call, in order."""
+        return self._events.take()
+
+    def _note(self, name: str, now: float, **fields: object) -> None:
+        if self._trace is not None:
+            self._trace(TraceRecord("media", name, now, fields))
