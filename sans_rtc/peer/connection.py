@@ -28,6 +28,7 @@ from sans_rtc.peer.data_verbs import DataVerbs
 from sans_rtc.peer.ending import end_of
 from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.explain import Explanation, explain
+from sans_rtc.peer.hand_over import HandOver
 from sans_rtc.peer.mux_routable import Routable
 from sans_rtc.peer.negotiation import Description, SignalingState
 from sans_rtc.peer.signalling import Signalling
@@ -36,7 +37,7 @@ from sans_rtc.peer.transport import DtlsEnded, DtlsStateChanged, PeerTransport, 
 from sans_rtc.streams import StreamNeeded, StreamUnneeded
 
 
-class PeerConnection(DataVerbs):
+class PeerConnection(DataVerbs, HandOver):
     """One peer connection, a Machine[Datagram, Datagram, PeerEvent]."""
 
     def __init__(

@@ -46,6 +46,7 @@ class TerminationReason(StrEnum):
     CLOSED_BY_PEER = "closed_by_peer"  # the peer closed gracefully
     ABORTED_BY_PEER = "aborted_by_peer"  # the peer ended at once
     DTLS_FAILED = "dtls_failed"  # no trusted, encrypted connection could be made or kept
+    HANDED_OVER = "handed_over"  # snapshot() here: the session goes on elsewhere
     SCTP_FAILED = "sctp_failed"  # the association could not be made, or the peer stopped acknowledging
 
 

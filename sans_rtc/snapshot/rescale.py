@@ -1,0 +1,63 @@
+"""A machine on another scale of time: its own is the caller's, moved by a constant.
+
+Times in a machine's state cannot be told from other numbers, and need not be: whatever takes `now` takes it last, and
+the one time that comes out is `deadline`. So the moved machine stays as it is, and what goes in and out is moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import isfunction, signature
+from typing import Any, TypeVar, cast
+
+M = TypeVar("M")
+
+
+def rescaled(machine: M, offset_s: float) -> M:
+    """The machine, to be used as ever, with times `offset_s` before those that it was used to.
+
+    Trace records and explanations keep telling the machine's own times.
+    """
+    return cast(M, RescaledMachine(machine, offset_s)) if offset_s else machine
+
+
+class RescaledMachine:
+    """A machine whose time is the caller's and a constant. Made by `rescaled`."""
+
+    def __init__(self, machine: Any, offset_s: float) -> None:
+        self._machine = machine
+        self._offset_s = offset_s
+        for name in dir(type(machine)):
+            function = getattr(type(machine), name)
+            if not name.startswith("_") and isfunction(function):
+                method = getattr(machine, name)
+                setattr(self, name, self._moved(method) if _takes_now(function) else method)
+
+    @property
+    def deadline(self) -> float:
+        """That of the machine, on the caller's scale."""
+        deadline: float = self._machine.deadline - self._offset_s
+        return deadline
+
+    @property
+    def is_terminated(self) -> bool:
+        """That of the machine."""
+        is_terminated: bool = self._machine.is_terminated
+        return is_terminated
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._machine, name)
+
+    def _moved(self, method: Callable[..., object]) -> Callable[..., object]:
+        offset_s = self._offset_s
+
+        def call(*arguments: Any, **named: Any) -> object:
+            if "now" in named:
+                return method(*arguments, **{**named, "now": named["now"] + offset_s})
+            return method(*arguments[:-1], arguments[-1] + offset_s, **named)
+
+        return call
+
+
+def _takes_now(function: Callable[..., object]) -> bool:
+    return list(signature(function).parameters)[-1] == "now"
