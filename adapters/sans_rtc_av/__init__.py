@@ -16,7 +16,11 @@ from sans_rtc_av.encoders import new_encoder
 from sans_rtc_av.decoders import Decoder, DecoderStats, DiscardReason, new_decoder
 from sans_rtc_av.formats import available_decoders, available_encoders
 from sans_rtc_av.frames import picture_of_planes, planes_of_picture, samples_of_sound, sound_of_samples
+from sans_rtc_av.played import PlayedFrame, PlayerStats, Transcode
+from sans_rtc_av.player import Player
+from sans_rtc_av.recorder import Recorder, RecorderDiscardReason, RecorderSettings, TrackStats
 from sans_rtc_av.settings import DecoderSettings, EncoderSettings
+from sans_rtc_av.source_player import SourcePlayer
 from sans_rtc_av.sources import PictureSource, ToneSource, frame_number_of
 
 __all__ = [
@@ -31,7 +35,16 @@ __all__ = [
     "EncoderStats",
     "MissingCodecs",
     "PictureSource",
+    "PlayedFrame",
+    "Player",
+    "PlayerStats",
+    "Recorder",
+    "RecorderDiscardReason",
+    "RecorderSettings",
+    "SourcePlayer",
     "ToneSource",
+    "TrackStats",
+    "Transcode",
     "available_decoders",
     "available_encoders",
     "frame_number_of",

@@ -104,6 +104,11 @@ class VideoEncoder:
         self.stats.count(encoded)
         return encoded
 
+    def __del__(self) -> None:
+        # SVT-AV1 complains on stderr where it is not told of the end.
+        if getattr(self, "_context", None) is not None and self.encoder_name == "libsvtav1":
+            self._close()
+
     def _timestamp_of(self, frame: av.VideoFrame) -> int:
         clock_rate = self.format.clock_rate
         if frame.pts is None:

@@ -12,16 +12,6 @@ from sans_rtc.testing import SeededEntropy
 os.environ.setdefault("SVT_LOG", "1")
 
 
-def pytest_collection_modifyitems(config, items):
-    try:
-        import av  # noqa: F401
-    except ImportError:
-        reason = pytest.mark.skip(reason="PyAV is not installed: pip install 'sans-rtc[av]'")
-        for item in items:
-            if "tests/av/" in item.path.as_posix() and item.get_closest_marker("without_av") is None:
-                item.add_marker(reason)
-
-
 @pytest.fixture
 def over_rtp():
     """over_rtp(codec_name) -> a function that takes a frame through packets and gives it back."""
