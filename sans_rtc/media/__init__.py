@@ -42,10 +42,20 @@ from sans_rtc.media.parameters import (
     SendParameters,
 )
 from sans_rtc.media.session import RtpSession
+from sans_rtc.media.statistics import (
+    CodecStats,
+    InboundRtpStats,
+    OutboundRtpStats,
+    RemoteInboundRtpStats,
+    RemoteOutboundRtpStats,
+    RtpStats,
+    Stats,
+)
 from sans_rtc.media.stats import DiscardReason, MediaStats
 
 __all__ = [
     "CodecParameters",
+    "CodecStats",
     "DiscardReason",
     "DropReason",
     "Encoding",
@@ -53,19 +63,25 @@ __all__ = [
     "FecParameters",
     "FrameReceived",
     "FramesDropped",
+    "InboundRtpStats",
     "KeyframeRequested",
     "MediaConfig",
     "MediaEvent",
     "MediaFrame",
     "MediaSection",
     "MediaStats",
+    "OutboundRtpStats",
     "OutgoingFrame",
     "PacketReceived",
     "ReceiveParameters",
+    "RemoteInboundRtpStats",
+    "RemoteOutboundRtpStats",
     "RemoteSource",
     "RtpSession",
+    "RtpStats",
     "SendParameters",
     "SenderBitrateChanged",
+    "Stats",
     "StreamEndReason",
     "StreamEnded",
     "StreamStarted",

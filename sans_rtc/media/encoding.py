@@ -29,6 +29,7 @@ class EncodingSender:
     declared_ssrc   of the description; the media's own is another one after a collision
     settings        what the application may change
     bitrate_bps     its share; None: nothing is estimated
+    last_codec      of what was sent last
     """
 
     def __init__(self, handle: int, encoding: Encoding, kind: MediaKind, config: MediaConfig, entropy: Entropy) -> None:
@@ -42,6 +43,7 @@ class EncodingSender:
         self.pli_count = self.fir_count = 0
         self.keyframe_at = -float("inf")
         self.fir_number = -1
+        self.last_codec: CodecParameters | None = None
         self.sources = SourceMap()
         self._config = config
         self._entropy = entropy
@@ -138,6 +140,7 @@ class EncodingSender:
         payloads = self._payloads(data, codec, at, room_bytes - overhead)
         self._frame_number += 1
         self.frame_count += 1
+        self.last_codec = codec
         second = codec.payload_type
         packets = []
         is_video = self.kind is MediaKind.VIDEO
@@ -194,9 +197,11 @@ class EncodingSender:
         number, timestamp, is_next = place
         if is_next:
             stream.next_sequence = number + 1 & 0xFFFF
+        self.last_codec = codec
         if timestamp != stream.timestamp:
             stream.timestamp = timestamp
             self._frame_number += 1
+            self.frame_count += 1
         second = codec.payload_type | _MARKER if packet.marker else codec.payload_type
         extra = Extra(elements, packet.csrcs) if elements or packet.csrcs else NO_EXTRA
         return OutgoingPacket(stream, second, number, timestamp, packet.payload, extra, self._frame_number)

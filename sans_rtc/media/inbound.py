@@ -59,10 +59,10 @@ class InboundStream:
 
     __slots__ = (
         "_buffer", "_depacketizers", "_dropped_count", "_fec", "_flexfec", "_is_broken", "_nack", "_numbers", "_red",
-        "_seen", "bytes_sent_by_peer", "clock", "cname", "codec", "fir_count", "frames_assembled", "frames_received",
-        "header_bytes_received", "heard_at", "is_live", "key_frames_received", "nack_count", "packets_repaired",
-        "packets_sent_by_peer", "pli_count", "receiver", "report_at", "report_ntp", "reports_received", "requester",
-        "rid", "ssrc", "statistics",
+        "_seen", "bytes_restored", "bytes_sent_by_peer", "clock", "clock_rate", "cname", "codec", "fir_count",
+        "frames_assembled", "frames_received", "header_bytes_received", "heard_at", "is_live", "key_frames_received",
+        "nack_count", "packets_repaired", "packets_restored", "packets_sent_by_peer", "pli_count", "receiver",
+        "report_at", "report_ntp", "reports_received", "requester", "rid", "ssrc", "statistics",
     )  # fmt: skip
 
     def __init__(self, receiver: SectionReceiver, ssrc: int, rid: str, clock_rate: int) -> None:
@@ -70,6 +70,7 @@ class InboundStream:
         self.receiver = receiver
         self.ssrc = ssrc
         self.rid = rid
+        self.clock_rate = clock_rate
         self.is_live = False
         self.heard_at = -math.inf
         self.statistics = ReceiverStatistics(ssrc, clock_rate, min_sequential=1)
@@ -78,7 +79,7 @@ class InboundStream:
         self.codec: CodecParameters | None = None
         self.requester = KeyframeRequester(config.keyframe)
         self.frames_received = self.key_frames_received = self.nack_count = self.pli_count = self.fir_count = 0
-        self.frames_assembled = self.packets_repaired = 0
+        self.frames_assembled = self.packets_repaired = self.packets_restored = self.bytes_restored = 0
         self.header_bytes_received = 0
         self.packets_sent_by_peer = self.bytes_sent_by_peer = self.reports_received = 0
         self.report_at = 0.0
@@ -149,7 +150,8 @@ class InboundStream:
         if row is None or (row.codec is None and row.role is not Role.RED):
             self.receiver.stats.discard(DiscardReason.UNKNOWN_PAYLOAD_TYPE)
             return
-        self.packets_repaired += 1
+        self.packets_restored += 1
+        self.bytes_restored += len(packet.payload)
         if row.role is Role.RED:
             self._receive_red(packet, serialize_rtp(packet), True, now)
             return
@@ -375,6 +377,16 @@ class InboundStream:
             self.is_live = False
             self.requester.on_keyframe()
             self.receiver.events.append(StreamEnded(self.receiver.handle, self.ssrc, self.rid, reason))
+
+    @property
+    def packets_discarded(self) -> int:
+        """Packets that came too late, or twice, or were too many."""
+        return sum(self._buffer.stats.discards.values())
+
+    @property
+    def frames_dropped(self) -> int:
+        """Frames that a bound has dropped, or that never became whole."""
+        return self._buffer.stats.frames_dropped + self._buffer.stats.frames_abandoned
 
     @property
     def deadline(self) -> float:

@@ -19,9 +19,7 @@ from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidArgument, WireError
 from sans_rtc.machine import Terminated, Trace, TraceRecord
 from sans_rtc.media.allocation import allocate, bitrate_max
-from sans_rtc.media.arrivals import CcfbArrivals, TransportArrivals
 from sans_rtc.media.config import MediaConfig
-from sans_rtc.media.control import FeedbackMode
 from sans_rtc.media.event_queue import EventQueue
 from sans_rtc.media.events import (
     DropReason,
@@ -34,23 +32,21 @@ from sans_rtc.media.events import (
     TargetBitrateChanged,
     TerminationReason,
 )
-from sans_rtc.media.inbound import InboundStream
+from sans_rtc.media.ingress import Ingress
 from sans_rtc.media.outbound import OutgoingPacket
 from sans_rtc.media.parameters import CodecParameters, EncodingSettings, MediaSection
 from sans_rtc.media.reports import Reporter
 from sans_rtc.media.routing import Router
 from sans_rtc.media.rtcp_reader import RtcpReader
 from sans_rtc.media.sections import Sections
+from sans_rtc.media.statistics import RtpStats, rtp_statistics
 from sans_rtc.media.stats import DiscardReason, MediaStats
 from sans_rtc.media.transmit import Transmitter
-from sans_rtc.rtcp.wire import RtcpPacket, parse_compound
+from sans_rtc.rtcp.wire import parse_compound
 from sans_rtc.rtp.extensions import ExtensionMap
 from sans_rtc.rtp.recovery.keyframe import KeyframeRequestKind
-from sans_rtc.rtp.wire import RtpPacket, is_rtcp, parse_rtp
+from sans_rtc.rtp.wire import RtpPacket, is_rtcp
 from sans_rtc.srtp import MasterKey, SrtpReceiver, SrtpSender
-
-# The scheduler of RTCP is told of a source this often.
-_HEARD_EVERY_S = 0.5
 
 
 class RtpSession:
@@ -71,11 +67,7 @@ class RtpSession:
         self._sections = Sections(config, self._router, self._events, self.stats, entropy)
         self._reporter = Reporter(config, self.stats, entropy)
         self._reader = RtcpReader(self._transmitter, self._reporter, self._router, self.stats, config.wall_clock)
-        self._srtp: SrtpReceiver | None = None
-        self._armed: dict[InboundStream, float] = {}
-        self._transport_arrivals: TransportArrivals | None = None
-        self._ccfb_arrivals: CcfbArrivals | None = None
-        self._number_id = 0
+        self._ingress = Ingress(config, self._sections, self._router, self._reporter, self.stats)
         self._path_overhead_bytes = 0
         self._is_closed = False
 
@@ -90,7 +82,7 @@ class RtpSession:
         if self._is_closed:
             return
         sender = SrtpSender(profile, send, self._config.srtp)
-        self._srtp = SrtpReceiver(profile, receive, self._config.srtp)
+        self._ingress.srtp = SrtpReceiver(profile, receive, self._config.srtp)
         self._transmitter.set_keys(sender)
         for encoding in self._sections.encodings.values():
             for stream in encoding.streams:
@@ -100,7 +92,7 @@ class RtpSession:
 
     def clear_keys(self, now: float) -> None:
         """The keys are void: nothing is sent or taken until there are new ones."""
-        self._srtp = None
+        self._ingress.srtp = None
         self._transmitter.set_keys(None)
         self._reporter.clear()
         self._note("keys_cleared", now)
@@ -124,26 +116,12 @@ class RtpSession:
             self._reporter.leave(gone, now)
         self._transmitter.set_mode(all_sections.feedback_mode)
         self._transmitter.padder = all_sections if all_sections.can_pad else None
-        self._number_id = all_sections.transport_number_id
-        self._set_arrivals(all_sections.arrival_feedback_mode)
-        self._armed = {stream: at for stream, at in self._armed.items() if stream.ssrc in self._router.sources}
+        self._ingress.configure()
         self._start(now)
         self._share(now)
 
-    def _set_arrivals(self, mode: FeedbackMode) -> None:
-        config = self._config.arrivals
-        speaker = self._reporter.speaker(self._sections.sending_streams)
-        if mode is not FeedbackMode.TRANSPORT_WIDE:
-            self._transport_arrivals = None
-        elif self._transport_arrivals is None:
-            self._transport_arrivals = TransportArrivals(config, sender_ssrc=speaker, media_ssrc=0)
-        if mode is not FeedbackMode.PER_STREAM:
-            self._ccfb_arrivals = None
-        elif self._ccfb_arrivals is None:
-            self._ccfb_arrivals = CcfbArrivals(config, sender_ssrc=speaker)
-
     def _start(self, now: float) -> None:
-        if self._srtp is not None and self._sections.all:
+        if self._ingress.srtp is not None and self._sections.all:
             self._reporter.start(now)
 
     def set_path_overhead(self, overhead_bytes: int) -> None:
@@ -166,70 +144,21 @@ class RtpSession:
         Effects   may queue events and datagrams
         Errors    none for anything the peer sent; discards are counted in `stats`
         """
-        srtp = self._srtp
+        srtp = self._ingress.srtp
         if srtp is None or self._is_closed:
             self.stats.discard(DiscardReason.NO_KEYS)
             return
         if is_rtcp(datagram):
             self._receive_rtcp(srtp, datagram, now)
             return
-        plain = srtp.unprotect_rtp(datagram)
-        if plain is None:
-            self.stats.discard(DiscardReason.NOT_AUTHENTIC)
-            return
-        try:
-            packet = parse_rtp(plain)
-        except WireError:
-            self.stats.discard(DiscardReason.MALFORMED_RTP)
-            return
-        stats = self.stats
-        stats.packets_received += 1
-        stats.bytes_received += len(datagram)
-        self._receive_rtp(packet, plain, now)
+        self._ingress.receive_rtp(srtp, datagram, now)
+        if self._ingress.collisions:
+            self._resolve_collisions(now)
 
     def receive_many(self, datagrams: Sequence[bytes], now: float) -> None:
         """Take datagrams that have arrived together."""
         for datagram in datagrams:
             self.receive(datagram, now)
-
-    def _receive_rtp(self, packet: RtpPacket, plain: bytes, now: float) -> None:
-        ssrc = packet.ssrc
-        router = self._router
-        source = router.sources.get(ssrc)
-        mid_id, number_id = router.mid_id, self._number_id
-        for element_id, value in packet.extensions:
-            if element_id == number_id:
-                if self._transport_arrivals is not None and len(value) == 2:
-                    self._transport_arrivals.note(value[0] << 8 | value[1], now)
-            elif element_id == mid_id and source is not None and router.moved(source, value):
-                source = None
-        if source is None:
-            if ssrc in self._sections.streams:
-                self._on_collision(ssrc, now)
-            source = router.resolve(packet, now)
-            if source is None:
-                return
-            if self._transport_arrivals is not None:
-                self._transport_arrivals.media_ssrc = ssrc
-        if self._ccfb_arrivals is not None:
-            self._ccfb_arrivals.note(ssrc, packet.sequence_number, now)
-        if now - source.heard_at >= _HEARD_EVERY_S:
-            source.heard_at = now
-            self._reporter.rtp_received(ssrc, now)
-        source.receive(packet, plain, now)
-        self._settle(source if isinstance(source, InboundStream) else source.target, now)
-
-    def _settle(self, stream: InboundStream, now: float) -> None:
-        """Do what a stream has to do at once, and remember when it wants to be asked again."""
-        deadline = stream.deadline
-        if deadline <= now:
-            for feedback in stream.work(now):
-                self._reporter.ask(feedback, now)
-            deadline = stream.deadline
-        if deadline < math.inf:
-            self._armed[stream] = deadline
-        elif self._armed:
-            self._armed.pop(stream, None)
 
     def _receive_rtcp(self, srtp: SrtpReceiver, datagram: bytes, now: float) -> None:
         plain = srtp.unprotect_rtcp(datagram)
@@ -250,50 +179,39 @@ class RtpSession:
             self._share(now)
         self._work(now)
 
-    def _on_collision(self, ssrc: int, now: float) -> None:
-        self.stats.ssrc_collisions += 1
-        self.stats.discard(DiscardReason.SSRC_COLLISION)
-        if self._sections.resolve_collision(ssrc):
-            self._reader.encodings, self._reader.streams = self._sections.encodings, self._sections.streams
-            self._reporter.leave([ssrc], now)
-            self._note("ssrc_collision", now, ssrc=ssrc)
+    def _resolve_collisions(self, now: float) -> None:
+        """The peer has sent with an SSRC of ours: ours changes (RFC 3550 section 8.2)."""
+        ssrcs, self._ingress.collisions = self._ingress.collisions, []
+        for ssrc in ssrcs:
+            self.stats.ssrc_collisions += 1
+            self.stats.discard(DiscardReason.SSRC_COLLISION)
+            if self._sections.resolve_collision(ssrc):
+                self._reader.encodings, self._reader.streams = self._sections.encodings, self._sections.streams
+                self._reporter.leave([ssrc], now)
+                self._note("ssrc_collision", now, ssrc=ssrc)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
-        if self._is_closed or self._srtp is None:
+        if self._is_closed or self._ingress.srtp is None:
             return
         self._reporter.handle_timer(now)
-        if self._armed:
-            for stream in [stream for stream, at in self._armed.items() if at <= now]:
-                self._settle(stream, now)
+        self._ingress.handle_timer(now)
         self._tell_keyframes(now)
         self._transmitter.handle_timer(now)
         self._work(now)
 
     def _work(self, now: float) -> None:
         """RTCP that is due, and what the estimator says."""
-        self._take_arrivals(now)
+        self._ingress.take_feedback(now)
         reports = self._reporter.take_datagrams(self._sections, self._router, now)
         if reports:
             self._reporter.sent(self._transmitter.send_rtcp(reports), now)
-        for ssrc in self._reporter.take_timed_out():
-            source = self._router.sources.get(ssrc)
-            if isinstance(source, InboundStream):
-                source.end(StreamEndReason.TIMEOUT)
+        self._ingress.time_out(self._reporter.take_timed_out())
         for target in self._transmitter.targets.take():
             self._events.append(TargetBitrateChanged(target.bitrate_bps, target.cause))
             self._share(now)
-
-    def _take_arrivals(self, now: float) -> None:
-        feedback: list[RtcpPacket] = []
-        if self._transport_arrivals is not None and self._transport_arrivals.deadline <= now:
-            feedback += self._transport_arrivals.take_feedback(now)
-        if self._ccfb_arrivals is not None and self._ccfb_arrivals.deadline <= now:
-            feedback += self._ccfb_arrivals.take_feedback(now)
-        for packet in feedback:
-            self._reporter.ask(packet, now)
 
     def _tell_keyframes(self, now: float) -> None:
         for encoding, kind in self._reader.take_keyframes(self._config.keyframe_interval_s_min, now):
@@ -314,15 +232,9 @@ class RtpSession:
     @property
     def deadline(self) -> float:
         """When handle_timer wants to run, in seconds; math.inf when nothing is armed."""
-        if self._srtp is None or self._is_closed:
+        if self._ingress.srtp is None or self._is_closed:
             return math.inf
-        deadline = min(self._reporter.deadline, self._transmitter.deadline)
-        if self._armed:
-            deadline = min(deadline, min(self._armed.values()))
-        if self._transport_arrivals is not None:
-            deadline = min(deadline, self._transport_arrivals.deadline)
-        if self._ccfb_arrivals is not None:
-            deadline = min(deadline, self._ccfb_arrivals.deadline)
+        deadline = min(self._reporter.deadline, self._transmitter.deadline, self._ingress.deadline)
         if self._reader.keyframes:
             deadline = min(deadline, self._reader.deadline(self._config.keyframe_interval_s_min))
         return deadline
@@ -415,7 +327,7 @@ class RtpSession:
         for stream in receiver.streams.values():
             if rid in (None, stream.rid):
                 stream.want_keyframe(kind, now)
-                self._settle(stream, now)
+                self._ingress.settle(stream, now)
         self._work(now)
 
     def set_encodings(self, handle: int, encodings: Sequence[EncodingSettings], now: float) -> None:
@@ -436,7 +348,7 @@ class RtpSession:
         """Say BYE for all that is sent, and end; idempotent."""
         if self._is_closed:
             return
-        if self._srtp is not None:
+        if self._ingress.srtp is not None:
             self._transmitter.pump(now)
             self._reporter.close(now)
             self._work(now)
@@ -450,7 +362,7 @@ class RtpSession:
 
     def take_datagrams(self, now: float) -> Sequence[bytes]:
         """Hand over SRTP and SRTCP, paced, in sending order."""
-        if self._srtp is None:
+        if self._ingress.srtp is None:
             return ()
         if not self._is_closed:
             self._transmitter.pump(now)
@@ -460,6 +372,10 @@ class RtpSession:
     def take_events(self) -> Sequence[MediaEvent]:
         """Hand over what has happened since the last call, in order."""
         return self._events.take()
+
+    def statistics(self, now: float) -> list[RtpStats]:
+        """The W3C's statistics of all streams, both ways, and of their codecs."""
+        return rtp_statistics(self._sections, self._router, self._config.wall_clock, now)
 
     def _note(self, name: str, now: float, **fields: object) -> None:
         if self._trace is not None:

@@ -139,15 +139,20 @@ class Pair:
         self.b = RtpSession(config, entropy=SeededEntropy(f"b {seed}"))
         self.link = Link(self.a, self.b, seed=seed, conditions=conditions or LinkConditions())
         if keys:
-            self.a.set_keys(profile, keys[0], keys[1], 0.0)
-            self.b.set_keys(profile, keys[1], keys[0], 0.0)
-        self.a.configure(mine, 0.0)
-        self.b.configure(theirs, 0.0)
+            self.a.set_keys(profile, keys[0], keys[1], self.now)
+            self.b.set_keys(profile, keys[1], keys[0], self.now)
+        self.a.configure(mine, self.now)
+        self.b.configure(theirs, self.now)
+        self.began_at = self.now
         self.link.flush()
 
     @property
     def now(self):
         return self.link.now
+
+    @property
+    def elapsed_s(self):
+        return self.now - self.began_at
 
     def events(self, end, kind):
         return [event for event in self.link.events[end] if isinstance(event, kind)]

@@ -69,7 +69,7 @@ def test_application_asks_for_a_keyframe(pair, media):
 
 def test_nothing_is_sent_before_the_keys(pair, media):
     pair = pair(keys=None)
-    pair.a.send_frame(media.AUDIO, media.OutgoingFrame(media.opus(1), 0), 0.0)
+    pair.a.send_frame(media.AUDIO, media.OutgoingFrame(media.opus(1), 0), pair.now)
     pair.link.run_for(30.0)
     assert pair.link.sent == ([], [])
     assert pair.a.stats.discards == {DiscardReason.NO_KEYS: 1}
@@ -77,7 +77,7 @@ def test_nothing_is_sent_before_the_keys(pair, media):
 
 def test_wrong_keys_deliver_nothing_and_keep_nothing(pair, media):
     pair = pair(keys=(media.KEY_A, media.KEY_B))
-    pair.b.set_keys(media.PROFILE, media.KEY_B, media.KEY_B, 0.0)
+    pair.b.set_keys(media.PROFILE, media.KEY_B, media.KEY_B, pair.now)
     pair.play_audio(50)
     assert not pair.frames(1) and not pair.events(1, StreamStarted)
     assert pair.b.stats.discards[DiscardReason.NOT_AUTHENTIC] >= 50

@@ -1,0 +1,162 @@
+"""The way in: SRTP to RTP, to the stream that it belongs to, and what that stream has to do then.
+
+receive -> unprotect -> arrivals (transport-wide, RFC 8888) -> routing -> stream -> frames, NACK, keyframe requests
+"""
+
+from __future__ import annotations
+
+import math
+
+from sans_rtc.errors import WireError
+from sans_rtc.media.arrivals import CcfbArrivals, TransportArrivals
+from sans_rtc.media.config import MediaConfig
+from sans_rtc.media.control import FeedbackMode
+from sans_rtc.media.events import StreamEndReason
+from sans_rtc.media.inbound import InboundStream
+from sans_rtc.media.reports import Reporter
+from sans_rtc.media.routing import Router, Source
+from sans_rtc.media.sections import Sections
+from sans_rtc.media.stats import DiscardReason, MediaStats
+from sans_rtc.rtcp.wire import RtcpPacket
+from sans_rtc.rtp.wire import RtpPacket, parse_rtp
+from sans_rtc.srtp import SrtpReceiver
+
+# The scheduler of RTCP is told of a source this often.
+_HEARD_EVERY_S = 0.5
+
+
+class Ingress:
+    """Takes what arrives to its stream, and keeps when each wants to be asked again.
+
+    srtp        None: there are no keys, and nothing is taken
+    collisions  SSRCs of ours that the peer has sent with, until they are resolved
+    """
+
+    def __init__(
+        self, config: MediaConfig, sections: Sections, router: Router, reporter: Reporter, stats: MediaStats
+    ) -> None:
+        self._config = config
+        self._sections = sections
+        self._router = router
+        self._reporter = reporter
+        self._stats = stats
+        self._armed: dict[InboundStream, float] = {}
+        self._transport_arrivals: TransportArrivals | None = None
+        self._ccfb_arrivals: CcfbArrivals | None = None
+        self._number_id = 0
+        self.srtp: SrtpReceiver | None = None
+        self.collisions: list[int] = []
+
+    def configure(self) -> None:
+        """Take what negotiation has made of the sections."""
+        sections = self._sections
+        mode = sections.arrival_feedback_mode
+        config = self._config.arrivals
+        self._number_id = sections.transport_number_id
+        speaker = self._reporter.speaker(sections.sending_streams)
+        if mode is not FeedbackMode.TRANSPORT_WIDE:
+            self._transport_arrivals = None
+        elif self._transport_arrivals is None:
+            self._transport_arrivals = TransportArrivals(config, sender_ssrc=speaker, media_ssrc=0)
+        if mode is not FeedbackMode.PER_STREAM:
+            self._ccfb_arrivals = None
+        elif self._ccfb_arrivals is None:
+            self._ccfb_arrivals = CcfbArrivals(config, sender_ssrc=speaker)
+        sources = self._router.sources
+        self._armed = {stream: at for stream, at in self._armed.items() if sources.get(stream.ssrc) is stream}
+
+    # --- packets ------------------------------------------------------------------------------------------------------
+
+    def receive_rtp(self, srtp: SrtpReceiver, datagram: bytes, now: float) -> None:
+        """Take one datagram of SRTP."""
+        stats = self._stats
+        plain = srtp.unprotect_rtp(datagram)
+        if plain is None:
+            stats.discard(DiscardReason.NOT_AUTHENTIC)
+            return
+        try:
+            packet = parse_rtp(plain)
+        except WireError:
+            stats.discard(DiscardReason.MALFORMED_RTP)
+            return
+        stats.packets_received += 1
+        stats.bytes_received += len(datagram)
+        router = self._router
+        source = router.sources.get(packet.ssrc)
+        arrivals = self._transport_arrivals
+        number_id, mid_id = self._number_id, router.mid_id
+        for element_id, value in packet.extensions:
+            if element_id == number_id:
+                if arrivals is not None and len(value) == 2:
+                    arrivals.note(value[0] << 8 | value[1], now)
+            elif element_id == mid_id and source is not None and router.moved(source, value):
+                source = None
+        if source is None:
+            source = self._resolve(packet, now)
+            if source is None:
+                return
+        if self._ccfb_arrivals is not None:
+            self._ccfb_arrivals.note(packet.ssrc, packet.sequence_number, now)
+        if now - source.heard_at >= _HEARD_EVERY_S:
+            source.heard_at = now
+            self._reporter.rtp_received(packet.ssrc, now)
+        source.receive(packet, plain, now)
+        self.settle(source if isinstance(source, InboundStream) else source.target, now)
+
+    def _resolve(self, packet: RtpPacket, now: float) -> Source | None:
+        if packet.ssrc in self._sections.streams:
+            self.collisions.append(packet.ssrc)
+        source = self._router.resolve(packet, now)
+        if source is not None and self._transport_arrivals is not None:
+            self._transport_arrivals.media_ssrc = packet.ssrc
+        return source
+
+    def settle(self, stream: InboundStream, now: float) -> None:
+        """Do what a stream has to do at once, and remember when it wants to be asked again."""
+        deadline = stream.deadline
+        if deadline <= now:
+            for feedback in stream.work(now):
+                self._reporter.ask(feedback, now)
+            deadline = stream.deadline
+        if deadline < math.inf:
+            self._armed[stream] = deadline
+        elif self._armed:
+            self._armed.pop(stream, None)
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due."""
+        if self._armed:
+            for stream in [stream for stream, at in self._armed.items() if at <= now]:
+                if self._router.sources.get(stream.ssrc) is stream:
+                    self.settle(stream, now)
+                else:
+                    del self._armed[stream]
+
+    def take_feedback(self, now: float) -> None:
+        """Feedback on arrivals, where it is due, on its way."""
+        feedback: list[RtcpPacket] = []
+        if self._transport_arrivals is not None and self._transport_arrivals.deadline <= now:
+            feedback += self._transport_arrivals.take_feedback(now)
+        if self._ccfb_arrivals is not None and self._ccfb_arrivals.deadline <= now:
+            feedback += self._ccfb_arrivals.take_feedback(now)
+        for packet in feedback:
+            self._reporter.ask(packet, now)
+
+    def time_out(self, ssrcs: list[int]) -> None:
+        """These have been silent for long."""
+        for ssrc in ssrcs:
+            source = self._router.sources.get(ssrc)
+            if isinstance(source, InboundStream):
+                source.end(StreamEndReason.TIMEOUT)
+
+    @property
+    def deadline(self) -> float:
+        """When something is due."""
+        deadline = min(self._armed.values()) if self._armed else math.inf
+        if self._transport_arrivals is not None:
+            deadline = min(deadline, self._transport_arrivals.deadline)
+        if self._ccfb_arrivals is not None:
+            deadline = min(deadline, self._ccfb_arrivals.deadline)
+        return deadline
