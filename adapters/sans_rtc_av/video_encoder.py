@@ -64,7 +64,7 @@ class VideoEncoder:
                  It is not changed
         Returns  one frame as a rule
         Errors   InvalidArgument for a sound, for a picture that is not later than the one before, and for one without
-                 an area; CodecFailed
+                 an area; CodecFailed for a size that the encoder does not take (SVT-AV1: less than 64 x 64)
         """
         if not isinstance(frame, av.VideoFrame) or frame.width < 2 or frame.height < 2:
             raise InvalidArgument(f"{self.format.name} takes pictures of 2 x 2 at least")

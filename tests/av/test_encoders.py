@@ -8,6 +8,7 @@ from sans_rtc.rtp.payload import opus_duration, parse_vp8_frame_header, split_an
 pytest.importorskip("av", reason="PyAV is not installed: pip install 'sans-rtc[av]'")
 
 from sans_rtc_av import (
+    CodecFailed,
     EncoderSettings,
     MissingCodecs,
     PictureSource,
@@ -169,6 +170,16 @@ def test_picture_that_is_not_later_is_refused_and_changes_nothing():
     with pytest.raises(InvalidArgument):
         encoder.encode(source.frame(1))
     assert len(encoder.encode(source.frame(2))) == 1
+
+
+def test_size_that_an_encoder_does_not_take_is_said_and_the_next_one_is_taken():
+    if available_encoders().get("AV1") != ("libsvtav1",):
+        pytest.skip("this build of PyAV has another encoder of AV1")
+    encoder = new_encoder("AV1")
+    encode_pictures(encoder, 2)
+    with pytest.raises(CodecFailed):
+        encoder.encode(PictureSource(64, 48).frame(2))
+    assert [frame.is_keyframe for frame in encode_pictures(encoder, 2, begin=3)] == [True, False]
 
 
 def test_wrong_kind_of_frame_is_refused():
