@@ -23,7 +23,7 @@ from sans_rtc_av.requirement import CodecFailed
 from sans_rtc_av.settings import EncoderSettings
 
 _OPUS_BITRATE_BPS = 32_000  # a channel
-_OPUS_BITRATE_BPS_MAX = 510_000
+_OPUS_BITRATE_BPS_MAX = 256_000  # likewise; FFmpeg takes no more
 _LAYOUTS = {1: "mono", 2: "stereo"}
 _SAMPLE_BYTES = 2
 # A smaller change is not worth opening Opus anew: its state, and so a few samples of smoothness, is lost.
@@ -102,9 +102,9 @@ class AudioEncoder:
         return encoded
 
     def _bounded(self, bitrate_bps: int) -> int:
-        bound = _OPUS_BITRATE_BPS_MAX
+        bound = _OPUS_BITRATE_BPS_MAX * self.channels
         if self._opus and self._opus.maxaveragebitrate:
-            bound = self._opus.maxaveragebitrate
+            bound = min(bound, self._opus.maxaveragebitrate)
         return max(6_000, min(bitrate_bps, bound))
 
     def _begin_of(self, frame: av.AudioFrame) -> Fraction:

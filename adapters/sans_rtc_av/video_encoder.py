@@ -21,6 +21,8 @@ from sans_rtc_av.requirement import CodecFailed
 from sans_rtc_av.settings import EncoderSettings
 
 _BITRATE_BPS = 1_000_000
+# libvpx counts in thousands, and nothing is to be seen below; SVT-AV1 takes 100 Mbit/s.
+_BITRATE_BPS_MIN, _BITRATE_BPS_MAX = 20_000, 100_000_000
 # x264 cannot be told more than the maximum that it was opened with; its memory does not depend on it.
 _RUNNING_BITRATE_BPS_MAX = 20_000_000
 # A change within this is left until the next keyframe that comes for another reason.
@@ -49,7 +51,7 @@ class VideoEncoder:
         self.encoder_name = encoder_for(row, settings.encoder)
         self._settings = settings
         self._private_options = _options(self.encoder_name, settings)
-        self._bitrate_bps = settings.bitrate_bps or _BITRATE_BPS
+        self._bitrate_bps = _bounded(settings.bitrate_bps or _BITRATE_BPS)
         self._opened_bitrate_bps = 0
         self._opened_at = 0  # timestamp
         self._context: VideoCodecContext | None = None
@@ -88,7 +90,7 @@ class VideoEncoder:
         self._wants_keyframe = True
 
     def set_bitrate(self, bitrate_bps: int) -> None:
-        """Aim at this bitrate.
+        """Aim at this bitrate, between 20 kbit/s and 100 Mbit/s.
 
         x264 takes it with the next picture. Any other encoder takes it with the next keyframe, whatever that comes
         for; and where the new one is lower by more than a tenth, or higher by more than a quarter, it is opened anew
@@ -96,7 +98,7 @@ class VideoEncoder:
         """
         if bitrate_bps <= 0:
             raise InvalidArgument(f"a bitrate is above 0, not {bitrate_bps}")
-        self._bitrate_bps = bitrate_bps
+        self._bitrate_bps = _bounded(bitrate_bps)
 
     def flush(self) -> list[EncodedFrame]:
         """Give what the encoder held back, as a rule nothing; the next picture begins anew, with a keyframe."""
@@ -192,6 +194,10 @@ class VideoEncoder:
     def _encoded(self, packet: av.Packet[Stream]) -> EncodedFrame:
         duration = round(self.format.clock_rate / self._settings.frame_rate)
         return EncodedFrame(bytes(packet), packet.pts or 0, packet.is_keyframe, duration)
+
+
+def _bounded(bitrate_bps: int) -> int:
+    return min(max(bitrate_bps, _BITRATE_BPS_MIN), _BITRATE_BPS_MAX)
 
 
 def _fitted(frame: av.VideoFrame) -> av.VideoFrame:

@@ -107,6 +107,13 @@ def test_timestamp_goes_on_beyond_its_wrap(encoded):
     assert float(sounds[1].pts * sounds[1].time_base) == (begin + 160) / 8000
 
 
+def test_opus_that_sends_nothing_in_a_pause_is_decoded():
+    decoder = new_decoder("opus")
+    sounds = decoder.decode(b"\xf8", 0) + decoder.decode(b"\xf8\xff", 960)  # TOC, and nothing or a byte behind it
+    assert decoder.stats.discards == {}
+    assert [sound.samples for sound in sounds] == [960, 960]
+
+
 def test_frame_beyond_the_bound_is_discarded(encoded):
     decoder = new_decoder("VP8", settings=DecoderSettings(frame_bytes_max=10))
     assert decoder.decode(encoded("VP8")[0].data, 0) == []

@@ -106,6 +106,17 @@ def test_x264_changes_its_bitrate_without_a_keyframe_both_ways():
     assert (encoder.stats.keyframes, encoder.stats.openings) == (1, 1)
 
 
+@pytest.mark.parametrize("codec_name", VIDEO + AUDIO)
+def test_any_bitrate_above_nothing_is_taken(codec_name):
+    for bitrate_bps in (1, 10**9):
+        encoder = new_encoder(codec_name, EncoderSettings(reopen_down_s=0, reopen_up_s=0))
+        source = PictureSource(320, 180) if codec_name in VIDEO else ToneSource()
+        for number in range(6):
+            encoder.set_bitrate(bitrate_bps)
+            encoder.encode(source.frame(number))
+        assert encoder.stats.frames >= 5
+
+
 def test_small_change_of_bitrate_waits_for_the_next_keyframe():
     encoder = new_encoder("VP8", EncoderSettings(bitrate_bps=1_000_000, reopen_down_s=0, reopen_up_s=0))
     encode_pictures(encoder, 3)
