@@ -167,7 +167,8 @@ class RtpSession:
             return
         self.stats.rtcp_received += 1
         try:
-            packets = parse_compound(plain)
+            # Of reduced size too (RFC 5506), whether that was agreed on or not: browsers send most feedback so.
+            packets = parse_compound(plain, allow_reduced_size=True)
         except WireError:
             self.stats.discard(DiscardReason.MALFORMED_RTCP)
             return
