@@ -17,15 +17,19 @@ from sans_rtc.peer.events import (
     WithdrawName,
 )
 from sans_rtc.peer.explain import Explanation
+from sans_rtc.peer.media_config import BundlePolicy, CodecChoice, KindConfig, MediaNegotiationConfig
 from sans_rtc.peer.mux import Mux
 from sans_rtc.peer.mux_accept import stranger_config, stranger_offer
 from sans_rtc.peer.mux_config import MuxConfig
 from sans_rtc.peer.mux_events import MuxEvent, PeerEvents, UnknownUfrag
 from sans_rtc.peer.negotiation import Description, DescriptionType, SignalingState
 from sans_rtc.peer.states import ConnectionState, DtlsState, SctpState, TerminationReason
+from sans_rtc.peer.transceivers import TransceiverAction, TransceiverChange, TransceiverInfo, TransceiverOptions
 
 __all__ = [
+    "BundlePolicy",
     "CandidateError",
+    "CodecChoice",
     "ConnectionState",
     "ConnectionStateChanged",
     "Description",
@@ -35,7 +39,9 @@ __all__ = [
     "GatheringNeeded",
     "IceConnectionStateChanged",
     "IceGatheringStateChanged",
+    "KindConfig",
     "LocalCandidate",
+    "MediaNegotiationConfig",
     "Mux",
     "MuxConfig",
     "MuxEvent",
@@ -50,6 +56,10 @@ __all__ = [
     "SignalingState",
     "SignalingStateChanged",
     "TerminationReason",
+    "TransceiverAction",
+    "TransceiverChange",
+    "TransceiverInfo",
+    "TransceiverOptions",
     "UnknownUfrag",
     "WithdrawName",
     "stranger_config",

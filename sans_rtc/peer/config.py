@@ -8,6 +8,7 @@ from sans_rtc.datachannel.config import ChannelConfig
 from sans_rtc.dtls.config import DtlsConfig
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.ice.config import IceConfig
+from sans_rtc.peer.media_config import MediaNegotiationConfig
 from sans_rtc.sctp.config import SctpConfig
 
 # RFC 8831 section 5: without path MTU discovery a sender assumes 1200 bytes of IP payload; we say it of UDP payload,
@@ -37,6 +38,9 @@ class PeerConfig:
     certificate_lifetime_s     how long such a certificate is valid
     close_timeout_s            how long `close` waits for the peer to acknowledge what was sent
     early_datagrams_max        DTLS datagrams kept while the peer's description is not known yet
+    accepts_media              audio and video that the peer offers are taken (W3C); else only where a transceiver that
+                               was added as of a track waits for them
+    media_negotiation          formats and the rest of audio and video in descriptions
     is_dtls_client_preferred   an answer to an `actpass` offer chooses `active`, as RFC 8842 section 5.3 recommends
     """
 
@@ -51,6 +55,8 @@ class PeerConfig:
     close_timeout_s: float = 3.0
     early_datagrams_max: int = 16
     is_dtls_client_preferred: bool = True
+    accepts_media: bool = True
+    media_negotiation: MediaNegotiationConfig = attrs.Factory(MediaNegotiationConfig)
 
     def __attrs_post_init__(self) -> None:
         if not MTU_BYTES_MIN <= self.mtu_bytes <= MTU_BYTES_MAX:

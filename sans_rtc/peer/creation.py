@@ -7,6 +7,8 @@ tls-id      one for each DTLS association (RFC 8842 section 4)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from sans_rtc.entropy import Entropy, draw_below, draw_text
@@ -18,23 +20,56 @@ from sans_rtc.peer.agreement import (
     is_new_certificate,
     is_restart,
 )
+from sans_rtc.peer.applied_description import AppliedDescription
+from sans_rtc.peer.bundling import choose_tag
 from sans_rtc.peer.exchange import Exchange
+from sans_rtc.peer.media_negotiation import MediaNegotiation
+from sans_rtc.peer.media_offering import MediaAuthor
+from sans_rtc.peer.media_terms import MediaTerms
 from sans_rtc.peer.negotiation_types import Description, DescriptionType, LocalTransport, NegotiationConfig, Side
-from sans_rtc.peer.offer_answer import build_answer, build_offer, build_rejection, plan_offer, with_version
-from sans_rtc.peer.remote_description import DataTerms, read_terms
+from sans_rtc.peer.offer_answer import Accepted, build_answer, build_offer, build_rejection, with_version
+from sans_rtc.peer.offer_plan import plan_offer
+from sans_rtc.peer.terms import TransportTerms, read_terms
+from sans_rtc.peer.transceivers import Transceivers
 from sans_rtc.sdp.description import SessionDescription
 from sans_rtc.sdp.serialize import serialize_description
 
 _TLS_ID_LENGTH = 32  # RFC 8842 section 4 asks for 20 to 255 characters and 120 random bits; these have 6 bits each
 
 
-@attrs.frozen(slots=True)
+@attrs.frozen(slots=True, kw_only=True)
 class Created:
-    """A local description that was made and can be applied."""
+    """A local description that was made and can be applied.
 
+    terms         of our transport; None where no section is in use
+    remote_terms  answers: of the transport of the offer that is used
+    media         terms of audio and video, by section
+    used, spread  as in `AppliedDescription`
+    handles       offers: the transceivers of sections
+    """
+
+    type: DescriptionType
     sdp: str
     description: SessionDescription
-    terms: DataTerms | None
+    terms: TransportTerms | None = None
+    remote_terms: TransportTerms | None = None
+    media: Mapping[int, MediaTerms] = attrs.Factory(dict)
+    used: frozenset[int] = frozenset()
+    spread: tuple[int, ...] = ()
+    handles: Mapping[int, int] = attrs.Factory(dict)
+
+    def apply(self, kind: DescriptionType) -> AppliedDescription:
+        """What it becomes when it is applied."""
+        return AppliedDescription(
+            kind,
+            self.sdp,
+            self.description,
+            self.terms,
+            used=self.used,
+            media=self.media,
+            spread=self.spread,
+            offered_terms=self.terms,
+        )
 
 
 class Creation:
@@ -52,32 +87,64 @@ class Creation:
         self._created: dict[DescriptionType, Created] = {}
         self._spare_tls_id: str | None = None
 
-    def make_offer(self, exchange: Exchange, transport: LocalTransport, ufrag_to_replace: str | None) -> Description:
-        """Make an offer with a data section."""
+    def make_offer(
+        self,
+        exchange: Exchange,
+        transport: LocalTransport,
+        media: MediaNegotiation,
+        ufrag_to_replace: str | None,
+        *,
+        wants_data: bool,
+    ) -> Description:
+        """Make an offer of what is in use, and what is wanted."""
         agreement = exchange.agreement
         check_local_offer(agreement, transport, ufrag_to_replace)
         transport = _with_known_candidates(exchange, transport)
-        slots = plan_offer(exchange.previous(Side.LOCAL), exchange.live_index, exchange.mids)
+        plan = plan_offer(exchange, media.transceivers, media.author, wants_data=wants_data)
         tls_id = None
         if self._config.is_tls_id_sent:
             tls_id = self._draw_tls_id() if agreement is None else agreement.local.tls_id
-        description = build_offer(slots, transport, tls_id, self._session_id)
-        data_index = next(index for index, slot in enumerate(slots) if slot.is_data)
-        return self._finish(DescriptionType.OFFER, description, data_index)
+        tag = plan.tag(None if agreement is None else agreement.local.mline_index)
+        spread = plan.spread() if agreement is None or tag is None else (tag,)
+        description = build_offer(plan.slots, transport, tls_id, self._session_id, tag, spread)
+        created = Created(
+            type=DescriptionType.OFFER,
+            sdp="",
+            description=description,
+            terms=None if tag is None else read_terms(description, tag, plan.data_index),
+            media={index: slot.terms for index, slot in enumerate(plan.slots) if slot.terms is not None},
+            used=frozenset(plan.used),
+            spread=spread,
+            handles=plan.handles,
+        )
+        return self._finish(created)
 
-    def make_answer(self, exchange: Exchange, transport: LocalTransport) -> Description:
+    def make_answer(self, exchange: Exchange, transport: LocalTransport, media: MediaNegotiation) -> Description:
         """Make an answer to the pending remote offer."""
         offer = exchange.pending[Side.REMOTE]
         transport = _with_known_candidates(exchange, transport)
-        if offer.terms is None:
+        accepted = accept(offer, media.transceivers, media.author, exchange.data_index)
+        if accepted is None:
             description = build_rejection(offer.description, transport, self._session_id)
-            return self._finish(DescriptionType.ANSWER, description, None)
-        is_restart_offered = is_restart(exchange.agreement, offer.terms)
+            return self._finish(Created(type=DescriptionType.ANSWER, sdp="", description=description))
+        terms = read_terms(offer.description, accepted.tag, accepted.data)
+        is_restart_offered = is_restart(exchange.agreement, terms)
         check_local_answer(exchange.agreement, transport, is_restart_offered=is_restart_offered)
-        setup = choose_setup(exchange.agreement_in_force, offer.terms, self._config.is_dtls_client_preferred)
-        tls_id = self._answer_tls_id(exchange, offer.terms)
-        description = build_answer(offer.description, offer.terms, transport, setup, tls_id, self._session_id)
-        return self._finish(DescriptionType.ANSWER, description, offer.terms.mline_index)
+        setup = choose_setup(exchange.agreement_in_force, terms, self._config.is_dtls_client_preferred)
+        tls_id = self._answer_tls_id(exchange, terms)
+        description = build_answer(
+            offer.description, accepted, terms.ice_options, transport, setup, tls_id, self._session_id
+        )
+        created = Created(
+            type=DescriptionType.ANSWER,
+            sdp="",
+            description=description,
+            terms=read_terms(description, accepted.tag, accepted.data),
+            remote_terms=terms,
+            media=accepted.media,
+            used=frozenset(accepted.indices),
+        )
+        return self._finish(created)
 
     def created(self, kind: DescriptionType) -> Created:
         """The offer, or for answers and provisional answers the answer, made last; InvalidState where there is none."""
@@ -108,7 +175,7 @@ class Creation:
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
-    def _answer_tls_id(self, exchange: Exchange, terms: DataTerms) -> str | None:
+    def _answer_tls_id(self, exchange: Exchange, terms: TransportTerms) -> str | None:
         """RFC 8842 section 5.3: only where one is offered; RFC 9429 section 5.3.2: the same for one association."""
         if terms.tls_id is None or not self._config.is_tls_id_sent:
             return None
@@ -123,16 +190,36 @@ class Creation:
             self._spare_tls_id = draw_text(self._entropy, _TLS_ID_LENGTH)
         return self._spare_tls_id
 
-    def _finish(self, kind: DescriptionType, description: SessionDescription, data_index: int | None) -> Description:
+    def _finish(self, created: Created) -> Description:
         """Give a description its version, and keep it to be applied."""
-        terms = None if data_index is None else read_terms(description, data_index)
-        text = serialize_description(description)
+        text = serialize_description(created.description)
         if text != self._last_text:
             self._session_version += 1
             self._last_text = text
-        versioned = with_version(description, self._session_version)
-        self._created[kind] = Created(serialize_description(versioned), versioned, terms)
-        return Description(kind, self._created[kind].sdp)
+        versioned = with_version(created.description, self._session_version)
+        created = attrs.evolve(created, sdp=serialize_description(versioned), description=versioned)
+        self._created[created.type] = created
+        return Description(created.type, created.sdp)
+
+
+def accept(
+    offer: AppliedDescription, transceivers: Transceivers, author: MediaAuthor, live_data: int | None
+) -> Accepted | None:
+    """What an answer takes of an offer, as its transceivers are now; None where it is nothing (RFC 9429 5.3.1)."""
+    media: dict[int, MediaTerms] = {}
+    for index, offered in offer.media.items():
+        transceiver = transceivers.at(index)
+        answer = author.answer(transceiver, offered) if transceiver is not None and transceiver.is_live else None
+        if answer is not None:
+            media[index] = answer
+    data_terms = None if offer.terms is None else offer.terms.data
+    data = None if data_terms is None else data_terms.mline_index
+    usable = sorted((*media, *(() if data is None else (data,))))
+    tag, unbundled = choose_tag(offer.description, usable, live_data)
+    if tag is None:
+        return None
+    kept = {index: terms for index, terms in media.items() if index not in unbundled}
+    return Accepted(tag, None if data in unbundled else data, kept)
 
 
 def _with_known_candidates(exchange: Exchange, transport: LocalTransport) -> LocalTransport:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from sans_rtc.errors import InvalidState
 from sans_rtc.peer.agreement import Agreement, Outcome, undo
 from sans_rtc.peer.applied_description import AppliedDescription
+from sans_rtc.peer.media_terms import MediaTerms
 from sans_rtc.peer.negotiation_types import DescriptionType, Side, SignalingState
 from sans_rtc.sdp.description import SessionDescription
 
@@ -114,19 +115,29 @@ class Exchange:
         return _OFFERED_BY.get(self.state)
 
     @property
-    def live_index(self) -> int | None:
+    def data_index(self) -> int | None:
         """Where the data section stands that the last completed exchange has agreed on."""
-        return None if self.agreement is None else self.agreement.local.mline_index
+        data = None if self.agreement is None else self.agreement.local.data
+        return None if data is None else data.mline_index
 
     @property
     def mids(self) -> set[str]:
-        """All mids of the last completed exchange."""
+        """All mids of the last completed exchange, and of the one under way."""
         return {
             mid
-            for applied in self.current.values()
+            for applied in (*self.current.values(), *self.pending.values())
             for media in applied.description.media
             if (mid := media.mid) is not None
         }
+
+    def answered_media(self, index: int) -> MediaTerms | None:
+        """What the last answer, whosever, says of a section of audio or video."""
+        answers = (applied for applied in self.current.values() if applied.type is not DescriptionType.OFFER)
+        return next((applied.media.get(index) for applied in answers), None)
+
+    def is_settled(self, applied: AppliedDescription) -> bool:
+        """True where a description is one of the last completed exchange."""
+        return applied in self.current.values()
 
     def previous(self, side: Side) -> SessionDescription | None:
         """The description of a side in the last completed exchange."""

@@ -22,6 +22,7 @@ class LocalCandidates:
         self._is_gathered = False
         self._waiting: list[str] = []
         self._is_end_waiting = False
+        self._announced_for: tuple[str | None, int] | None = None
 
     def begin(self) -> None:
         """A new generation has begun; what was gathered for the old one is of no use."""
@@ -44,9 +45,12 @@ class LocalCandidates:
 
     def announce(self, ufrag: str) -> Sequence[LocalCandidate]:
         """Put what waits into the local description and return it as events; nothing where there is no section yet."""
-        section = self._negotiation.data_section
+        section = self._negotiation.transport_section
         if section is None or not self._is_described(ufrag):
             return ()
+        if self._announced_for not in (None, section):
+            self.rewind()  # the answer has chosen the transport of another section; the candidates are the same
+        self._announced_for = section
         mid, mline_index = section
         events = [LocalCandidate(line, mid or "", mline_index) for line in self._waiting]
         for line in self._waiting:

@@ -1,4 +1,6 @@
-"""Offers and answers for data channels: the signalling state machine of RFC 9429, as a transform.
+"""Offers and answers: the signalling state machine of RFC 9429, as a transform.
+
+    media.add_transceiver, media.set_direction, ...  what is wanted of audio and video; request_data of data
 
     create_offer / create_answer (LocalTransport)  -> Description    nothing but the version changes
     apply_local / apply_remote (Description)       -> Changes        validates fully, then changes
@@ -6,18 +8,18 @@
 
 No clock and no I/O: what a description brings about comes back as `Changes`, and the peer connection does it. Errors
 are `InvalidState`, `InvalidArgument` and, for text that is not SDP, `WireError`; after any of them nothing has changed.
-
-Media sections for audio and video are rejected in the answer: port 0, in their place.
 """
 
 from __future__ import annotations
 
 from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidArgument, InvalidState
-from sans_rtc.peer.agreement import Outcome, agree, check_offer_continuity, check_remote_answer, is_restart, refuse
+from sans_rtc.peer.agreement import check_offer_continuity, is_restart
+from sans_rtc.peer.answering import Answered, answer_locally, answer_remotely
 from sans_rtc.peer.applied_description import AppliedDescription
-from sans_rtc.peer.creation import Creation
+from sans_rtc.peer.creation import Created, Creation
 from sans_rtc.peer.exchange import TRANSITIONS, Exchange
+from sans_rtc.peer.media_negotiation import MediaNegotiation
 from sans_rtc.peer.negotiation_types import (
     CandidateUse,
     Changes,
@@ -35,7 +37,7 @@ from sans_rtc.peer.negotiation_types import (
     TrickledCandidate,
     check_candidate,
 )
-from sans_rtc.peer.remote_description import Reading, is_data_section, read_answer, read_offer
+from sans_rtc.peer.remote_description import Live, Reading, read_answer, read_offer
 from sans_rtc.peer.trickling import take_trickled, with_ufrag
 from sans_rtc.sdp.description import SessionDescription
 from sans_rtc.sdp.parse import parse_description
@@ -67,11 +69,12 @@ class Negotiation:
     def __init__(self, config: NegotiationConfig | None = None, *, entropy: Entropy) -> None:
         """Begin in state stable, with no description and no need of data.
 
-        entropy  for the session id and the tls-ids
+        entropy  for the session id, the tls-ids, and the SSRCs and names of what is sent
         """
         self._config = config or NegotiationConfig()
         self._exchange = Exchange()
         self._creation = Creation(self._config, entropy)
+        self.media = MediaNegotiation(self._config, self._exchange, entropy)
         self._is_data_wanted = False
         self._ufrag_to_replace: str | None = None
 
@@ -93,8 +96,9 @@ class Negotiation:
     def require(self, kind: DescriptionType) -> None:
         """InvalidState where a local description of this kind cannot be created now; it changes nothing."""
         self._exchange.require(Side.LOCAL, kind)
-        if kind is DescriptionType.OFFER and self._exchange.live_index is None and not self._is_data_wanted:
-            raise InvalidState("there is nothing to offer: no data channel was created")
+        is_wanted = self._exchange.agreement is not None or self._is_data_wanted or self.media.has_something_to_offer
+        if kind is DescriptionType.OFFER and not is_wanted:
+            raise InvalidState("there is nothing to offer: no data channel was created, and no transceiver")
 
     def create_offer(self, transport: LocalTransport) -> Description:
         """Make an offer.
@@ -105,7 +109,9 @@ class Negotiation:
         Source     RFC 9429 sections 5.2.1 and 5.2.2
         """
         self.require(DescriptionType.OFFER)
-        return self._creation.make_offer(self._exchange, transport, self._ufrag_to_replace)
+        return self._creation.make_offer(
+            self._exchange, transport, self.media, self._ufrag_to_replace, wants_data=self._is_data_wanted
+        )
 
     def create_answer(self, transport: LocalTransport) -> Description:
         """Make an answer to the remote offer; it may be applied under the type pranswer, too.
@@ -115,7 +121,7 @@ class Negotiation:
         Source     RFC 9429 sections 5.3.1 and 5.3.2
         """
         self.require(DescriptionType.ANSWER)
-        return self._creation.make_answer(self._exchange, transport)
+        return self._creation.make_answer(self._exchange, transport, self.media)
 
     def apply_local(self, description: Description) -> Changes:
         """Apply a description made by create_offer or create_answer, or a rollback.
@@ -132,27 +138,19 @@ class Negotiation:
         created = self._creation.created(kind)
         if description.sdp not in ("", created.sdp):
             raise InvalidArgument("the text is not that of the description created last, which must not be changed")
-        applied = AppliedDescription(kind, created.sdp, created.description, created.terms)
+        applied = created.apply(kind)
         if kind is DescriptionType.OFFER:
-            return self._apply_local_offer(applied)
+            return self._apply_local_offer(applied, created)
         offer = exchange.pending[Side.REMOTE]
-        return self._settle(Side.LOCAL, applied, self._outcome_of_local_answer(applied, offer), offer.rejected)
+        return self._settle(Side.LOCAL, applied, offer, answer_locally(exchange, offer, created))
 
-    def _apply_local_offer(self, applied: AppliedDescription) -> Changes:
+    def _apply_local_offer(self, applied: AppliedDescription, created: Created) -> Changes:
         exchange, before = self._exchange, self._exchange.state
         agreement, terms = exchange.agreement, applied.terms
         is_other = agreement is not None and terms is not None and not terms.is_same_generation(agreement.local)
         exchange.offer(Side.LOCAL, applied)
+        self.media.on_local_offer(created.handles, created.media)
         return Changes(previous_state=before, state=exchange.state, is_ice_restart=is_other)
-
-    def _outcome_of_local_answer(self, answer: AppliedDescription, offer: AppliedDescription) -> Outcome:
-        in_force, terms = self._exchange.agreement_in_force, offer.whole_terms
-        if answer.terms is not None and terms is not None:
-            return agree(in_force, answer.terms, terms, is_local_offer=False)
-        if self._exchange.agreement is not None:
-            return refuse(in_force, DataOutcome.REMOVED)
-        is_offered = any(is_data_section(media) for media in offer.description.media if not media.is_disabled)
-        return refuse(in_force, DataOutcome.REJECTED if is_offered else None)
 
     # -- remote descriptions -----------------------------------------------------------------------------------------
 
@@ -178,18 +176,23 @@ class Negotiation:
         if not is_glare:
             exchange.require(Side.REMOTE, DescriptionType.OFFER)
         parsed = parse_description(description.sdp, self._config.limits)
-        reading = read_offer(parsed, exchange.previous(Side.REMOTE), exchange.live_index)
+        matching = self.media.match_offer()
+        live = Live(exchange.data_index, self.media.live_sections)
+        source_count_max = self._config.media.source_count_max
+        reading = read_offer(parsed, exchange.previous(Side.REMOTE), live, matching.refuse, source_count_max)
         if reading.terms is not None:
             check_offer_continuity(exchange.agreement, reading.terms)
         if is_glare:
             exchange.roll_back()
         exchange.offer(Side.REMOTE, _applied(description, parsed, reading))
         self._creation.on_offer()
+        transceivers = self.media.on_remote_offer(matching, reading.media, exchange.mids)
         return Changes(
             previous_state=before,
             state=exchange.state,
             rolled_back=Side.LOCAL if is_glare else None,
             is_ice_restart=is_restart(exchange.agreement, reading.terms),
+            transceivers=tuple(transceivers),
         )
 
     def _apply_remote_answer(self, description: Description) -> Changes:
@@ -197,14 +200,11 @@ class Negotiation:
         exchange.require(Side.REMOTE, description.type)
         parsed = parse_description(description.sdp, self._config.limits)
         offer = exchange.pending[Side.LOCAL]
-        assert offer.terms is not None, "every offer has a data section"
-        reading = read_answer(parsed, offer.description, offer.terms.mline_index)
-        if reading.terms is None:
-            outcome = refuse(exchange.agreement_in_force, DataOutcome.REJECTED)
-        else:
-            outcome = agree(exchange.agreement_in_force, offer.terms, reading.terms, is_local_offer=True)
-        check_remote_answer(exchange.agreement, outcome)
-        return self._settle(Side.REMOTE, _applied(description, parsed, reading), outcome, reading.rejected)
+        source_count_max = self._config.media.source_count_max
+        reading = read_answer(parsed, offer.description, offer.used, offer.data_index, source_count_max)
+        answered = answer_remotely(exchange, offer, reading)
+        offer.terms = answered.local_terms
+        return self._settle(Side.REMOTE, _applied(description, parsed, reading), offer, answered)
 
     def close(self) -> None:
         """End the session; idempotent. The descriptions stay readable."""
@@ -224,7 +224,7 @@ class Negotiation:
     def end_of_local_candidates(self, ufrag: str | None = None) -> None:
         """Note that there will be no more local candidates of a generation."""
         for applied in self._exchange.of_generation(Side.LOCAL, ufrag):
-            applied.end_of_candidates = True
+            applied.end_candidates()
 
     def add_remote_candidate(
         self, candidate: str, mid: str | None = None, mline_index: int | None = None, ufrag: str | None = None
@@ -293,16 +293,22 @@ class Negotiation:
         return None if agreement is None else (agreement.local.ice_ufrag, agreement.local.ice_pwd)
 
     @property
+    def transport_section(self) -> tuple[str | None, int] | None:
+        """Mid and index of the section in the newest local description that the transport belongs to, if any."""
+        newest = self._exchange.newest(Side.LOCAL)
+        return None if newest is None or newest.terms is None else (newest.terms.mid, newest.terms.mline_index)
+
+    @property
     def data_section(self) -> tuple[str | None, int] | None:
         """Mid and index of the data section in the newest local description; None where it has none in use."""
         newest = self._exchange.newest(Side.LOCAL)
-        if newest is None or newest.terms is None:
+        if newest is None or newest.terms is None or newest.terms.data is None:
             return None
-        return newest.terms.mid, newest.terms.mline_index
+        return newest.terms.data.mid, newest.terms.data.mline_index
 
     @property
     def local_ufrag(self) -> str | None:
-        """The ICE ufrag in the newest local description; None where it has no data section in use."""
+        """The ICE ufrag in the newest local description; None where it has no section in use."""
         newest = self._exchange.newest(Side.LOCAL)
         return None if newest is None or newest.terms is None else newest.terms.ice_ufrag
 
@@ -332,9 +338,11 @@ class Negotiation:
         exchange = self._exchange
         if exchange.state is not SignalingState.STABLE:
             return False
-        if exchange.agreement is None:
-            return self._is_data_wanted
-        return self._ufrag_to_replace == exchange.agreement.local.ice_ufrag
+        if self._is_data_wanted and exchange.data_index is None:
+            return True
+        if exchange.agreement is not None and self._ufrag_to_replace == exchange.agreement.local.ice_ufrag:
+            return True
+        return self.media.is_needed
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
@@ -343,14 +351,19 @@ class Negotiation:
             raise InvalidState("the session is closed")
 
     def _settle(
-        self, side: Side, applied: AppliedDescription, outcome: Outcome, rejected: tuple[RejectedSection, ...]
+        self, side: Side, applied: AppliedDescription, offer: AppliedDescription, answered: Answered
     ) -> Changes:
         """Let an answer take effect."""
-        exchange, before = self._exchange, self._exchange.state
+        exchange, before, outcome = self._exchange, self._exchange.state, answered.outcome
         exchange.answer(side, applied, outcome)
         if outcome.dtls in (TransportAction.START, TransportAction.RESTART):
             self._creation.on_association()
-        if exchange.state is SignalingState.STABLE:
+        is_stable = exchange.state is SignalingState.STABLE
+        local, remote = (applied, offer) if side is Side.LOCAL else (offer, applied)
+        transceivers = self.media.on_answer(
+            local.media, remote.media, is_local_offer=side is Side.REMOTE, is_final=is_stable
+        )
+        if is_stable:
             self._on_stable(side)
         return Changes(
             previous_state=before,
@@ -359,15 +372,17 @@ class Negotiation:
             transport=None if outcome.agreement is None else outcome.agreement.transport,
             dtls=outcome.dtls,
             sctp=outcome.sctp,
-            data=outcome.data,
-            rejected=rejected,
+            data=answered.data,
+            rejected=answered.rejected,
+            sections=self.media.sections,
+            transceivers=tuple(transceivers),
         )
 
     def _on_stable(self, answered_by: Side) -> None:
         """An exchange is complete: what was asked for and is done, or refused, is not asked for again."""
         self._creation.on_stable()
         agreement = self._exchange.agreement
-        if agreement is not None or answered_by is Side.REMOTE:
+        if self._exchange.data_index is not None or answered_by is Side.REMOTE:
             self._is_data_wanted = False
         if agreement is None or agreement.local.ice_ufrag != self._ufrag_to_replace:
             self._ufrag_to_replace = None
@@ -379,8 +394,10 @@ class Negotiation:
         if description.sdp:
             raise InvalidArgument("a rollback has no text")
         offered_by = exchange.offered_by
+        was_provisional = exchange.provisional is not None
         outcome = exchange.roll_back()
         self._creation.on_rollback()
+        transceivers = self.media.roll_back()
         return Changes(
             previous_state=before,
             state=exchange.state,
@@ -389,11 +406,21 @@ class Negotiation:
             transport=None if outcome.agreement is None else outcome.agreement.transport,
             dtls=outcome.dtls,
             sctp=outcome.sctp,
+            sections=self.media.sections if was_provisional else None,
+            transceivers=tuple(transceivers),
         )
 
 
 def _applied(description: Description, parsed: SessionDescription, reading: Reading) -> AppliedDescription:
-    return AppliedDescription(description.type, description.sdp, parsed, reading.terms, reading.rejected)
+    return AppliedDescription(
+        description.type,
+        description.sdp,
+        parsed,
+        reading.terms,
+        used=reading.used,
+        media=reading.media,
+        rejected=reading.rejected,
+    )
 
 
 def _render(applied: AppliedDescription | None, side: Side) -> Description | None:

@@ -11,6 +11,9 @@ from enum import StrEnum
 import attrs
 
 from sans_rtc.errors import InvalidArgument, WireError
+from sans_rtc.media.parameters import MediaSection
+from sans_rtc.peer.media_config import MediaNegotiationConfig
+from sans_rtc.peer.transceivers import TransceiverChange
 from sans_rtc.sdp.config import DEFAULT_LIMITS, SdpLimits
 from sans_rtc.sdp.grammar import is_ice_text, shorten
 from sans_rtc.sdp.values import Fingerprint
@@ -171,7 +174,7 @@ class LocalTransport:
 
 @attrs.frozen(slots=True, kw_only=True)
 class TransportParameters:
-    """What has been agreed with the peer about the transport of the data section.
+    """What has been agreed with the peer about the transport that all sections share, and about data.
 
     ice_ufrag, ice_pwd  the peer's credentials
     ice_lite            the peer only answers checks
@@ -181,9 +184,9 @@ class TransportParameters:
     end_of_candidates   the peer has no more
     fingerprints        of the peer's certificate: "sha-256 AB:CD:...", lower-case name, upper-case digits
     dtls_role           of the local end
-    sctp_port           of the peer
-    max_message_size    bytes of the longest message the peer takes; 0: any; 65536 where it says nothing
-    mid, mline_index    of the data section
+    sctp_port           of the peer; None where no data section is in use
+    max_message_size    bytes of the longest message the peer takes; 0: any; 65536 where it says nothing; None as above
+    mid, mline_index    of the section that the transport belongs to, the tag of the BUNDLE group
     """
 
     ice_ufrag: str
@@ -195,8 +198,8 @@ class TransportParameters:
     end_of_candidates: bool
     fingerprints: tuple[str, ...]
     dtls_role: DtlsRole
-    sctp_port: int
-    max_message_size: int
+    sctp_port: int | None
+    max_message_size: int | None
     mid: str | None
     mline_index: int
 
@@ -220,10 +223,12 @@ class Changes:
     is_ice_restart         offers: it asks for an ICE restart; answers: the restart is agreed, `transport` has the
                            peer's new credentials
     transport              what has been agreed; there whenever an answer, provisional or final, has been applied and
-                           data was accepted, and where a rollback goes back to an earlier agreement
+                           a section was accepted, and where a rollback goes back to an earlier agreement
     dtls, sctp             what is to be done with these layers
     data                   what has become of the data section; None where nothing was decided
     rejected               the sections that the answer does not use
+    sections               audio and video in force, all of them; None: as before
+    transceivers           what has happened to transceivers, in order
     """
 
     previous_state: SignalingState
@@ -235,6 +240,8 @@ class Changes:
     sctp: TransportAction = TransportAction.UNCHANGED
     data: DataOutcome | None = None
     rejected: tuple[RejectedSection, ...] = ()
+    sections: tuple[MediaSection, ...] | None = None
+    transceivers: tuple[TransceiverChange, ...] = ()
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -261,6 +268,9 @@ class NegotiationConfig:
     is_implicit_rollback_allowed   a remote offer undoes a local one that is not answered yet (W3C
                                    setRemoteDescription), as perfect negotiation wants it of the polite peer
     is_tls_id_sent                 offers hold `a=tls-id` (RFC 8842 section 4), and so do answers to such offers
+    accepts_media                  audio and video that the peer offers are taken, by a transceiver made for each (W3C);
+                                   else only where a transceiver that was added as of a track waits for them
+    media                          formats and the rest of audio and video
     remote_candidate_count_max     trickled candidates kept of one remote description; more are not used
     limits                         what is too large to be parsed
     """
@@ -268,6 +278,8 @@ class NegotiationConfig:
     is_dtls_client_preferred: bool = True
     is_implicit_rollback_allowed: bool = True
     is_tls_id_sent: bool = True
+    accepts_media: bool = True
+    media: MediaNegotiationConfig = attrs.Factory(MediaNegotiationConfig)
     remote_candidate_count_max: int = 256
     limits: SdpLimits = DEFAULT_LIMITS
 

@@ -1,19 +1,22 @@
-"""Making the text of offers and answers (RFC 9429 sections 5.2 and 5.3), for data channels.
+"""Making the text of offers and answers (RFC 9429 sections 5.2 and 5.3).
 
 Everything here is a pure function of what it is given; identifiers and versions are drawn by the caller.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import attrs
 
+from sans_rtc.peer.media_terms import MEDIA_PROTOCOL, MediaTerms, write_media
 from sans_rtc.peer.negotiation_types import LocalTransport
-from sans_rtc.peer.remote_description import DATA_FORMAT, DataTerms, is_legacy
+from sans_rtc.peer.terms import DATA_FORMAT, is_legacy
 from sans_rtc.sdp.attributes import (
+    BUNDLE_ONLY,
     CANDIDATE,
     END_OF_CANDIDATES,
+    EXTMAP_ALLOW_MIXED,
     FINGERPRINT,
     GROUP,
     ICE_LITE,
@@ -23,13 +26,14 @@ from sans_rtc.sdp.attributes import (
     INACTIVE,
     MAX_MESSAGE_SIZE,
     MID,
+    RTCP,
     SCTP_PORT,
     SCTPMAP,
     SETUP,
     TLS_ID,
 )
 from sans_rtc.sdp.description import Attribute, Field, Lines, MediaDescription, SessionDescription
-from sans_rtc.sdp.values import Connection, Fingerprint, Group, Origin, SctpMap, Setup, Timing
+from sans_rtc.sdp.values import Connection, Fingerprint, Group, Origin, RtcpDestination, SctpMap, Setup, Timing
 
 DATA_PROTOCOL = "UDP/DTLS/SCTP"
 # RFC 9429 section 5.2.1: both options, in every offer.
@@ -45,90 +49,126 @@ _SCTP_STREAMS = 65_535
 
 @attrs.frozen(slots=True)
 class Slot:
-    """One media section of an offer that is to be made.
+    """One section of an offer that is to be made.
 
-    media    the section as the local description had it; None for a new one
-    is_data  the data section is to be here
-    mid      of the data section; None where the peer does not use mids
+    before          the section as the local description had it; None for a new one
+    mid             None where the section is disabled, and where the peer does not use mids
+    is_data         it is the data section
+    terms           of audio or video
+    is_bundle_only  it names no transport of its own
     """
 
-    media: MediaDescription | None
-    is_data: bool = False
+    before: MediaDescription | None
     mid: str | None = None
+    is_data: bool = False
+    terms: MediaTerms | None = None
+    is_bundle_only: bool = False
 
-
-def plan_offer(previous: SessionDescription | None, live_index: int | None, mids_used: Iterable[str]) -> list[Slot]:
-    """Lay out the sections of an offer: those before stay, and data take a new one or one that is free.
-
-    previous    the local description in force, None before the first
-    live_index  its data section that is in use; all others have port 0
-    mids_used   by either end, in any section
-    Source      RFC 3264 section 8, RFC 9429 section 5.2.2
-    """
-    slots = [Slot(media) for media in previous.media] if previous is not None else []
-    if live_index is not None:
-        media = slots[live_index].media
-        assert media is not None
-        slots[live_index] = Slot(media, True, media.mid)
-        return slots
-    fresh = Slot(None, True, _new_mid(mids_used))
-    # A slot is recycled under a new mid. It must have been for data: Firefox refuses an m-line that changes from audio
-    # or video to application, which RFC 3264 section 8.3.3 would allow.
-    free = next((index for index, slot in enumerate(slots) if slot.media and slot.media.kind == "application"), None)
-    if free is None:
-        slots.append(fresh)
-    else:
-        slots[free] = fresh
-    return slots
-
-
-def _new_mid(mids_used: Iterable[str]) -> str:
-    """RFC 9429 section 5.2.1: a mid that tells nothing and is short: the least number that is free."""
-    used = set(mids_used)
-    return next(str(number) for number in range(len(used) + 1) if str(number) not in used)
+    @property
+    def is_used(self) -> bool:
+        """True where the section is not disabled."""
+        return self.is_data or self.terms is not None
 
 
 def build_offer(
-    slots: Sequence[Slot], transport: LocalTransport, tls_id: str | None, session_id: int
+    slots: Sequence[Slot],
+    facts: LocalTransport,
+    tls_id: str | None,
+    session_id: int,
+    tag: int | None,
+    spread: Collection[int],
 ) -> SessionDescription:
-    """Make an offer with session version 0."""
-    description = _build_session(session_id, transport, (*ICE_OPTIONS_OFFERED, *transport.ice_options))
-    bundled = tuple(slot.mid for slot in slots if slot.mid is not None)
+    """Make an offer with session version 0.
+
+    tag     the section that the transport belongs to, None where no section is in use
+    spread  the sections that tell the candidates
+    """
+    description = _build_session(session_id, facts, (*ICE_OPTIONS_OFFERED, *facts.ice_options))
+    ordered = sorted(range(len(slots)), key=lambda index: index != tag)
+    bundled = tuple(mid for index in ordered if (mid := slots[index].mid) is not None)
     if bundled:
         description.lines.add(GROUP, Group("BUNDLE", bundled))
-    for slot in slots:
-        if not slot.is_data:
-            assert slot.media is not None
-            description.media.append(build_rejected(slot.media))
+    if any(slot.terms is not None and slot.terms.allows_mixed for slot in slots):
+        description.lines.add(EXTMAP_ALLOW_MIXED, True)
+    for index, slot in enumerate(slots):
+        if not slot.is_used:
+            assert slot.before is not None
+            description.media.append(build_rejected(slot.before))
             continue
-        media = MediaDescription("application", DUMMY_PORT, DATA_PROTOCOL, [DATA_FORMAT])
-        _fill_data(media, transport, Setup.ACTPASS, slot.mid, tls_id)
+        if slot.terms is None:
+            media = MediaDescription("application", DUMMY_PORT, DATA_PROTOCOL, [DATA_FORMAT])
+        else:
+            media = MediaDescription(slot.terms.kind, DUMMY_PORT, MEDIA_PROTOCOL, _numbers(slot.terms))
+        transport = None if slot.is_bundle_only else SectionTransport(facts, Setup.ACTPASS, tls_id, index in spread)
+        _fill(media, transport, facts, slot.mid, slot.terms)
         description.media.append(media)
     return description
 
 
+@attrs.frozen(slots=True)
+class SectionTransport:
+    """What a section tells of the transport."""
+
+    facts: LocalTransport
+    setup: Setup
+    tls_id: str | None
+    has_candidates: bool
+
+
+@attrs.frozen(slots=True)
+class Accepted:
+    """What an answer takes of an offer.
+
+    tag    the section that the transport belongs to
+    data   the data section, None where there is none
+    media  terms of audio and video
+    """
+
+    tag: int
+    data: int | None
+    media: Mapping[int, MediaTerms]
+
+    @property
+    def indices(self) -> list[int]:
+        """The sections that are taken, the tagged one first."""
+        others = sorted((*self.media, *(() if self.data is None else (self.data,))))
+        return [self.tag, *(index for index in others if index != self.tag)]
+
+
 def build_answer(
     offer: SessionDescription,
-    terms: DataTerms,
-    transport: LocalTransport,
+    accepted: Accepted,
+    ice_options: Collection[str],
+    facts: LocalTransport,
     setup: Setup,
     tls_id: str | None,
     session_id: int,
 ) -> SessionDescription:
-    """Make an answer with session version 0: the data section of `terms` is accepted, all others are rejected."""
+    """Make an answer with session version 0: what is accepted is taken, all else is rejected.
+
+    ice_options  of the offer
+    """
     # RFC 9429 section 5.3.1: an option is answered where it was offered.
-    known = (*ICE_OPTIONS_OFFERED, *transport.ice_options)
-    options = tuple(option for option in known if option in terms.ice_options)
-    description = _build_session(session_id, transport, options)
-    if terms.mid is not None and any(terms.mid in group.mids for group in offer.bundle_groups):
+    known = (*ICE_OPTIONS_OFFERED, *facts.ice_options)
+    description = _build_session(session_id, facts, tuple(option for option in known if option in ice_options))
+    mids = [offer.media[index].mid for index in accepted.indices]
+    grouped = {mid for group in offer.bundle_groups for mid in group.mids}
+    bundled = tuple(mid for mid in mids if mid is not None and mid in grouped)
+    if bundled:
         # RFC 9143 sections 7.3.1 and 7.3.3: sections that are rejected leave the group, and the first that is left
-        # is its tag, which carries the transport. That is the data section, whatever stood before it.
-        description.lines.add(GROUP, Group("BUNDLE", (terms.mid,)))
-    description.media = [build_rejected(media) for media in offer.media]
-    offered = offer.media[terms.mline_index]
-    media = MediaDescription(offered.kind, DUMMY_PORT, offered.protocol, _answer_formats(offered, transport))
-    _fill_data(media, transport, setup, offered.mid, tls_id)
-    description.media[terms.mline_index] = media
+        # is its tag, which carries the transport, whatever stood before it.
+        description.lines.add(GROUP, Group("BUNDLE", bundled))
+    if offer.lines.has(EXTMAP_ALLOW_MIXED) and any(terms.allows_mixed for terms in accepted.media.values()):
+        description.lines.add(EXTMAP_ALLOW_MIXED, True)
+    for index, offered in enumerate(offer.media):
+        if index not in accepted.indices:
+            description.media.append(build_rejected(offered))
+            continue
+        terms = accepted.media.get(index)
+        formats = _answer_formats(offered, facts) if terms is None else _numbers(terms)
+        media = MediaDescription(offered.kind, DUMMY_PORT, offered.protocol, formats)
+        _fill(media, SectionTransport(facts, setup, tls_id, index == accepted.tag), facts, offered.mid, terms)
+        description.media.append(media)
     return description
 
 
@@ -203,31 +243,54 @@ def _build_session(session_id: int, transport: LocalTransport, ice_options: tupl
     return description
 
 
-def _fill_data(
-    media: MediaDescription, transport: LocalTransport, setup: Setup, mid: str | None, tls_id: str | None
+def _numbers(terms: MediaTerms) -> list[str]:
+    return [str(format_.payload_type) for format_ in terms.formats]
+
+
+def _fill(
+    media: MediaDescription,
+    transport: SectionTransport | None,
+    facts: LocalTransport,
+    mid: str | None,
+    terms: MediaTerms | None,
 ) -> None:
-    """The lines of a data section that carries the transport."""
+    """The lines of a section; None for a transport makes it bundle-only (RFC 9143 section 6)."""
     lines = media.lines
     lines.add_field("c", DUMMY_ADDRESS)
+    if terms is not None:
+        lines.add(RTCP, RtcpDestination(DUMMY_PORT, DUMMY_ADDRESS))
     if mid is not None:
         lines.add(MID, mid)
-    lines.add(ICE_UFRAG, transport.ice_ufrag)
-    lines.add(ICE_PWD, transport.ice_pwd)
-    for fingerprint in transport.fingerprints:
-        lines.add(FINGERPRINT, Fingerprint.parse(fingerprint))
-    lines.add(SETUP, setup)
-    if tls_id is not None:
-        lines.add(TLS_ID, tls_id)
-    if is_legacy(media):
-        lines.add(SCTPMAP, SctpMap(transport.sctp_port, DATA_FORMAT, _SCTP_STREAMS))
+    if transport is None:
+        lines.add(BUNDLE_ONLY, True)
     else:
-        lines.add(SCTP_PORT, transport.sctp_port)
-    lines.add(MAX_MESSAGE_SIZE, transport.max_message_size)
-    for candidate in transport.candidates:
-        lines.add(CANDIDATE, candidate.removeprefix("candidate:"))
-    if transport.end_of_candidates:
-        lines.add(END_OF_CANDIDATES, True)
+        lines.add(ICE_UFRAG, facts.ice_ufrag)
+        lines.add(ICE_PWD, facts.ice_pwd)
+        for fingerprint in facts.fingerprints:
+            lines.add(FINGERPRINT, Fingerprint.parse(fingerprint))
+        lines.add(SETUP, transport.setup)
+        if transport.tls_id is not None:
+            lines.add(TLS_ID, transport.tls_id)
+    if terms is None:
+        _fill_data(media, facts)
+    else:
+        write_media(media, terms)
+    if transport is not None and transport.has_candidates:
+        for candidate in facts.candidates:
+            lines.add(CANDIDATE, candidate.removeprefix("candidate:"))
+        if facts.end_of_candidates:
+            lines.add(END_OF_CANDIDATES, True)
     _set_default(media)
+    if transport is None:
+        media.port = 0
+
+
+def _fill_data(media: MediaDescription, facts: LocalTransport) -> None:
+    if is_legacy(media):
+        media.lines.add(SCTPMAP, SctpMap(facts.sctp_port, DATA_FORMAT, _SCTP_STREAMS))
+    else:
+        media.lines.add(SCTP_PORT, facts.sctp_port)
+    media.lines.add(MAX_MESSAGE_SIZE, facts.max_message_size)
 
 
 def _answer_formats(offered: MediaDescription, transport: LocalTransport) -> list[str]:

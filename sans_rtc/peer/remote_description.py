@@ -1,4 +1,7 @@
-"""What a remote description says of the data section, and whether it can be taken (RFC 9429 sections 5.8.3 and 5.10).
+"""Which sections of a remote description are taken, and which are not and why (RFC 9429 sections 5.8.3 and 5.10).
+
+    read_offer    finds or foresees a transceiver for each section of media, and the transport of all
+    read_answer   pairs each section with the one that was offered
 
 Nothing here changes anything. What is malformed raises `WireError`, what is well formed and cannot be taken raises
 `InvalidArgument` with a sentence about it.
@@ -6,92 +9,50 @@ Nothing here changes anything. What is malformed raises `WireError`, what is wel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
 from sans_rtc.errors import InvalidArgument
-from sans_rtc.peer.negotiation_types import LocalTransport, RejectedSection
-from sans_rtc.sdp.attributes import (
-    END_OF_CANDIDATES,
-    FINGERPRINT,
-    ICE_OPTIONS,
-    ICE_PWD,
-    ICE_UFRAG,
-    MAX_MESSAGE_SIZE,
-    SCTP_PORT,
-    SCTPMAP,
-    SETUP,
-    TLS_ID,
-)
+from sans_rtc.peer.bundling import NOT_BUNDLED, choose_answered_tag, choose_tag
+from sans_rtc.peer.media_terms import MediaTerms, is_multiplexed, media_kind, read_media
+from sans_rtc.peer.negotiation_types import RejectedSection
+from sans_rtc.peer.terms import TransportTerms, is_data_section, is_legacy, read_terms
+from sans_rtc.sdp.attributes import SCTP_PORT
 from sans_rtc.sdp.description import MediaDescription, SessionDescription
 from sans_rtc.sdp.values import Setup
 
-DATA_FORMAT = "webrtc-datachannel"
-# RFC 9429 section 5.1.2: the three that an implementation has to take.
-DATA_PROTOCOLS = frozenset({"UDP/DTLS/SCTP", "TCP/DTLS/SCTP", "DTLS/SCTP"})
-LEGACY_PROTOCOL = "DTLS/SCTP"  # from before RFC 8841: the format is the SCTP port, `a=sctpmap` says what runs on it
-# RFC 8841 section 6.1: what an absent max-message-size stands for.
-MESSAGE_SIZE_ABSENT = 65_536
-# RFC 8122 section 5: name and length in bytes. MD2 and MD5 must not be used, what is unknown cannot be. Which of the
-# others prove enough is for DTLS to say.
-HASH_BYTES: Mapping[str, int] = {"sha-1": 20, "sha-224": 28, "sha-256": 32, "sha-384": 48, "sha-512": 64}
-
 
 @attrs.frozen(slots=True)
-class DataTerms:
-    """What a description says of its data section, session-level attributes included.
+class Live:
+    """What is in use before a description comes.
 
-    setup   None where there is none
-    tls_id  None where there is none
+    data   where the data section stands, None where there is none
+    media  the sections of audio and video, and the mid that each goes by
     """
 
-    mline_index: int
-    mid: str | None
-    ice_ufrag: str
-    ice_pwd: str = attrs.field(repr=False)
-    ice_lite: bool
-    ice_options: tuple[str, ...]
-    fingerprints: tuple[str, ...]
-    setup: Setup | None
-    tls_id: str | None
-    sctp_port: int
-    max_message_size: int
-    candidates: tuple[str, ...]
-    end_of_candidates: bool
-
-    def is_same_generation(self, other: DataTerms | LocalTransport) -> bool:
-        """True where the ICE credentials are the same; another value of either is a restart (RFC 9429 section 5.10)."""
-        return (self.ice_ufrag, self.ice_pwd) == (other.ice_ufrag, other.ice_pwd)
+    data: int | None = None
+    media: Mapping[int, str | None] = attrs.Factory(dict)
 
 
 @attrs.frozen(slots=True)
 class Reading:
     """A remote description, looked at section by section.
 
-    terms          of the data section that can be accepted; None where there is none
-    rejected       the sections that will not be used, and why; disabled ones are not among them
+    terms     of the transport; None where no section can be accepted
+    media     terms of the sections of audio and video that can be accepted
+    rejected  the sections that will not be used, and why; disabled ones are not among them
     """
 
-    terms: DataTerms | None
+    terms: TransportTerms | None
+    media: Mapping[int, MediaTerms]
     rejected: tuple[RejectedSection, ...]
 
-
-def is_data_section(media: MediaDescription) -> bool:
-    """True where the section is for WebRTC data channels, in the form of RFC 8841 or the one before it."""
-    if media.kind.lower() != "application" or media.protocol.upper() not in DATA_PROTOCOLS:
-        return False
-    if DATA_FORMAT in (format_.lower() for format_ in media.formats):
-        return True
-    return media.protocol.upper() == LEGACY_PROTOCOL and any(
-        sctpmap.protocol.lower() == DATA_FORMAT and str(sctpmap.port) in media.formats
-        for sctpmap in media.lines.all(SCTPMAP)
-    )
-
-
-def is_legacy(media: MediaDescription) -> bool:
-    """True where a data section has the form from before RFC 8841: its format is a port."""
-    return DATA_FORMAT not in (format_.lower() for format_ in media.formats)
+    @property
+    def used(self) -> frozenset[int]:
+        """The sections that can be accepted."""
+        data = None if self.terms is None else self.terms.data
+        return frozenset((*self.media, *(() if data is None else (data.mline_index,))))
 
 
 def check_mids(description: SessionDescription) -> None:
@@ -104,34 +65,56 @@ def check_mids(description: SessionDescription) -> None:
 # -- offers ----------------------------------------------------------------------------------------------------------
 
 
-def read_offer(description: SessionDescription, previous: SessionDescription | None, live_index: int | None) -> Reading:
+def read_offer(
+    description: SessionDescription,
+    previous: SessionDescription | None,
+    live: Live,
+    refuse_media: Callable[[int, MediaDescription, MediaTerms | None], str | None],
+    source_count_max: int,
+) -> Reading:
     """Read a remote offer.
 
-    previous    the remote description that it follows, None for the first
-    live_index  where the data section stands that is in use, None where there is none
+    previous      the remote description that it follows, None for the first
+    refuse_media  why a section of audio or video is not taken: asked before its terms are read, and with them
     """
     check_mids(description)
-    _check_continuity(description, previous, live_index)
-    tags = _bundle_tags(description)
-    chosen = _choose(description, live_index, tags)
-    rejected = []
-    terms = None
-    for index, media in enumerate(description.media):
-        if media.is_disabled:
+    _check_continuity(description, previous, live)
+    data = _choose_data(description, live.data)
+    reasons: dict[int, str] = {}
+    media: dict[int, MediaTerms] = {}
+    for index, section in enumerate(description.media):
+        if section.is_disabled:
             continue
-        reason = _refusal(description, index, chosen, tags)
-        if reason is None:
-            terms = read_terms(description, index)
-            continue
-        if index == live_index:
-            raise InvalidArgument(f"the offer would end the data section that is in use: {reason}")
-        rejected.append(RejectedSection(index, media.mid, media.kind, reason))
-    return Reading(terms, tuple(rejected))
+        if is_data_section(section):
+            reason = _data_refusal(section)
+            if reason is None and index != data:
+                reason = "there is another data section"
+        else:
+            reason = _media_refusal(description, index, refuse_media)
+            if reason is None:
+                media[index] = read_media(description, index, source_count_max)
+                reason = refuse_media(index, section, media[index])
+        if reason is not None:
+            reasons[index] = reason
+            media.pop(index, None)
+    usable = sorted((*media, *(() if data is None else (data,))))
+    tag, unbundled = choose_tag(description, usable, live.data)
+    if data in unbundled and data == live.data:
+        raise InvalidArgument(f"the offer would end the data section that is in use: {unbundled[data]}")
+    reasons |= unbundled
+    media = {index: terms for index, terms in media.items() if index not in reasons}
+    if data in reasons:
+        data = None
+    rejected = _rejected(description, reasons)
+    return Reading(None if tag is None else read_terms(description, tag, data), media, rejected)
 
 
-def _check_continuity(
-    description: SessionDescription, previous: SessionDescription | None, live_index: int | None
-) -> None:
+def _rejected(description: SessionDescription, reasons: Mapping[int, str]) -> tuple[RejectedSection, ...]:
+    sections = ((index, description.media[index]) for index in sorted(reasons))
+    return tuple(RejectedSection(index, media.mid, media.kind, reasons[index]) for index, media in sections)
+
+
+def _check_continuity(description: SessionDescription, previous: SessionDescription | None, live: Live) -> None:
     """RFC 3264 section 8: sections stay where they are; RFC 9429 section 5.2.2: and keep their mid while in use."""
     if previous is None:
         return
@@ -139,75 +122,115 @@ def _check_continuity(
         raise InvalidArgument(
             f"the offer has {len(description.media)} media sections, and the one before had {len(previous.media)}"
         )
-    if live_index is None or description.media[live_index].is_disabled:
-        return
-    media = description.media[live_index]
-    if not is_data_section(media):
-        raise InvalidArgument(f"media section {live_index} is in use for data, and the offer has {media.kind} there")
-    if media.mid != previous.media[live_index].mid:
-        raise InvalidArgument(f"the offer renames the data section, which is in use, to mid {media.mid}")
+    if live.data is not None and not description.media[live.data].is_disabled:
+        media = description.media[live.data]
+        if not is_data_section(media):
+            raise InvalidArgument(f"media section {live.data} is in use for data, and the offer has {media.kind} there")
+        if media.mid != previous.media[live.data].mid:
+            raise InvalidArgument(f"the offer renames the data section, which is in use, to mid {media.mid}")
+    for index in live.media:
+        media, before = description.media[index], previous.media[index]
+        if media.is_disabled or before.is_disabled:
+            continue
+        if media.kind.lower() != before.kind.lower():
+            raise InvalidArgument(
+                f"media section {index} is in use for {before.kind}, and the offer has {media.kind} there"
+            )
+        if media.mid != before.mid:
+            raise InvalidArgument(f"the offer renames media section {index}, which is in use, to mid {media.mid}")
 
 
-def _bundle_tags(description: SessionDescription) -> dict[str, str]:
-    """For each bundled mid the mid that its group's transport belongs to (RFC 9143 section 7.2.1)."""
-    tags: dict[str, str] = {}
-    for group in description.bundle_groups:
-        for mid in group.mids:
-            tags.setdefault(mid, group.mids[0])
-    return tags
-
-
-def _choose(description: SessionDescription, live_index: int | None, tags: Mapping[str, str]) -> int | None:
+def _choose_data(description: SessionDescription, live_index: int | None) -> int | None:
     """The data section to be accepted: the one in use where the offer keeps it, else the first that can be."""
-    if live_index is not None and not description.media[live_index].is_disabled:
+    sections = description.media
+    if live_index is not None and not sections[live_index].is_disabled:
+        reason = _data_refusal(sections[live_index])
+        if reason is not None:
+            raise InvalidArgument(f"the offer would end the data section that is in use: {reason}")
         return live_index
-    indices = (index for index, media in enumerate(description.media) if not media.is_disabled)
-    return next((index for index in indices if _data_refusal(description, index, tags) is None), None)
+    usable = (
+        index
+        for index, media in enumerate(sections)
+        if not media.is_disabled and is_data_section(media) and _data_refusal(media) is None
+    )
+    return next(usable, None)
 
 
-def _refusal(description: SessionDescription, index: int, chosen: int | None, tags: Mapping[str, str]) -> str | None:
-    """Why a section is not accepted; None where it is."""
-    reason = _data_refusal(description, index, tags)
-    if reason is None and index != chosen:
-        return "there is another data section"
+def _data_refusal(media: MediaDescription) -> str | None:
+    if not is_legacy(media) and media.lines.first(SCTP_PORT) == 0:
+        return "its SCTP port is 0"
+    return None
+
+
+def _media_refusal(
+    description: SessionDescription,
+    index: int,
+    refuse_media: Callable[[int, MediaDescription, MediaTerms | None], str | None],
+) -> str | None:
+    media = description.media[index]
+    if media_kind(media) is None:
+        return f"{media.kind} over {media.protocol} is not supported"
+    reason = refuse_media(index, media, None)
+    if reason is None and not is_multiplexed(media, _tag_section(description, media)):
+        return "RTP and RTCP are not multiplexed"  # RFC 9429 section 4.1.1: "require"
     return reason
 
 
-def _data_refusal(description: SessionDescription, index: int, tags: Mapping[str, str]) -> str | None:
-    media = description.media[index]
-    if not is_data_section(media):
-        return f"{media.kind} over {media.protocol} is not supported"
-    if not is_legacy(media) and media.lines.first(SCTP_PORT) == 0:
-        return "its SCTP port is 0"
-    # RFC 9143 section 7.3.3: a section without a transport of its own goes where the tag of its BUNDLE group goes, and
-    # the sections that could be the tag are rejected.
+def _tag_section(description: SessionDescription, media: MediaDescription) -> MediaDescription:
+    """The first section of the BUNDLE group of a section, or itself."""
     mid = media.mid
-    tag = None if mid is None else tags.get(mid)
-    is_dependent = media.is_bundle_only if tag is None else tag != mid
-    if is_dependent and (media.is_bundle_only or description.effective(media, ICE_UFRAG) is None):
-        return "it is bundled onto the transport of a section that is not accepted"
-    return None
+    group = next((group for group in description.bundle_groups if mid is not None and mid in group.mids), None)
+    index = None if group is None else description.index_of(group.mids[0])
+    return media if index is None else description.media[index]
 
 
 # -- answers ---------------------------------------------------------------------------------------------------------
 
 
-def read_answer(description: SessionDescription, offer: SessionDescription, data_index: int) -> Reading:
+def read_answer(
+    description: SessionDescription,
+    offer: SessionDescription,
+    used: frozenset[int],
+    data_index: int | None,
+    source_count_max: int,
+) -> Reading:
     """Read a remote answer.
 
     offer       the local offer that it answers
-    data_index  where the offer has its data section; the other sections it has are disabled
+    used        the sections that are not disabled in it
+    data_index  where the offer has its data section, None where it has none
     """
     check_mids(description)
     _check_answer(description, offer)
-    media = description.media[data_index]
-    if media.is_disabled:
-        reason = "the peer rejected it"
-    elif not is_legacy(media) and media.lines.first(SCTP_PORT) == 0:
-        reason = "the peer answered with SCTP port 0"
-    else:
-        return Reading(_check_answer_setup(read_terms(description, data_index)), ())
-    return Reading(None, (RejectedSection(data_index, offer.media[data_index].mid, media.kind, reason),))
+    reasons: dict[int, str] = {}
+    for index in sorted(used):
+        media = description.media[index]
+        if media.is_disabled:
+            reasons[index] = "the peer rejected it"
+        elif index == data_index and not is_legacy(media) and media.lines.first(SCTP_PORT) == 0:
+            reasons[index] = "the peer answered with SCTP port 0"
+    usable = [index for index in sorted(used) if index not in reasons]
+    tag = choose_answered_tag(description, usable)
+    if tag is None:
+        return Reading(None, {}, _offered(description, offer, reasons))
+    reasons |= {index: NOT_BUNDLED for index in usable if index not in tag[1]}
+    media_terms = {
+        index: read_media(description, index, source_count_max)
+        for index in usable
+        if index != data_index and index not in reasons
+    }
+    data = data_index if data_index in used and data_index not in reasons else None
+    terms = _check_answer_setup(read_terms(description, tag[0], data))
+    return Reading(terms, media_terms, _offered(description, offer, reasons))
+
+
+def _offered(
+    description: SessionDescription, offer: SessionDescription, reasons: Mapping[int, str]
+) -> tuple[RejectedSection, ...]:
+    return tuple(
+        RejectedSection(index, offer.media[index].mid, description.media[index].kind, reasons[index])
+        for index in sorted(reasons)
+    )
 
 
 def _check_answer(description: SessionDescription, offer: SessionDescription) -> None:
@@ -239,68 +262,9 @@ def _check_answer_bundle(description: SessionDescription, offer: SessionDescript
             raise InvalidArgument(f"the answer bundles mid {mid}, which it rejects")
 
 
-def _check_answer_setup(terms: DataTerms) -> DataTerms:
+def _check_answer_setup(terms: TransportTerms) -> TransportTerms:
     """RFC 8842 section 5.3: an answer is active or passive."""
     if terms.setup not in (Setup.ACTIVE, Setup.PASSIVE):
         said = "no a=setup" if terms.setup is None else f"a=setup:{terms.setup}"
         raise InvalidArgument(f"an answer says a=setup:active or a=setup:passive, and this one has {said}")
     return terms
-
-
-# -- the terms -------------------------------------------------------------------------------------------------------
-
-
-def read_terms(description: SessionDescription, index: int) -> DataTerms:
-    """Read what a description says of the data section at an index; InvalidArgument where something is missing."""
-    media = description.media[index]
-    ufrag = description.effective(media, ICE_UFRAG)
-    pwd = description.effective(media, ICE_PWD)
-    if ufrag is None or pwd is None:
-        raise InvalidArgument(f"the data section (mid {media.mid}) has no ICE credentials")
-    sctp_port, message_size = _read_sctp(media)
-    return DataTerms(
-        mline_index=index,
-        mid=media.mid,
-        ice_ufrag=ufrag,
-        ice_pwd=pwd,
-        ice_lite=description.is_ice_lite,
-        ice_options=description.effective(media, ICE_OPTIONS) or (),
-        fingerprints=_read_fingerprints(description, media),
-        setup=description.effective(media, SETUP),
-        tls_id=description.effective(media, TLS_ID),
-        sctp_port=sctp_port,
-        max_message_size=message_size,
-        candidates=tuple(media.candidates),
-        end_of_candidates=bool(description.effective(media, END_OF_CANDIDATES)),
-    )
-
-
-def _read_fingerprints(description: SessionDescription, media: MediaDescription) -> tuple[str, ...]:
-    usable = []
-    for fingerprint in description.effective_all(media, FINGERPRINT):
-        length = HASH_BYTES.get(fingerprint.algorithm)
-        if length is None:
-            continue
-        if len(fingerprint.value) != length:
-            raise InvalidArgument(
-                f"a {fingerprint.algorithm} fingerprint has {length} bytes, not {len(fingerprint.value)}"
-            )
-        usable.append(str(fingerprint))
-    if not usable:
-        raise InvalidArgument(f"the data section (mid {media.mid}) has no certificate fingerprint that can be checked")
-    return tuple(dict.fromkeys(usable))
-
-
-def _read_sctp(media: MediaDescription) -> tuple[int, int]:
-    """The SCTP port and the longest message, bytes."""
-    message_size = media.lines.first(MAX_MESSAGE_SIZE)
-    if message_size is None:
-        message_size = MESSAGE_SIZE_ABSENT
-    if is_legacy(media):
-        ports = [sctpmap.port for sctpmap in media.lines.all(SCTPMAP) if sctpmap.protocol.lower() == DATA_FORMAT]
-        port: int | None = next((port for port in ports if port != 0), None)
-    else:
-        port = media.lines.first(SCTP_PORT)
-    if port is None:
-        raise InvalidArgument(f"the data section (mid {media.mid}) has no SCTP port")
-    return port, message_size

@@ -57,7 +57,12 @@ class Signalling:
         events       where its events go
         """
         self.negotiation = Negotiation(
-            NegotiationConfig(is_dtls_client_preferred=config.is_dtls_client_preferred), entropy=entropy
+            NegotiationConfig(
+                is_dtls_client_preferred=config.is_dtls_client_preferred,
+                accepts_media=config.accepts_media,
+                media=config.media_negotiation,
+            ),
+            entropy=entropy,
         )
         self._config = config
         self._transport = transport
@@ -194,7 +199,7 @@ class Signalling:
         parameters = SecureParameters(
             role=dtls.Role(agreed.dtls_role.value),
             peer_fingerprints=fingerprints,
-            remote_sctp_port=agreed.sctp_port,
+            remote_sctp_port=agreed.sctp_port or self._config.sctp.remote_port,
             message_bytes_max=agreed.max_message_size or self._config.sctp.send_buffer_bytes_max,
         )
         self._transport.secure(parameters, self._own_certificate(now), now)

@@ -1,7 +1,8 @@
 """Where a trickled candidate belongs, and whether it is of use (RFC 8838 section 11, RFC 9429 section 3.5.2.1).
 
-A session has one transport, that of the data section. Candidates for sections that are rejected are the peer's normal
-doing before it has the answer, and candidates of an ICE generation that is over may come late: neither is an error.
+A session has one transport, that of the tagged section. Candidates for other sections are the peer's normal doing
+before the answer bundles them, and candidates of an ICE generation that is over may come late: neither is an error.
+Once sections are bundled, a candidate of any of them can only be one of the transport that they share.
 """
 
 from __future__ import annotations
@@ -65,14 +66,16 @@ def _keep(
     exchange: Exchange, applied: AppliedDescription, text: str, index: int | None, count_max: int
 ) -> CandidateUse:
     terms = applied.terms
-    if terms is None or index not in (None, terms.mline_index):
+    if terms is None or (index is not None and index not in applied.used):
         return CandidateUse.OTHER_SECTION
     if not text:
-        applied.end_of_candidates = True
-    elif len(applied.candidates) >= count_max and text not in applied.candidates:
+        applied.end_candidates(index)
+    elif applied.candidate_count >= count_max and not applied.knows(text):
         return CandidateUse.TOO_MANY
     else:
-        applied.add_candidate(text)
+        applied.add_candidate(text, index)
     agreement = exchange.agreement_in_force
     is_agreed = agreement is not None and agreement.remote.is_same_generation(terms)
+    if index not in (None, terms.mline_index) and not (is_agreed and text and exchange.is_settled(applied)):
+        return CandidateUse.OTHER_SECTION
     return CandidateUse.NOW if is_agreed else CandidateUse.LATER

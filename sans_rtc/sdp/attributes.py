@@ -178,6 +178,7 @@ RTCP_FB = AttributeSpec("rtcp-fb", _M, RtcpFeedback.parse, "RFC 4585 4.2", is_re
 RTCP_MUX = _flag("rtcp-mux", _M, "RFC 5761 5.1.1")
 RTCP_MUX_ONLY = _flag("rtcp-mux-only", _M, "RFC 8858 3")
 RTCP_RSIZE = _flag("rtcp-rsize", _M, "RFC 5506 5")
+RTCP_XR = AttributeSpec("rtcp-xr", _B, _parse_text, "RFC 3611 5.1", is_inherited=True)
 EXTMAP = AttributeSpec("extmap", _B, HeaderExtension.parse, "RFC 8285 5", is_repeatable=True, is_inherited=True)
 EXTMAP_ALLOW_MIXED = _flag("extmap-allow-mixed", _B, "RFC 8285 6", is_inherited=True)
 SSRC = AttributeSpec("ssrc", _M, SourceAttribute.parse, "RFC 5576 4.1", is_repeatable=True)
@@ -220,6 +221,7 @@ _ROWS: tuple[AttributeSpec[object], ...] = (
     RTCP_MUX,
     RTCP_MUX_ONLY,
     RTCP_RSIZE,
+    RTCP_XR,
     EXTMAP,
     EXTMAP_ALLOW_MIXED,
     SSRC,

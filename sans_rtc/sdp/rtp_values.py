@@ -251,8 +251,13 @@ def _parse_streams(text: str) -> tuple[tuple[SimulcastStream, ...], ...]:
     )
 
 
+def is_rid(text: str) -> bool:
+    """True where the text can name a layer (RFC 8851 section 10)."""
+    return _RID.match(text) is not None
+
+
 def _parse_rid(text: str) -> str:
-    if _RID.match(text) is None:
+    if not is_rid(text):
         raise Malformed(f"rid is not letters, digits, - and _: {shorten(text)}", field="rid")
     return text
 

@@ -81,6 +81,7 @@ GOOD = [
             ((SimulcastStream("1"), SimulcastStream("4", True)), (SimulcastStream("2"),)), ((SimulcastStream("6"),),)
         ),
     ),
+    ("rtcp-xr", "rcvr-rtt=all", "rcvr-rtt=all"),
     ("simulcast", "recv 6;7", Simulcast((), ((SimulcastStream("6"),), (SimulcastStream("7"),)))),
 ]
 
@@ -192,7 +193,7 @@ def test_malformed_value_is_refused(name, text):
 
 def test_every_row_of_the_table_is_tried_here():
     assert {name for name, *_ in GOOD} | set(FLAGS) == set(ATTRIBUTES)
-    unbreakable = {"candidate", "remote-candidates", "identity", "maxptime"}
+    unbreakable = {"candidate", "remote-candidates", "identity", "maxptime", "rtcp-xr"}
     assert {name for name, _ in BAD} | set(FLAGS) | unbreakable == set(ATTRIBUTES)
 
 

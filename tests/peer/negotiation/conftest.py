@@ -19,7 +19,8 @@ def make_transport(name="a", generation=0, **facts):
 
 
 def make_negotiation(seed=1, *, wants_data=False, **config):
-    """An end in state stable."""
+    """An end in state stable, of an application for data only where nothing else is said."""
+    config.setdefault("accepts_media", False)
     negotiation = Negotiation(NegotiationConfig(**config), entropy=SeededEntropy(seed))
     if wants_data:
         negotiation.request_data()
