@@ -1,6 +1,8 @@
 """Files are played: as they are where they can be, else transcoded, with timestamps that go on and times when due."""
 
 import itertools
+import socket
+import wave
 
 import pytest
 
@@ -145,6 +147,20 @@ def test_loop_goes_on_in_time(transcode, recording):
     assert numbers_of(pictures, "VP8")[:65] == [n % 30 for n in range(65)]
 
 
+@pytest.mark.parametrize("samples", [22050 + 317, 22050 + 880, 22049])
+def test_loop_of_a_sound_of_any_length_goes_on(samples, tmp_path):
+    path, tone = tmp_path / "a.wav", b"".join(map(samples_of_sound, ToneSource(441, sample_rate=44100).frames(30)))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(44100)
+        file.writeframes(tone[: 2 * samples])
+    with Player(path, loop=True) as player:
+        frames = list(itertools.islice(player.frames(), 120))
+    assert player.stats.rounds >= 4
+    assert [frame.timestamp for frame in frames] == [n * 960 for n in range(120)]
+
+
 def test_keyframes_and_bitrate_follow_where_frames_are_encoded(recording):
     with Player(recording("VP8", "opus", ".webm"), audio=False, transcode="always") as player:
         player.set_bitrate("video", 500_000)
@@ -224,11 +240,16 @@ def test_misuse_is_refused(recording, tmp_path):
 
 
 def test_only_local_files_are_opened(tmp_path):
-    listing = tmp_path / "list.m3u8"
-    listing.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
-    for path in ("http://127.0.0.1:9/a.webm", listing):
-        with pytest.raises((CodecFailed, InvalidArgument)):
-            Player(path)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+        listing = tmp_path / "list.m3u8"
+        listing.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{url}\n#EXT-X-ENDLIST\n")
+        for path in (url, listing):
+            with pytest.raises((CodecFailed, InvalidArgument)):
+                Player(path)
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 def test_sources_are_played_in_the_order_of_their_times():
