@@ -191,7 +191,7 @@ class RtcpReader:
             return []
         due, waiting = [], []
         for encoding, kind in dict(self.keyframes).items():
-            if now - encoding.keyframe_at < interval_s:
+            if encoding.keyframe_at + interval_s > now:
                 waiting.append((encoding, kind))
             else:
                 encoding.keyframe_at = now

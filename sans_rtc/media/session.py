@@ -240,6 +240,15 @@ class RtpSession:
             deadline = min(deadline, self._reader.deadline(self._config.keyframe_interval_s_min))
         return deadline
 
+    def has_section(self, handle: int) -> bool:
+        """True where the handle is that of a section in force."""
+        return handle in self._sections.senders
+
+    @property
+    def target_bitrate_bps(self) -> int | None:
+        """What may be sent now; None where the peer gives no feedback to estimate it by."""
+        return self._transmitter.control.target_bitrate_bps
+
     @property
     def is_terminated(self) -> bool:
         """True once `Terminated` has been queued or taken."""

@@ -2,15 +2,10 @@
 
 import pytest
 
-from sans_rtc.congestion import EstimatorConfig
 from sans_rtc.media import (
-    Encoding,
-    EncodingSettings,
-    MediaConfig,
     SenderBitrateChanged,
     TargetBitrateChanged,
 )
-from sans_rtc.rtp import Extension
 from sans_rtc.testing import LinkConditions
 
 CAPACITY_BPS = 1_500_000
