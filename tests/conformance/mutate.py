@@ -1,7 +1,7 @@
 """Tries the proofs:  python -m tests.conformance.mutate [--draw COUNT --seed SEED] [--only ID ...]
 
-Each row of rfc-vectors/requirements/mutations.toml breaks the code in the way its sentence forbids. This applies them one
-by one in a clone of the last commit, runs the tests that are marked as the proof of the sentence, and writes what became
+Each row of rfc-vectors/requirements/mutations.toml breaks the code in the way its sentence forbids. This applies them
+one by one in a clone of the last commit, runs the tests that are marked as proof of the sentence, and writes what came
 of it to mutations.json beside, for docs/compliance.md:
 
 red    a test fails, as it must
@@ -73,7 +73,8 @@ def try_all(only):
                 continue
             tests = marks.get(row["id"], ())
             outcome = try_one(clone, row, tests) if tests else "stale"
-            outcomes.append({"id": row["id"], "breaks": row["breaks"], "test": ", ".join(tests), "outcome": outcome})
+            told = {"id": row["id"], "breaks": row["breaks"], "test": ", ".join(tests), "outcome": outcome}
+            outcomes.append(told | ({"first": row["first"]} if "first" in row else {}))
             print(f"{outcome:6} {row['id']}  {row['breaks']}", flush=True)
     return outcomes
 

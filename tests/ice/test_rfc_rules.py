@@ -1,9 +1,12 @@
 """Rules of RFC 8445 that no other test is about."""
 
+import math
+
 import pytest
 
 from sans_rtc.errors import InvalidState
 from sans_rtc.ice import LocalCandidate, PairState, Role
+from sans_rtc.ice.parameters import draw_parameters
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.stun import (
     Attribute,
@@ -13,6 +16,7 @@ from sans_rtc.stun import (
     short_term_key,
     success_response,
 )
+from sans_rtc.testing import SeededEntropy
 
 SECOND = Address("10.0.0.2", 2223)
 
@@ -116,3 +120,11 @@ def test_candidates_have_priorities_of_their_own_of_31_bits(make_hand):
     priorities = [event.candidate.priority for event in hand.of(LocalCandidate)]
     assert len(set(priorities)) == len(priorities) == 10
     assert all(1 <= priority < 1 << 31 for priority in priorities)
+
+
+@pytest.mark.proves("RFC8445-5.3-2-4766")
+def test_fragment_and_password_differ_in_as_many_bits_as_are_asked_for():
+    drawn = [draw_parameters(SeededEntropy(seed), is_lite=False, check_pace_s=None) for seed in range(2000)]
+    for texts, bits in (([each.ufrag for each in drawn], 24), ([each.pwd for each in drawn], 128)):
+        characters = [len(set(column)) for column in zip(*texts, strict=True)]
+        assert sum(map(math.log2, characters)) >= bits

@@ -111,3 +111,10 @@ def test_shutdown_complete_with_a_wrong_tag_is_discarded(peer):
     for tag, is_reflected in ((peer.tag, False), (peer.their_tag, True), (4711, False), (4711, True)):
         peer.send(ShutdownComplete(is_reflected=is_reflected), tag=tag)
     assert peer.association.state is State.SHUTDOWN_ACK_SENT
+
+
+@pytest.mark.proves("RFC6525-5.2.6-1-7740")
+def test_request_for_more_of_our_streams_is_denied_though_there_is_room(sctp):
+    peer = sctp.RawPeer(sctp.association(streams_inbound_max=20), streams=10).establish()
+    peer.send(reconfig(AddStreams(100, 1, is_incoming=True)))
+    assert [item.result for item in reconfig_items(peer.take())] == [ResetResult.DENIED]
