@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import datachannel, mux, pairs, record, soak, srtp, turn
+from benchmarks import datachannel, forward, media, mux, pairs, record, soak, srtp, turn
+from benchmarks.media_stack import MEDIA_PEERS
 from benchmarks.processes import WorkerFailed
 from benchmarks.report import Cell, machine_facts, print_table
 from benchmarks.soak_link import Weather
@@ -52,6 +53,11 @@ def _rows(args: argparse.Namespace) -> list[dict[str, Cell]]:
         return datachannel.measure(args.vs, args.sizes, transfer)
     if args.name == "record":
         return _record_rows(args)
+    if args.name == "media":
+        video = media.Options(args.seconds, args.warm_up, args.rounds, args.profile, not args.no_most)
+        return media.measure(args.vs, args.rates, video)
+    if args.name == "forward":
+        return forward.measure(forward.Options(args.rate, args.subscribers, args.seconds, args.warm_up, args.most))
     if args.name == "mux":
         durations = (args.idle, args.seconds, args.warm_up, args.settle, args.check)
         return mux.measure(mux.Options(args.peers, *durations, args.profile))
@@ -102,11 +108,25 @@ def _parser() -> argparse.ArgumentParser:
     relay.add_argument("--seconds", type=_positive, default=5.0, help="duration of each exchange (5)")
     relay.add_argument("--size", type=_count, default=1000, help="bytes of a packet (1000)")
     relay.add_argument("--burst", type=_count, default=1, help="packets that a client sends at once (1)")
-    media = _subparser(subparsers, "srtp", "cost of protecting and unprotecting a packet, pylibsrtp's beside it")
-    media.add_argument("--count", type=_count, default=2000, help="packets in each round (2000)")
+    rates = ",".join(f"{rate:g}" for rate in media.RATES_MBIT_S)
+    video = _subparser(
+        subparsers, "media", "RTP packets of video through whole peers, between two processes", MEDIA_PEERS
+    )
+    video.add_argument("--seconds", type=_positive, default=3.0, help="duration of each transfer (3)")
+    video.add_argument("--warm-up", type=_positive, default=2.0, metavar="SECONDS", help="before it counts (2)")
+    video.add_argument("--rates", type=_rates, default=rates, help=f"Mbit/s of video ({rates})")
+    video.add_argument("--no-most", action="store_true", help="do not search for the highest rate")
+    hall = _subparser(subparsers, "forward", "one video stream to many subscribers: how many a core bears")
+    hall.add_argument("--rate", type=_positive, default=2.5, metavar="MBIT_S", help="of the stream (2.5)")
+    hall.add_argument("--subscribers", type=_count, default=10, help="to begin with (10)")
+    hall.add_argument("--most", type=_count, default=400, help="that are tried (400)")
+    hall.add_argument("--seconds", type=_positive, default=4.0, help="of the stream (4)")
+    hall.add_argument("--warm-up", type=_positive, default=1.0, metavar="SECONDS", help="before it counts (1)")
+    protection = _subparser(subparsers, "srtp", "cost of protecting and unprotecting a packet, pylibsrtp's beside it")
+    protection.add_argument("--count", type=_count, default=2000, help="packets in each round (2000)")
     packets = ",".join(str(size) for size in srtp.SIZES_BYTES)
-    media.add_argument("--sizes", type=_sizes, default=packets, help=f"bytes of an RTP packet ({packets})")
-    media.set_defaults(rounds=20)
+    protection.add_argument("--sizes", type=_sizes, default=packets, help=f"bytes of an RTP packet ({packets})")
+    protection.set_defaults(rounds=20)
     long = _subparser(subparsers, "soak", "minutes of checked messages over a bad link and a relay")
     long.add_argument("--minutes", type=_positive, default=10.0, help="how long (10)")
     long.add_argument("--loss", type=float, default=10.0, metavar="PERCENT", help="of datagrams, each way (10)")
@@ -126,10 +146,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _subparser(
-    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    peers: Sequence[str] = PEERS,
 ) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(name, help=summary, description=summary)
-    parser.add_argument("--vs", choices=PEERS, default=None, help="another stack to measure in the same run")
+    parser.add_argument("--vs", choices=peers, default=None, help="another stack to measure in the same run")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--rounds", type=_count, default=2, help="how often each stack has its turn (2)")
     parser.add_argument(
@@ -148,6 +171,13 @@ def _positive(text: str) -> float:
     if not (value := float(text)) > 0:
         raise ValueError(text)
     return value
+
+
+def _rates(text: str) -> list[float]:
+    rates = [float(item) for item in text.split(",")]
+    if not all(0 < rate < 10_000 for rate in rates):
+        raise ValueError(text)
+    return rates
 
 
 def _sizes(text: str) -> list[int]:

@@ -93,14 +93,18 @@ def resident_bytes() -> int:
 
 
 async def serve_transfer(make_endpoint: MakeEndpoint) -> None:
-    """Do what the lines of stdin ask for, and answer each with a line, until stdin ends."""
+    """Be one end of a transfer."""
+    await serve(Transfer(await make_endpoint()))
+
+
+async def serve(end: object) -> None:
+    """Do what the lines of stdin ask for, each by a method, and answer each with a line, until stdin ends."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=1 << 20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    transfer = Transfer(await make_endpoint())
     while line := await reader.readline():
         request = json.loads(line)
-        do = getattr(transfer, request.pop("do"))
+        do = getattr(end, request.pop("do"))
         print(json.dumps(await do(**request)), flush=True)
 
 

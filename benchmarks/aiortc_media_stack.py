@@ -1,0 +1,120 @@
+"""aiortc as a stack of the media benchmark.
+
+The frames are `av.Packet`s, which aiortc sends without an encoder. Three things are changed: aioice leaves loopback
+addresses out, payloads are cut to the size that is measured, and the decoder decodes nothing, for its cost is that of
+libvpx. What is counted has come through SRTP, RTCP, NACK and the jitter buffer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fractions
+
+import aioice.ice
+import aiortc.codecs.vpx
+import aiortc.rtcrtpreceiver
+import av
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from benchmarks.media_stack import CLOCK_HZ, PACKET_BYTES, Counts, Frames
+
+TIME_BASE = fractions.Fraction(1, CLOCK_HZ)
+
+
+def _loopback_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+    return ["127.0.0.1"]
+
+
+class _NoDecoder:
+    """Takes whole frames and only counts them."""
+
+    frames = 0
+
+    def decode(self, encoded_frame: object) -> list[av.VideoFrame]:
+        """Count it."""
+        _NoDecoder.frames += 1
+        return []
+
+
+def _no_decoder(codec: object) -> _NoDecoder:
+    return _NoDecoder()
+
+
+aioice.ice.get_host_addresses = _loopback_addresses
+aiortc.codecs.vpx.PACKET_MAX = PACKET_BYTES
+aiortc.rtcrtpreceiver.get_decoder = _no_decoder  # type: ignore[attr-defined, assignment]  # not its own interface
+
+
+class _EncodedTrack(MediaStreamTrack):
+    """A track of encoded frames; without any to send it waits."""
+
+    kind = "video"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: asyncio.Future[Frames] = asyncio.get_running_loop().create_future()
+
+    async def recv(self) -> av.Packet[av.VideoStream]:
+        """The next frame, which nobody encodes."""
+        frames = await asyncio.shield(self.frames)
+        data, timestamp = await frames.next()
+        packet: av.Packet[av.VideoStream] = av.Packet(data)  # type: ignore[assignment]  # of no stream yet
+        packet.pts, packet.time_base = timestamp, TIME_BASE
+        return packet
+
+
+class AiortcMediaEndpoint:
+    """One end, in aiortc's own way: a track for what is sent, statistics for what arrived."""
+
+    def __init__(self) -> None:
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._connection.on("connectionstatechange", self._on_state)
+        self._is_connected = asyncio.Event()
+        self._track: _EncodedTrack | None = None
+
+    async def offer(self) -> str:
+        """The offer of an end that sends."""
+        self._track = _EncodedTrack()
+        self._connection.addTransceiver(self._track, direction="sendonly")
+        await self._connection.setLocalDescription(await self._connection.createOffer())
+        return str(self._connection.localDescription.sdp)
+
+    async def answer(self, offer: str) -> str:
+        """The answer of an end that receives."""
+        await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await self._connection.setLocalDescription(await self._connection.createAnswer())
+        return str(self._connection.localDescription.sdp)
+
+    async def accept(self, answer: str) -> None:
+        """Take the answer."""
+        await self._connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+    async def connected(self) -> None:
+        """Wait until media can flow."""
+        await self._is_connected.wait()
+
+    async def send(self, frames: Frames) -> None:
+        """Send these frames until cancelled."""
+        assert self._track is not None
+        self._track.frames.set_result(frames)
+        await asyncio.Future()
+
+    async def counts(self) -> Counts:
+        """What has arrived, by the statistics of the receiver."""
+        receivers = [transceiver.receiver for transceiver in self._connection.getTransceivers()]
+        rows = [row for receiver in receivers for row in (await receiver.getStats()).values()]
+        packets = sum(row.packetsReceived for row in rows if row.type == "inbound-rtp")
+        return Counts(packets, _NoDecoder.frames)
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._connection.close()
+
+    async def _on_state(self) -> None:
+        if self._connection.connectionState == "connected":
+            self._is_connected.set()
+
+
+def make_media_endpoint(mbit_s: float) -> AiortcMediaEndpoint:
+    """Make one end of a connection; it does not pace, so the rate does not matter to it."""
+    return AiortcMediaEndpoint()
