@@ -12,6 +12,7 @@ from sans_rtc.media.forward import SourceMap
 from sans_rtc.media.layout import NO_EXTRA, Element, Extra, HeaderLayout
 from sans_rtc.media.outbound import OutboundStream, OutgoingPacket, PaddingPacket
 from sans_rtc.media.parameters import CodecParameters, Encoding, EncodingSettings
+from sans_rtc.media.picture_ids import PictureIds
 from sans_rtc.rtp.extensions import Extension
 from sans_rtc.rtp.payload import Packetizer, Purpose, RedSender, parse_red_parameters
 from sans_rtc.rtp.payload.interface import MediaKind
@@ -51,6 +52,7 @@ class EncodingSender:
         self._first: CodecParameters | None = None
         self._packetizers: dict[int, Packetizer] = {}
         self._red = RedSender()
+        self._picture_ids = PictureIds()
         self._timestamp_offset = draw_uint(entropy, 32)
         self._event_timestamp = -1
         self._frame_number = 0
@@ -191,10 +193,16 @@ class EncodingSender:
     ) -> OutgoingPacket | None:
         """The packet as one of this stream; None for one from before a switch of sources, or one that must wait."""
         stream = self.media
+        before = self.sources.ssrc
         place = self.sources.place(packet, codec.codec, stream.next_sequence, now)
         if place is None:
             return None
+        if before != self.sources.ssrc:
+            self._picture_ids.switch()
         number, timestamp, is_next = place
+        payload = packet.payload
+        if self.kind is MediaKind.VIDEO:
+            payload = self._picture_ids.renumber(codec.codec.name, payload, is_next)
         if is_next:
             stream.next_sequence = number + 1 & 0xFFFF
         self.last_codec = codec
@@ -204,7 +212,7 @@ class EncodingSender:
             self.frame_count += 1
         second = codec.payload_type | _MARKER if packet.marker else codec.payload_type
         extra = Extra(elements, packet.csrcs) if elements or packet.csrcs else NO_EXTRA
-        return OutgoingPacket(stream, second, number, timestamp, packet.payload, extra, self._frame_number)
+        return OutgoingPacket(stream, second, number, timestamp, payload, extra, self._frame_number)
 
     def codec_like(self, wanted: CodecParameters) -> CodecParameters | None:
         """The negotiated codec that takes what this one makes; None without one."""
