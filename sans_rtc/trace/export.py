@@ -14,6 +14,7 @@ from sans_rtc.machine import Address, Path
 from sans_rtc.trace import pcapng
 from sans_rtc.trace.opening import DtlsOpener
 from sans_rtc.trace.packets import Packet, packets_of
+from sans_rtc.trace.whole import whole
 from sans_rtc.trace.wire import Construction, Record, RecordKind, parse_call, parse_construction
 
 _WIRE, _OPENED = 0, 1
@@ -28,7 +29,7 @@ def export_pcapng(records: Iterable[Record]) -> Iterator[bytes]:
     yield pcapng.interface(pcapng.LINKTYPE_SCTP, "SCTP in DTLS")
     opener = DtlsOpener()
     offset_s, is_sctp = 0.0, False
-    for record in records:
+    for record in whole(records):
         if record.kind is RecordKind.CONSTRUCTION:
             construction = parse_construction(record)
             offset_s, is_sctp = wall_clock_offset_of(construction), construction.class_name.startswith("sans_rtc.sctp.")

@@ -8,7 +8,7 @@ import attrs
 
 from sans_rtc.machine import Datagram, Path
 from sans_rtc.trace.wire import Call, Outcome
-from sans_rtc.trace.withheld import Withheld
+from sans_rtc.trace.withheld import CheckedDatagrams, Withheld
 
 _RECEIVING = frozenset({"receive", "receive_many"})
 
@@ -44,6 +44,9 @@ def packets_of(call: Call) -> Iterator[Packet]:
 def _packets(value: object, now: float, *, is_outgoing: bool) -> Iterator[Packet]:
     if isinstance(value, Datagram):
         yield Packet(now, is_outgoing, value.data, len(value.data), value.path, value.ecn)
+    elif isinstance(value, CheckedDatagrams):
+        for size in value.sizes:
+            yield Packet(now, is_outgoing, b"", size, value.path, value.ecn)
     elif isinstance(value, bytes):
         yield Packet(now, is_outgoing, value, len(value), None)
     elif isinstance(value, Withheld):

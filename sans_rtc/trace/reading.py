@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import struct
 from enum import Enum
 from typing import Final
 
@@ -12,7 +13,7 @@ from sans_rtc.dtls.certificate import Certificate
 from sans_rtc.errors import LocalError, Malformed, Truncated, Unsupported
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.trace.values import DATAGRAM_DONT_FRAGMENT, DATAGRAM_NEW_PATH, FLOAT, PROTOCOLS
-from sans_rtc.trace.withheld import LeftOut, Withheld
+from sans_rtc.trace.withheld import CheckedDatagrams, Checksum, LeftOut, Withheld
 
 # Values within values; no configuration or event is deeper than a few.
 DEPTH_MAX: Final = 32
@@ -50,6 +51,8 @@ class Decoder:
                 return tuple([self.value(depth + 1) for _ in range(self._count())])
             case b"D":
                 return self._datagrams()
+            case b"B":
+                return self._burst()
             case b"d":
                 return self._datagram(None)
             case b"o" | b"e" | b"n":
@@ -90,6 +93,12 @@ class Decoder:
                 return self._address()
             case b"p":
                 return self._path()
+            case b"C":
+                path, ecn, sizes = self._burst_head()
+                return CheckedDatagrams(path, ecn, sizes, self.u32())
+            case b"h":
+                is_text = self.u8() == 1
+                return Checksum(self.u32(), is_text, self.u32())
             case b"c":
                 return self._certificate()
             case b"w":
@@ -144,6 +153,16 @@ class Decoder:
             datagrams.append(self._datagram(path))
             path = datagrams[-1].path
         return tuple(datagrams)
+
+    def _burst(self) -> tuple[Datagram, ...]:
+        path, ecn, sizes = self._burst_head()
+        return tuple([Datagram(self.take(size), path, ecn) for size in sizes])
+
+    def _burst_head(self) -> tuple[Path, int, tuple[int, ...]]:
+        count, ecn = self._count(), self.u8() & 3
+        path = self._path()
+        sizes: tuple[int, ...] = struct.unpack(f">{count}I", self.take(4 * count))
+        return path, ecn, sizes
 
     def _datagram(self, path: Path | None) -> Datagram:
         flags, size = self.u8(), self.u32()

@@ -21,7 +21,7 @@ import attrs
 
 from sans_rtc.dtls.config import DtlsConfig
 from sans_rtc.entropy import Entropy
-from sans_rtc.trace.values import SIZED, Encoder
+from sans_rtc.trace.values import SIZED, Bursts, Encoder
 from sans_rtc.trace.wire import FRAME, Outcome, Record, RecordKind, serialize_header
 from sans_rtc.trace.withheld import withhold, withhold_payloads
 
@@ -29,7 +29,13 @@ M = TypeVar("M")
 P = ParamSpec("P")
 
 Sink: TypeAlias = Callable[[bytes], object]
-"""Takes one whole record at each call; must not raise. A file's `write`, a list's `append`, a `Ring`."""
+"""Takes one whole record at each call; must not raise. A file's `write`, a list's `append`, a `Ring`.
+
+Where it has a method `take_pieces(pieces, size)`, calls are handed to that instead: a record in pieces of `size` bytes
+together, so that a large one need not be joined.
+"""
+
+PiecesSink: TypeAlias = Callable[[list[bytes], int], object]
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -40,10 +46,23 @@ class RecordOptions:
               then there is no replay
     secrets   entropy, private keys, passwords, the key log: who has them can open the session's datagrams. False: none,
               and no replay
+    checksums long application data that a replay makes again are told by a checksum, which makes a recording cheaper
+              and half as large: what was sent is in it once, as the message, and what arrived once, as the datagram.
+              False, or no replay: everything whole. For a `Ring`, which ends with no replay, False is wanted
     """
 
     payloads: bool = True
     secrets: bool = True
+    checksums: bool = True
+
+    @property
+    def has_checksums(self) -> bool:
+        """There are checksums in the recording."""
+        return self.checksums and self.payloads and self.secrets
+
+    def header(self) -> bytes:
+        """The first record."""
+        return serialize_header(has_payloads=self.payloads, has_secrets=self.secrets, has_checksums=self.has_checksums)
 
 
 ALL: Final = RecordOptions()
@@ -59,7 +78,7 @@ def make_recorded(
     kind       the class of the machine, or a function that makes one and is named where the replay is asked for
     arguments  for it, as `named`; configurations, certificates and plain values are kept, `trace` is not
     """
-    sink(serialize_header(has_payloads=options.payloads, has_secrets=options.secrets))
+    sink(options.header())
     if options.secrets:
         arguments = tuple([_with_key_log(argument, sink) for argument in arguments])
         named = {name: _with_key_log(argument, sink) for name, argument in named.items()}
@@ -79,14 +98,14 @@ def record(machine: M, sink: Sink, *, options: RecordOptions = ALL, is_begun: bo
     is_begun  the recording has its header already
     """
     if not is_begun:
-        sink(serialize_header(has_payloads=options.payloads, has_secrets=options.secrets))
+        sink(options.header())
     return cast(M, RecordedMachine(machine, sink, options))
 
 
 def recorded_entropy(entropy: Entropy, sink: Sink, *, options: RecordOptions = ALL, is_begun: bool = False) -> Entropy:
     """Entropy that is recorded as it is drawn: for the constructor of the machine that `record` then stands before."""
     if not is_begun:
-        sink(serialize_header(has_payloads=options.payloads, has_secrets=options.secrets))
+        sink(options.header())
     if not options.secrets:
         return entropy
 
@@ -104,8 +123,12 @@ class RecordedMachine:
     def __init__(self, machine: Any, sink: Sink, options: RecordOptions) -> None:
         self._machine = machine
         self._sink = sink
+        pieces_sink = getattr(sink, "take_pieces", None)
+        self._hand_pieces: PiecesSink = pieces_sink or (lambda pieces, size: sink(b"".join(pieces)))
         self._has_payloads = options.payloads
-        self._encoder = Encoder(are_secrets_kept=options.secrets)
+        self._encoder = Encoder(are_secrets_kept=options.secrets, bursts=Bursts.JOINED)
+        outputs = Bursts.CHECKED if options.has_checksums else Bursts.EACH
+        self._outputs = Encoder(are_secrets_kept=options.secrets, bursts=outputs)
         self._now = -float("inf")
         for name in methods_of(type(machine)):  # reads: bound here, so that they cost what they did
             setattr(self, name, getattr(machine, name))
@@ -141,7 +164,7 @@ class RecordedMachine:
             if named:
                 arguments = inspect.signature(method).bind(*arguments, **named).args
             self._now = now = cast(float, arguments[-1])
-            out = [head, _pack_now(now, len(arguments) - 1)]
+            out = [b"", head, _pack_now(now, len(arguments) - 1)]
             given = arguments[:-1]
             for argument in given if has_payloads else self._public_arguments(name, given):
                 if type(argument) is bytes:
@@ -165,7 +188,7 @@ class RecordedMachine:
         """`take_events`, which takes no `now`, recorded."""
 
         def take_events() -> Sequence[object]:
-            out = [_TAKE_EVENTS, _pack_now(self._now, 0)]
+            out = [b"", _TAKE_EVENTS, _pack_now(self._now, 0)]
             is_done = False
             try:
                 events = method()
@@ -179,24 +202,26 @@ class RecordedMachine:
         return take_events
 
     def _hand_over(self, result: object, out: list[bytes]) -> None:
-        """Complete the record of a call that has returned; `out` has what comes before the outcome."""
+        """Complete the record of a call that has returned; `out` begins with room for the length of the record."""
         if result is None:
             out.append(_RETURNED_NONE)
         elif result == ():
             out.append(_RETURNED_NOTHING)
         else:
             out.append(_RETURNED)
-            self._encoder.write(result if self._has_payloads else withhold_payloads(result), out)
-        body = b"".join(out)
-        self._sink(_pack_frame(len(body), _CALL) + body)
+            self._outputs.write(result if self._has_payloads else withhold_payloads(result), out)
+        size = sum(map(len, out))
+        out[0] = _pack_frame(size, _CALL)
+        self._hand_pieces(out, size + FRAME.size)
 
     def _failed(self, out: list[bytes]) -> None:
         """A LocalError, or a bug: it is in the recording, and goes on to the caller."""
         error = sys.exc_info()[1]
         out.append(_RAISED)
-        self._encoder.write([type(error).__qualname__, str(error)], out)
-        body = b"".join(out)
-        self._sink(_pack_frame(len(body), _CALL) + body)
+        self._outputs.write([type(error).__qualname__, str(error)], out)
+        size = sum(map(len, out))
+        out[0] = _pack_frame(size, _CALL)
+        self._hand_pieces(out, size + FRAME.size)
 
     def _public_arguments(self, name: str, given: Sequence[object]) -> Sequence[object]:
         if name in _SENDING_VERBS:

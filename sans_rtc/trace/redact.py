@@ -23,6 +23,7 @@ from sans_rtc.trace.reading import find_class
 from sans_rtc.trace.redact_text import redact_candidate, redact_extension, redact_sdp
 from sans_rtc.trace.redact_wire import redact_datagram, redact_sctp
 from sans_rtc.trace.values import Encoder
+from sans_rtc.trace.whole import whole
 from sans_rtc.trace.wire import (
     Call,
     Construction,
@@ -34,7 +35,7 @@ from sans_rtc.trace.wire import (
     serialize_call,
     serialize_header,
 )
-from sans_rtc.trace.withheld import LeftOut, Withheld
+from sans_rtc.trace.withheld import CheckedDatagrams, Checksum, LeftOut, Withheld
 
 # Names of arguments and fields whose texts are words of ours or of a specification.
 _KEPT_NAMES: Final = frozenset({"type", "mid", "kind", "tcp_type", "algorithm", "scheme", "direction", "transport"})
@@ -44,7 +45,7 @@ _KEPT_WORDS: Final = frozenset({"udp", "tcp", "tls", "offer", "answer", "pranswe
 def redact(records: Iterable[Record]) -> Iterator[Record]:
     """Replace what identifies and what opens in a recording; WireError where it is none."""
     redactor = _Redactor()
-    for record in records:
+    for record in whole(records):
         fresh = redactor.record(record)
         if fresh is not None:
             yield fresh
@@ -125,6 +126,8 @@ class _Redactor:
             return self._raw(value, self._aliases)
         if isinstance(value, Datagram):
             return self._datagram(value)
+        if isinstance(value, CheckedDatagrams):  # there was no replay to make them again
+            return [(self._aliases.path(value.path), Withheld(size)) for size in value.sizes]
         if isinstance(value, Withheld):
             return Withheld(value.size, value.is_text, self._raw(value.head, self._aliases))
         if isinstance(value, tuple | list):
@@ -167,7 +170,7 @@ class _Redactor:
                 return self._aliases.path(value)
             case Datagram():
                 return self._datagram(value)
-            case Withheld():
+            case Withheld() | Checksum():
                 return Withheld(value.size, value.is_text)
             case Certificate():
                 return LeftOut("Certificate")

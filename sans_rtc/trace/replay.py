@@ -19,10 +19,11 @@ from sans_rtc.errors import LocalError, SansRtcError, Unsupported
 from sans_rtc.machine import Datagram
 from sans_rtc.trace.reading import Decoder, find_class
 from sans_rtc.trace.recorder import inputs_of
-from sans_rtc.trace.values import Encoder
+from sans_rtc.trace.values import Bursts, Encoder
 from sans_rtc.trace.wire import (
     Call,
     Construction,
+    Header,
     Outcome,
     Record,
     RecordKind,
@@ -99,6 +100,9 @@ class Replayer:
         self.machine: Any = None
         """The machine, as far as it has come."""
         self.report = ReplayReport()
+        self.last_call: Call | None = None
+        """The call played last, and what it returned."""
+        self.last_result: object = None
         self._make = make
         self._draws: deque[bytes] = deque()
         self._encoder = Encoder()
@@ -123,7 +127,8 @@ class Replayer:
             case RecordKind.CONSTRUCTION:
                 self._construct(parse_construction(record))
             case RecordKind.HEADER:
-                _require_whole(record)
+                if _require_whole(record).has_checksums:
+                    self._encoder = Encoder(bursts=Bursts.CHECKED)
             case RecordKind.DROPPED:
                 raise NotReplayable("its older records were dropped, and a replay needs all from the first")
             case RecordKind.KEY_LOG:
@@ -171,6 +176,7 @@ class Replayer:
             self.report.compared_bytes += len(encoded)
         self._require_no_draws_left(index, call)
         self._count(call, result)
+        self.last_call, self.last_result = call, result
 
     def _play(self, call: Call) -> tuple[Outcome, object]:
         method = getattr(self.machine, call.name)
@@ -208,7 +214,7 @@ class Replayer:
             report.datagrams_in += len(call.arguments[0])
 
 
-def _require_whole(record: Record) -> None:
+def _require_whole(record: Record) -> Header:
     header = parse_header(record)
     if header.is_redacted:
         raise NotReplayable("it was redacted: what a replay needs, keys and payloads, is not in it")
@@ -216,6 +222,7 @@ def _require_whole(record: Record) -> None:
         raise NotReplayable("it was made without secrets, and a replay needs the entropy")
     if not header.has_payloads:
         raise NotReplayable("it was made without payloads, and a replay needs them")
+    return header
 
 
 def _constructed(construction: Construction, entropy: Entropy) -> Any:

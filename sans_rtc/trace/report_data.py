@@ -21,6 +21,7 @@ from sans_rtc.trace.export import key_log_of
 from sans_rtc.trace.packets import Packet, packets_of
 from sans_rtc.trace.replay import NotReplayable, Replayer, ReplayMismatch
 from sans_rtc.trace.samples import Sampler, Samples, Series
+from sans_rtc.trace.whole import whole
 from sans_rtc.trace.wire import (
     Call,
     Construction,
@@ -130,7 +131,7 @@ def gather(records: Iterable[Record], extent: Extent, *, make: Callable[[Entropy
     make    as `replay` takes it
     """
     gatherer = _Gatherer(extent, make)
-    for record in records:
+    for record in whole(records, make):
         gatherer.take(record)
     return gatherer.finish()
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from enum import Enum
+from enum import Enum, auto
 from typing import Any, Final
 
 import attrs
 
 from sans_rtc.dtls.certificate import Certificate
 from sans_rtc.machine import Address, Datagram, Path
-from sans_rtc.trace.withheld import LeftOut, Withheld
+from sans_rtc.sctp.wire import crc32c_extend
+from sans_rtc.trace.withheld import PAYLOAD_EVENTS, LeftOut, Withheld
 
 _U8 = struct.Struct(">B")
 _U16 = struct.Struct(">H")
@@ -33,14 +34,41 @@ DATAGRAM_NEW_PATH: Final = 8  # a path follows the size; else it is that of the 
 PROTOCOLS: Final = ("udp", "tcp", "tls")
 
 
+#   tag, whether it is text, size, CRC32c
+_CHECKSUM: Final = struct.Struct(">cBII")
+#   tag, count, path's flags as of a datagram; of a burst
+_BURST: Final = struct.Struct(">cIB")
+
+# Shorter ones are as good whole: a session's beginning, and what people look for, is short.
+CHECKED_BYTES_MIN: Final = 256
+# How a record of DTLS begins that has some: there is nothing to look at in it.
+_APPLICATION_DATA: Final = b"\x17"
+
+
+class Bursts(Enum):
+    """How datagrams of one path and marks are written that came or went together.
+
+    EACH     one by one
+    JOINED   sizes first, then all their bytes
+    CHECKED  the same with a checksum for the bytes, where they are application data under DTLS; likewise messages that
+             events carry
+    """
+
+    EACH = auto()
+    JOINED = auto()
+    CHECKED = auto()
+
+
 class Encoder:
     """Writes values.
 
     are_secrets_kept  False: private keys, passwords are left out
+    bursts            how many datagrams at once are written
     """
 
-    def __init__(self, *, are_secrets_kept: bool = True) -> None:
+    def __init__(self, *, are_secrets_kept: bool = True, bursts: Bursts = Bursts.EACH) -> None:
         self._are_secrets_kept = are_secrets_kept
+        self._bursts = bursts
         self._writers: dict[type, Callable[[object, list[bytes]], None]] = {
             type(None): lambda value, out: out.append(b"N"),
             bool: lambda value, out: out.append(b"T" if value else b"F"),
@@ -86,6 +114,8 @@ class Encoder:
 
     def _write_datagrams(self, datagrams: Sequence[Datagram], out: list[bytes]) -> None:
         """The hot path of a recording: a path is said once for all that follow it."""
+        if self._bursts is not Bursts.EACH and self._write_burst(datagrams, out):
+            return
         out.append(SIZED.pack(b"D", len(datagrams)))
         path: Path | None = None
         pack = _DATAGRAM.pack
@@ -97,6 +127,29 @@ class Encoder:
             else:
                 path = datagram.path
                 out += (pack(flags | DATAGRAM_NEW_PATH, len(data)), self._path_bytes(path), data)
+
+    def _write_burst(self, datagrams: Sequence[Datagram], out: list[bytes]) -> bool:
+        """Write datagrams together; False where they have not one path and marks, or are not to be checked only."""
+        is_checked = self._bursts is Bursts.CHECKED
+        first = datagrams[0]
+        path, ecn = first.path, first.ecn
+        for datagram in datagrams:
+            if datagram.path is not path or datagram.ecn != ecn or datagram.dont_fragment:
+                return False
+        pieces = [datagram.data for datagram in datagrams]
+        sizes = list(map(len, pieces))
+        if is_checked and not (
+            sum(sizes) >= CHECKED_BYTES_MIN and pieces[0][:1] == pieces[-1][:1] == _APPLICATION_DATA
+        ):
+            return False
+        count = len(sizes)
+        out += (_BURST.pack(b"C" if is_checked else b"B", count, ecn), self._path_bytes(path))
+        out.append(struct.pack(f">{count}I", *sizes))
+        if is_checked:
+            out.append(_U32.pack(crc32c_extend(0, b"".join(pieces))))
+        else:
+            out += pieces
+        return True
 
     def _write_datagram(self, value: object, out: list[bytes]) -> None:
         assert isinstance(value, Datagram)
@@ -178,6 +231,7 @@ class Encoder:
         head = b"o" + _name_bytes(kind) + _U8.pack(len(fields))
         named = [(_short(field.alias or field.name), field.name) for field in fields]
         secret = () if self._are_secrets_kept else _SECRET_FIELDS
+        payload = "data" if self._bursts is Bursts.CHECKED and kind.__name__ in PAYLOAD_EVENTS else ""
 
         writers = self._writers
 
@@ -189,6 +243,8 @@ class Encoder:
                 item = getattr(value, name)
                 if name in secret and item is not None:
                     _write_left_out(name, out)
+                elif name == payload:
+                    _write_payload(item, out)
                 elif (writer := writers.get(type(item))) is not None:
                     writer(item, out)
                 else:
@@ -232,6 +288,21 @@ def _write_text(value: object, out: list[bytes]) -> None:
     encoded = value.encode("utf-8", "surrogatepass")
     out.append(SIZED.pack(b"s", len(encoded)))
     out.append(encoded)
+
+
+def _write_payload(value: object, out: list[bytes]) -> None:
+    """The data of a message that a replay makes again: a checksum where they are long."""
+    if isinstance(value, str):
+        is_text, data = True, value.encode("utf-8", "surrogatepass")
+    else:
+        assert isinstance(value, bytes | bytearray)
+        is_text, data = False, bytes(value)
+    if len(data) >= CHECKED_BYTES_MIN:
+        out.append(_CHECKSUM.pack(b"h", is_text, len(data), crc32c_extend(0, data)))
+    elif is_text:
+        _write_text(value, out)
+    else:
+        _write_bytes(data, out)
 
 
 def _write_withheld(value: object, out: list[bytes]) -> None:

@@ -2,7 +2,7 @@
 
     length, 32 bits | kind, 8 | body        length counts the body alone; numbers are big-endian
 
-    HEADER        magic, 8 bytes | version, 16 | flags, 8 (1: payloads, 2: secrets, 4: redacted)
+    HEADER        magic, 8 bytes | version, 16 | flags, 8 (1: payloads, 2: secrets, 4: redacted, 8: checksums)
     CONSTRUCTION  class, text | positional arguments, sequence | named arguments, mapping       (see `values`)
     ENTROPY       the bytes of one draw
     KEY_LOG       one line of an NSS key log
@@ -28,10 +28,13 @@ from sans_rtc.trace.reading import Decoder
 from sans_rtc.trace.values import Encoder
 
 MAGIC: Final = b"sansrtc\n"
-VERSION: Final = 1
+VERSION: Final = 2
+# Version 1 has no bursts and no checksums.
+_VERSIONS: Final = (1, VERSION)
 FLAG_PAYLOADS: Final = 1
 FLAG_SECRETS: Final = 2
 FLAG_REDACTED: Final = 4
+FLAG_CHECKSUMS: Final = 8
 # Ten thousand of the largest datagrams: no call takes or gives more.
 RECORD_BYTES_MAX: Final = 1 << 30
 
@@ -67,13 +70,15 @@ class Outcome(IntEnum):
 class Header:
     """What a recording has in it. payloads: application data; secrets: entropy, keys, passwords.
 
-    is_redacted  addresses, names and whatever else identifies were replaced
+    is_redacted    addresses, names and whatever else identifies were replaced
+    has_checksums  of what a replay makes again, long application data are told by a checksum
     """
 
     version: int
     has_payloads: bool
     has_secrets: bool
     is_redacted: bool = False
+    has_checksums: bool = False
 
 
 @attrs.frozen(slots=True)
@@ -123,9 +128,12 @@ class Construction:
     named: dict[str, object]
 
 
-def serialize_header(*, has_payloads: bool, has_secrets: bool, is_redacted: bool = False) -> bytes:
+def serialize_header(
+    *, has_payloads: bool, has_secrets: bool, is_redacted: bool = False, has_checksums: bool = False
+) -> bytes:
     """The first record of a recording."""
     flags = FLAG_PAYLOADS * has_payloads | FLAG_SECRETS * has_secrets | FLAG_REDACTED * is_redacted
+    flags |= FLAG_CHECKSUMS * has_checksums
     return Record(RecordKind.HEADER, _HEADER.pack(MAGIC, VERSION, flags)).serialize()
 
 
@@ -134,9 +142,11 @@ def parse_header(record: Record) -> Header:
     if record.kind is not RecordKind.HEADER or len(record.body) < _HEADER.size or record.body[:8] != MAGIC:
         raise Malformed("this is not a recording", field="header", offset=0)
     _, version, flags = _HEADER.unpack_from(record.body)
-    if version != VERSION:
-        raise Unsupported(f"recordings of version {version} cannot be read, only {VERSION}", field="version", offset=13)
-    return Header(version, bool(flags & FLAG_PAYLOADS), bool(flags & FLAG_SECRETS), bool(flags & FLAG_REDACTED))
+    if version not in _VERSIONS:
+        known = " and ".join(map(str, _VERSIONS))
+        raise Unsupported(f"recordings of version {version} cannot be read, only {known}", field="version", offset=13)
+    names = (FLAG_PAYLOADS, FLAG_SECRETS, FLAG_REDACTED, FLAG_CHECKSUMS)
+    return Header(version, *[bool(flags & flag) for flag in names])
 
 
 def parse_construction(record: Record) -> Construction:

@@ -31,6 +31,25 @@ class LeftOut:
     what: str
 
 
+@attrs.frozen(slots=True)
+class Checksum:
+    """Application data that a replay makes again: how many bytes, whether they were text, and their CRC32c."""
+
+    size: int
+    is_text: bool
+    crc: int
+
+
+@attrs.frozen(slots=True)
+class CheckedDatagrams:
+    """Datagrams that a replay makes again: the path and marks of all, the size of each, the CRC32c of them joined."""
+
+    path: Path
+    ecn: int
+    sizes: tuple[int, ...]
+    crc: int
+
+
 def withhold(value: object) -> object:
     """A payload, as what stands for it."""
     if isinstance(value, str):

@@ -17,6 +17,7 @@ from sans_rtc.trace.packets import packets_of
 from sans_rtc.trace.redact import redact
 from sans_rtc.trace.redact_text import redact_candidate, redact_sdp
 from sans_rtc.trace.redact_wire import redact_datagram, redact_sctp
+from sans_rtc.trace.whole import whole
 from sans_rtc.trace.wire import parse_call, parse_construction
 from sans_rtc_demo.main import main
 from tests.trace.sessions import live
@@ -30,7 +31,7 @@ DRAWN_BYTES_MIN = 8
 @pytest.fixture(scope="module", params=SEEDS)
 def session(request):
     """A recording and what it was redacted to, as records."""
-    records = list(read_records(live(request.param)[0]))
+    records = list(whole(read_records(live(request.param)[0])))
     return records, list(redact(records))
 
 
@@ -220,7 +221,7 @@ def test_any_datagram_keeps_its_size(first, rest):
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_damaged_datagrams_keep_their_size(data):
-    recorded = [packet.data for call in calls_of(read_records(DAMAGED)) for packet in packets_of(call)]
+    recorded = [packet.data for call in calls_of(whole(read_records(DAMAGED))) for packet in packets_of(call)]
     damaged = bytearray(data.draw(st.sampled_from(recorded)))
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
