@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from itertools import takewhile
+from typing import TypeAlias
 
 import attrs
-
-from sans_rtc.rtp.sequence import SequenceUnwrapper
 
 ECN_CE = 3
 # Before any number that a sequence can begin with.
 FAR = 1 << 17
+_SEQUENCE_COUNT = 1 << 16
 _SEQUENCE_HALF = 1 << 15
+
+Arrival: TypeAlias = tuple[int, float, int]
+"""Sequence number of 16 bits, when it came, and its ECN."""
 
 
 @attrs.define(slots=True)
@@ -39,17 +42,17 @@ class ArrivalsStats:
 class ArrivalTrack:
     """The arrivals of one sequence, unwrapped.
 
-    arrivals  when each packet came first, and its ECN; complete from `_begin` on
+    arrivals  of each packet the first one, by its number unwrapped; complete from `_begin` on
     start     what the feedback of the last `take` begins with
     """
 
     __slots__ = (
         "_begin",
+        "_highest",
         "_history_packets_max",
         "_history_s",
         "_marks",
         "_next",
-        "_unwrapper",
         "arrivals",
         "start",
     )
@@ -63,16 +66,16 @@ class ArrivalTrack:
         self._restart()
 
     def _restart(self) -> None:
-        self._unwrapper = SequenceUnwrapper()
+        self._highest: int | None = None
         self._begin = -FAR
         self._next: int | None = None
-        self.arrivals: dict[int, tuple[float, int]] = {}
+        self.arrivals: dict[int, Arrival] = {}
         # (when a feedback was taken, the number behind it): everything before that number came before that time
         self._marks: deque[tuple[float, int]] = deque()
         self.start = 0
 
-    def take(self, noted: list[tuple[int, float, int]], now: float, stats: ArrivalsStats) -> list[int]:
-        """Take note of (sequence number, arrival, ECN); return the numbers to tell of, rising, from `start` on."""
+    def take(self, noted: Iterable[Arrival], now: float, stats: ArrivalsStats) -> list[int]:
+        """Take note of arrivals; return the numbers to tell of, rising, from `start` on."""
         self._forget(now)
         new = self._add(noted, stats)
         if not new:
@@ -87,38 +90,44 @@ class ArrivalTrack:
         self._marks.append((now, self._next))
         return numbers
 
-    def _add(self, noted: Iterable[tuple[int, float, int]], stats: ArrivalsStats) -> list[int]:
-        too_old: list[tuple[int, float, int]] = []
+    def _add(self, noted: Iterable[Arrival], stats: ArrivalsStats) -> list[int]:
+        too_old: list[Arrival] = []
         new = self._add_known(noted, too_old, stats)
         if not new and len(too_old) >= self.RESTART_PACKETS:
             self._restart()
             return self._add_known(too_old, [], stats)
         stats.too_old += len(too_old)
         # Half of the numbers is the most that can be told apart: what was far ahead leaves what is behind it too old.
-        lowest = (self._unwrapper.highest or 0) - _SEQUENCE_HALF
+        lowest = (self._highest or 0) - _SEQUENCE_HALF
         if new and min(new) <= lowest:
             self._begin = max(self._begin, lowest + 1)
             stats.too_old += sum(number <= lowest for number in new)
             return [number for number in new if number > lowest]
         return new
 
-    def _add_known(
-        self, noted: Iterable[tuple[int, float, int]], too_old: list[tuple[int, float, int]], stats: ArrivalsStats
-    ) -> list[int]:
-        arrivals, unwrap = self.arrivals, self._unwrapper.unwrap
+    def _add_known(self, noted: Iterable[Arrival], too_old: list[Arrival], stats: ArrivalsStats) -> list[int]:
+        arrivals, begin, highest = self.arrivals, self._begin, self._highest
         new: list[int] = []
         for arrival in noted:
-            sequence, at, ecn = arrival
-            number = unwrap(sequence)
-            if number < self._begin:
+            sequence = arrival[0]
+            if highest is None:
+                highest = sequence - 1
+            # As `SequenceUnwrapper` has it, in short: this runs for every packet.
+            ahead = (sequence - highest) & 0xFFFF
+            if 0 < ahead <= _SEQUENCE_HALF:
+                highest = number = highest + ahead
+            else:
+                number = highest + ahead - _SEQUENCE_COUNT if ahead else highest
+            if number < begin:
                 too_old.append(arrival)
             elif number not in arrivals:
-                arrivals[number] = (at, ecn)
+                arrivals[number] = arrival
                 new.append(number)
             else:
                 stats.duplicates += 1
-                if ecn == ECN_CE:  # RFC 8888 section 3.1: a mark on any copy counts, and the arrival of the first
-                    arrivals[number] = (arrivals[number][0], ECN_CE)
+                if arrival[2] == ECN_CE:  # RFC 8888 section 3.1: a mark on any copy counts, the arrival is the first's
+                    arrivals[number] = (sequence, arrivals[number][1], ECN_CE)
+        self._highest = highest
         return new
 
     def _forget(self, now: float) -> None:

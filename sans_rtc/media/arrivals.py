@@ -18,7 +18,7 @@ from collections import OrderedDict, deque
 import attrs
 
 from sans_rtc.errors import InvalidArgument
-from sans_rtc.media.arrival_track import FAR, ArrivalsStats, ArrivalTrack
+from sans_rtc.media.arrival_track import FAR, Arrival, ArrivalsStats, ArrivalTrack
 from sans_rtc.rtcp.congestion_feedback import (
     METRIC_COUNT_MAX,
     STREAM_COUNT_MAX,
@@ -106,7 +106,7 @@ class TransportArrivals:
 
     def __init__(self, config: ArrivalsConfig, *, sender_ssrc: int, media_ssrc: int) -> None:
         self._config = config
-        self._noted: deque[tuple[int, float]] = deque(maxlen=config.packets_max)
+        self._noted: deque[Arrival] = deque(maxlen=config.packets_max)
         self._pace = _Pace(config)
         self._track = ArrivalTrack(config.history_s, config.history_packets_max)
         self._feedback_count = 0
@@ -116,7 +116,7 @@ class TransportArrivals:
 
     def note(self, sequence_number: int, now: float) -> None:
         """Note the arrival of a packet with this transport-wide sequence number, 0 to 65535."""
-        self._noted.append((sequence_number, now))
+        self._noted.append((sequence_number, now, 0))
 
     @property
     def deadline(self) -> float:
@@ -130,7 +130,7 @@ class TransportArrivals:
         noted = self._noted
         self.stats.overflows += len(noted) == noted.maxlen
         self._pace.update(len(noted), now)
-        numbers = self._track.take([(sequence, at, 0) for sequence, at in noted], now, self.stats)
+        numbers = self._track.take(noted, now, self.stats)
         noted.clear()
         return self._messages(numbers)
 
@@ -140,7 +140,7 @@ class TransportArrivals:
         building: _Building | None = None
         following = self._track.start
         for sequence in numbers:
-            ticks = round(arrivals[sequence][0] / DELTA_S)
+            ticks = round(arrivals[sequence][1] / DELTA_S)
             if building is None or not building.add(sequence - following, ticks):
                 building = _Building(self._config.feedback_bytes_max, ticks)
                 messages.append(self._message(following, building))
@@ -192,7 +192,7 @@ class CcfbArrivals:
         noted = self._noted
         self.stats.overflows += len(noted) == noted.maxlen
         self._pace.update(len(noted), now)
-        by_ssrc: dict[int, list[tuple[int, float, int]]] = {}
+        by_ssrc: dict[int, list[Arrival]] = {}
         for ssrc, sequence, at, ecn in noted:
             by_ssrc.setdefault(ssrc, []).append((sequence, at, ecn))
         noted.clear()
@@ -269,11 +269,12 @@ class _Building:
             closed_bytes += _chunk_bytes(self._open_symbols, _CHUNK_SYMBOLS_MIN) + _chunk_bytes(gap, _RUN_MAX)
             open_symbols = 1
         delta_bytes = self._delta_bytes + (1 if 0 <= delta <= 0xFF else 2)
-        if closed_bytes + _chunk_bytes(open_symbols, _CHUNK_SYMBOLS_MIN) + delta_bytes > self._bytes_max:
+        if closed_bytes - 2 * (-open_symbols // _CHUNK_SYMBOLS_MIN) + delta_bytes > self._bytes_max:
             return False
         self._closed_bytes, self._open_symbols, self._delta_bytes = closed_bytes, open_symbols, delta_bytes
         self._ticks = ticks
-        self.deltas += [None] * gap
+        if gap:
+            self.deltas += [None] * gap
         self.deltas.append(delta)
         return True
 
@@ -290,7 +291,7 @@ def _segments(track: ArrivalTrack, numbers: list[int], now: float, gap_max: int)
         following = track.start
         segments.append((following, []))
     for sequence in numbers:
-        at, ecn = track.arrivals[sequence]
+        _, at, ecn = track.arrivals[sequence]
         gap = sequence - following
         if gap > gap_max:
             segments.append((sequence, []))
