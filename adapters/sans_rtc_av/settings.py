@@ -17,7 +17,7 @@ class EncoderSettings:
     bitrate_bps          at the beginning; None: 1 Mbit/s video, 32 kbit/s a channel of Opus
     frame_rate           video: what the bitrate is shared over, and how far frames without a timestamp are apart
     keyframe_interval_s  video: a keyframe at least so often; 0: at the beginning and when asked for
-    threads              video: at most so many
+    threads              video: so many work at a time; SVT-AV1 has one for each of its stages, 16 with `threads` 1
     speed                video: the encoder's own scale ("cpu-used" of libvpx and libaom, "preset" of x264 and SVT);
                          None: fast enough for 720p on one core
     encoder              FFmpeg's name of one, None: the first of `available_encoders`

@@ -29,6 +29,7 @@ _RUNNING_BITRATE_BPS_MAX = 20_000_000
 _TOLERANCE_DOWN, _TOLERANCE_UP = 0.10, 0.25
 # A second of buffer for libvpx as browsers have; half for x264, where it bounds a keyframe.
 _BUFFER_S = {"libx264": 0.5}
+_SVT_PARALLELISM_MAX = 6
 _NEVER = 1 << 30  # frames between keyframes; fits FFmpeg's int
 _H264_SLICE_BYTES_MAX = 1100  # packetization-mode 0: a slice is a packet (RFC 6184 section 6.2)
 _X264_PROFILES = {
@@ -161,7 +162,7 @@ class VideoEncoder:
         context.gop_size = _NEVER
         context.max_b_frames = 0
         context.thread_count = self._settings.threads
-        context.options = {**self._private_options, **_rate_options(self.encoder_name, rate)}
+        context.options = {**self._private_options, **_rate_options(self.encoder_name, rate, self._settings.threads)}
         if self.encoder_name == "libx264":
             context.bit_rate = max(_RUNNING_BITRATE_BPS_MAX, rate)
         try:
@@ -231,13 +232,13 @@ def _x264_options(parameters: str) -> dict[str, str]:
     return options
 
 
-def _rate_options(encoder: str, bitrate_bps: int) -> dict[str, str]:
+def _rate_options(encoder: str, bitrate_bps: int, threads: int) -> dict[str, str]:
     """A constant bitrate over the length of a buffer, in each encoder's words."""
     if encoder == "librav1e":
         return {}
     if encoder == "libsvtav1":
-        # Low delay prediction, constant bitrate, one thread pool of the least size.
-        return {"svtav1-params": "rtc=1:pred-struct=1:rc=2:lp=1"}
+        # Low delay prediction, constant bitrate; it has a scale of its own for threads.
+        return {"svtav1-params": f"rtc=1:pred-struct=1:rc=2:lp={min(threads, _SVT_PARALLELISM_MAX)}"}
     rate, buffer = str(bitrate_bps), round(bitrate_bps * _BUFFER_S.get(encoder, 1.0))
     if encoder == "libx264":
         return {"maxrate": str(max(_RUNNING_BITRATE_BPS_MAX, bitrate_bps)), "bufsize": str(buffer)}

@@ -9,6 +9,7 @@ pytest.importorskip("av", reason="PyAV is not installed: pip install 'sans-rtc[a
 
 from sans_rtc_av import (
     CodecFailed,
+    DecoderSettings,
     EncoderSettings,
     MissingCodecs,
     PictureSource,
@@ -57,6 +58,16 @@ def test_pictures_come_back_through_rtp_as_they_were(codec_name, over_rtp, psnr)
                 seen.append((frame_number_of(picture), picture.pts, picture.width, picture.height))
     assert seen == [(number, number * 3000, 320, 180) for number in range(12)]
     assert decoder.stats.discards == {}
+
+
+@pytest.mark.parametrize("codec_name", VIDEO)
+def test_threads_hold_no_picture_back(codec_name):
+    encoder, source = new_encoder(codec_name, EncoderSettings(threads=4)), PictureSource(640, 360)
+    decoder = new_decoder(codec_name, settings=DecoderSettings(threads=4))
+    for number in range(6):
+        encoded = encoder.encode(source.frame(number))
+        pictures = [p for frame in encoded for p in decoder.decode(frame.data, frame.timestamp)]
+        assert [frame_number_of(picture) for picture in pictures] == [number]
 
 
 @pytest.mark.parametrize("codec_name", VIDEO)
