@@ -118,3 +118,12 @@ def test_request_for_more_of_our_streams_is_denied_though_there_is_room(sctp):
     peer = sctp.RawPeer(sctp.association(streams_inbound_max=20), streams=10).establish()
     peer.send(reconfig(AddStreams(100, 1, is_incoming=True)))
     assert [item.result for item in reconfig_items(peer.take())] == [ResetResult.DENIED]
+
+
+@pytest.mark.proves("RFC6525-5.1.2-5-ddbe")
+def test_wish_for_some_streams_resets_just_these(peer, send):
+    for stream_id in (3, 4, 5):
+        send(peer.association, b"x", stream_id=stream_id)
+    peer.take()
+    peer.send(reconfig(IncomingReset(100, (3, 5))))
+    assert reconfig_items(peer.take())[-1].stream_ids == (3, 5)
