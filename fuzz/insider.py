@@ -39,7 +39,7 @@ def speak_dtls(scene: Any, script: Script) -> None:
 def speak_as_peer(scene: Any, script: Script) -> None:
     """The other peer sends chunks that no association would, on a data stream of any kind, or any DTLS record."""
     transport = scene.other._transport
-    connection, association = transport.connection, transport.association
+    connection, association = transport.connection, transport.data.association
     if connection is None or connection.is_terminated:
         return
     if association is None or association._tcb is None or not script.below(4):

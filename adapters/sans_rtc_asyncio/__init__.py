@@ -9,11 +9,13 @@ async with PeerConnection() as pc:
 """
 
 from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded, LocalError, SansRtcError
+from sans_rtc.media import EncodingSettings, MediaFrame, PacketReceived
 from sans_rtc.peer.config import PeerConfig
 from sans_rtc.peer.negotiation import Description
 from sans_rtc_asyncio.channel import DataChannel
 from sans_rtc_asyncio.connection import PeerConnection
 from sans_rtc_asyncio.driver import Driver
+from sans_rtc_net.async_transceiver import Receiver, Sender, Transceiver
 from sans_rtc_net.binding import BindConfig
 from sans_rtc_net.candidates import IceCandidate
 from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
@@ -31,16 +33,22 @@ __all__ = [
     "DataChannel",
     "Description",
     "Driver",
+    "EncodingSettings",
     "IceCandidate",
     "IceServer",
     "InvalidArgument",
     "InvalidState",
     "LimitExceeded",
     "LocalError",
+    "MediaFrame",
+    "PacketReceived",
     "PeerConfig",
     "PeerConnection",
     "Proxy",
+    "Receiver",
     "SansRtcError",
+    "Sender",
     "StreamConfig",
+    "Transceiver",
     "UdpConfig",
 ]

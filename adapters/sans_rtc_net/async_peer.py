@@ -26,6 +26,8 @@ from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.negotiation import Description
 from sans_rtc.peer.states import ConnectionState
 from sans_rtc_net.async_channel import DataChannel
+from sans_rtc_net.async_media import MediaPeer
+from sans_rtc_net.async_transceiver import Transceiver
 from sans_rtc_net.binding import BindConfig, bind_config_from
 from sans_rtc_net.candidates import IceCandidate, as_candidate
 from sans_rtc_net.clock import wall_clock_offset_s
@@ -52,7 +54,7 @@ CLOSE_MARGIN_S = 1.0
 _ids = itertools.count(1)
 
 
-class AsyncPeerConnection(PeerReads):
+class AsyncPeerConnection(PeerReads, MediaPeer):
     """One WebRTC connection on some event loop. Made within the running loop; not thread-safe."""
 
     def __init__(
@@ -158,6 +160,7 @@ class AsyncPeerConnection(PeerReads):
             on_resolve=self._resolver.resolve,
             on_name=self._resolver.local.on_event,
             on_verb=self._driver.request_flush,
+            call_soon=self._loop.call_soon,
         )
         self._monitor = NetworkMonitor(
             monitor_network,
@@ -169,6 +172,7 @@ class AsyncPeerConnection(PeerReads):
             self._loop.clock,
         )
         self._session.is_gathering_continual = monitor_network is not False
+        self._transceivers: dict[int, Transceiver] = {}
         self._report: CloseReport | None = None
         if nursery is not None:
             self._live_in(nursery)
@@ -192,14 +196,14 @@ class AsyncPeerConnection(PeerReads):
     async def create_offer(self) -> Description:
         """Make an offer of what this end wants; the state does not change. Errors: InvalidState."""
         await self._loop.may_act()
-        offer = self._machine.create_offer(self._verb())
+        offer = self._machine.create_offer(self.verb())
         await self._loop.has_acted()
         return offer
 
     async def create_answer(self) -> Description:
         """Make an answer to the offer that was set. Errors: InvalidState."""
         await self._loop.may_act()
-        answer = self._machine.create_answer(self._verb())
+        answer = self._machine.create_answer(self.verb())
         await self._loop.has_acted()
         return answer
 
@@ -211,7 +215,7 @@ class AsyncPeerConnection(PeerReads):
         """
         local = None if description is None else as_description(description)
         await self._loop.may_act()
-        self._machine.set_local_description(local, self._verb())
+        self._machine.set_local_description(local, self.verb())
         self._driver.flush()
         failure, self._gathering.failure = self._gathering.failure, None
         if failure is not None:
@@ -225,7 +229,7 @@ class AsyncPeerConnection(PeerReads):
         """
         remote = as_description(description)
         await self._loop.may_act()
-        self._machine.set_remote_description(remote, self._verb())
+        self._machine.set_remote_description(remote, self.verb())
         self._driver.flush()
         await self._loop.has_acted()
 
@@ -243,7 +247,7 @@ class AsyncPeerConnection(PeerReads):
         """
         item = as_candidate(candidate, sdp_mid=sdp_mid, sdp_mline_index=sdp_mline_index)
         await self._loop.may_act()
-        self._machine.add_remote_candidate(item.candidate, item.sdp_mid, self._verb())
+        self._machine.add_remote_candidate(item.candidate, item.sdp_mid, self.verb())
         await self._loop.has_acted()
 
     def local_candidates(self) -> AsyncIterator[IceCandidate]:
@@ -258,7 +262,7 @@ class AsyncPeerConnection(PeerReads):
 
     def restart_ice(self) -> None:
         """Ask for new paths: the next offer carries new credentials, and data flow on the old path until then."""
-        self._machine.restart_ice(self._verb())
+        self._machine.restart_ice(self.verb())
 
     def network_changed(self) -> None:
         """The network of this machine may have changed: bind what is new, leave what is gone; data keep flowing.
@@ -266,7 +270,7 @@ class AsyncPeerConnection(PeerReads):
         New candidates are told as ever (`local_candidates`); a restart is asked for only where nothing else is left.
         """
         if self._session.terminated is None:
-            self._machine.network_changed(self._verb())
+            self._machine.network_changed(self.verb())
 
     # -- states --------------------------------------------------------------------------------------------------------
 
@@ -317,7 +321,7 @@ class AsyncPeerConnection(PeerReads):
             negotiated_id=negotiated_id,
             priority=priority,
         )
-        handle = self._machine.create_channel(label, options, self._verb())
+        handle = self._machine.create_channel(label, options, self.verb())
         return DataChannel(self, self._session.add_channel(handle, label, protocol, is_incoming=False))
 
     def incoming_channels(self) -> AsyncIterator[DataChannel]:
@@ -376,7 +380,7 @@ class AsyncPeerConnection(PeerReads):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} {self.connection_state}>"
 
-    # -- for its channels ----------------------------------------------------------------------------------------------
+    # -- for its channels and transceivers -----------------------------------------------------------------------------
 
     @property
     def session(self) -> Session[WaitSignal]:
@@ -395,6 +399,11 @@ class AsyncPeerConnection(PeerReads):
     def request_flush(self) -> None:
         """Let what the machine has to say go out in the next turn of the loop."""
         self._driver.request_flush()
+
+    def verb(self) -> float:
+        """The time for a verb of the machine; what it has to say then goes out in the next turn of the loop."""
+        self._driver.request_flush()
+        return self._loop.clock()
 
     # -- private -------------------------------------------------------------------------------------------------------
 
@@ -416,7 +425,7 @@ class AsyncPeerConnection(PeerReads):
         self._session.room.notify()
 
     def _on_resolved(self, name: str, hosts: Sequence[str]) -> None:
-        now = self._verb()
+        now = self.verb()
         self._machine.name_resolved(name, hosts, now)
         if self._driver.streams is not None:
             self._driver.streams.name_resolved(name, hosts, now)
@@ -428,11 +437,6 @@ class AsyncPeerConnection(PeerReads):
 
     async def _until_ended(self) -> None:
         await self._until(lambda: False)
-
-    def _verb(self) -> float:
-        """The time for a verb of the machine; what it has to say then goes out in the next turn of the loop."""
-        self._driver.request_flush()
-        return self._loop.clock()
 
     def _free(self) -> None:
         self._driver.close()

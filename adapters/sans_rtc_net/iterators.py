@@ -18,14 +18,14 @@ from sans_rtc_net.session import Session
 Item = TypeVar("Item")
 
 
-class _Items(Generic[Item]):
+class Items(Generic[Item]):
     """Takes one item after the other, and waits where there is none yet."""
 
     def __init__(self, loop: Loop, session: Session[WaitSignal]) -> None:
         self._loop = loop
         self._session = session
 
-    def __aiter__(self) -> _Items[Item]:
+    def __aiter__(self) -> Items[Item]:
         return self
 
     async def __anext__(self) -> Item:
@@ -44,7 +44,7 @@ class _Items(Generic[Item]):
         return self._session.changed
 
 
-class CandidateIterator(_Items[IceCandidate]):
+class CandidateIterator(Items[IceCandidate]):
     """The local candidates of the present generation."""
 
     def __init__(self, loop: Loop, session: Session[WaitSignal]) -> None:
@@ -65,7 +65,7 @@ class CandidateIterator(_Items[IceCandidate]):
         return self._candidates.changed
 
 
-class StateIterator(_Items[ConnectionState]):
+class StateIterator(Items[ConnectionState]):
     """The states of the connection, from the present one on."""
 
     def __init__(self, loop: Loop, session: Session[WaitSignal]) -> None:
@@ -83,7 +83,7 @@ class StateIterator(_Items[ConnectionState]):
         return None
 
 
-class ChannelIterator(_Items[DataChannel]):
+class ChannelIterator(Items[DataChannel]):
     """The channels that the peer has opened."""
 
     def __init__(

@@ -24,6 +24,7 @@ from sans_rtc.datachannel.events import (
 )
 from sans_rtc.ice import GatheringState
 from sans_rtc.machine import Terminated
+from sans_rtc.media import FrameReceived, PacketReceived
 from sans_rtc.peer.connection import PeerConnection
 from sans_rtc.peer.events import (
     ConnectionStateChanged,
@@ -42,6 +43,7 @@ from sans_rtc.peer.states import ConnectionState, TerminationReason
 from sans_rtc_net.candidates import IceCandidate
 from sans_rtc_net.errors import ConnectionFailed, ConnectionLost
 from sans_rtc_net.inbox import ChannelInbox, SignalT
+from sans_rtc_net.media_inbox import MediaInboxes
 
 # Channels that the peer has opened and nobody has accepted. Beyond, the oldest closed one is dropped, else the new one.
 INCOMING_COUNT_MAX = 1024
@@ -59,6 +61,11 @@ _ORDERLY = frozenset(
         TerminationReason.CLOSED_BY_PEER,
     }
 )
+
+
+def call_now(callback: Callable[..., object], *arguments: object) -> None:
+    """Call back at once: where there is no loop whose turn it could wait for."""
+    callback(*arguments)
 
 
 @attrs.frozen(slots=True)
@@ -102,6 +109,7 @@ class Session(Generic[SignalT]):
         on_resolve: Callable[[str], None],
         on_name: Callable[[PublishName | WithdrawName], None] = lambda event: None,
         on_verb: Callable[[], None] = lambda: None,
+        call_soon: Callable[..., None] = call_now,
     ) -> None:
         """Keep the state of a machine.
 
@@ -110,11 +118,13 @@ class Session(Generic[SignalT]):
         on_resolve   the machine asks for the addresses of a name
         on_name      the machine has a name to be published, or one to be withdrawn
         on_verb      a verb of the machine was used while taking its events: it may have something to send
+        call_soon    calls the application back in its own turn: `call_soon(callback, *arguments)`
         """
         self.machine = machine
         self.channels: dict[int, ChannelInbox[SignalT]] = {}
         self.incoming: deque[ChannelInbox[SignalT]] = deque()
         self.incoming_changed = make_signal()
+        self.media = MediaInboxes(make_signal, call_soon)
         self.changed = make_signal()
         self.room = make_signal()
         self.candidates = CandidateList(make_signal())
@@ -144,6 +154,8 @@ class Session(Generic[SignalT]):
                 else:  # a channel that was refused for want of room
                     self.machine.consume(event.channel, event.byte_count, self._clock())
                     self._on_verb()
+            elif type(event) is FrameReceived or type(event) is PacketReceived:
+                self.media.on_event(event)
             else:
                 self._on_event(event)
 
@@ -180,7 +192,7 @@ class Session(Generic[SignalT]):
             case Terminated():
                 self._on_terminated(event)
             case _:
-                pass  # CandidateError: explain() tells
+                self.media.on_event(event)  # CandidateError: explain() tells
 
     def _on_buffer_low(self, handle: int) -> None:
         inbox = self.channels.get(handle)
@@ -243,6 +255,7 @@ class Session(Generic[SignalT]):
         self.terminated = event
         for handle in list(self.channels):
             self._on_closed(handle)
+        self.media.end()
         self.candidates.is_complete = True
         self._notify_all()
 
@@ -251,6 +264,7 @@ class Session(Generic[SignalT]):
         for inbox in self.channels.values():
             inbox.arrived.notify()
             inbox.changed.notify()
+        self.media.notify()
         for signal in (self.changed, self.incoming_changed, self.room, self.candidates.changed):
             signal.notify()
 

@@ -8,6 +8,7 @@ from sans_rtc.datachannel.config import ChannelConfig
 from sans_rtc.dtls.config import DtlsConfig
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.ice.config import IceConfig
+from sans_rtc.media import MediaConfig
 from sans_rtc.peer.media_config import MediaNegotiationConfig
 from sans_rtc.sctp.config import SctpConfig
 
@@ -28,7 +29,7 @@ PROBE_UNASKED_BYTES = 1472
 class PeerConfig:
     """Everything that can be chosen about a peer connection.
 
-    ice, dtls, sctp, channels  the configurations of the layers
+    ice, dtls, sctp, channels, media  the configurations of the layers
     mtu_bytes                  largest UDP payload sent; the layers' own sizes are derived from it
     mtu_discovery              look for larger sizes (RFC 8899). The driver must send a `Datagram` with
                                `dont_fragment` whole or not at all, and others whatever their size. None: the driver's
@@ -48,6 +49,7 @@ class PeerConfig:
     dtls: DtlsConfig = attrs.Factory(DtlsConfig)
     sctp: SctpConfig = attrs.Factory(SctpConfig)
     channels: ChannelConfig = attrs.Factory(ChannelConfig)
+    media: MediaConfig = attrs.Factory(MediaConfig)
     mtu_bytes: int = MTU_BYTES_DEFAULT
     mtu_discovery: bool | None = None
     wall_clock_offset_s: float = 0.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sans_rtc import dtls, ice
+from sans_rtc import dtls, ice, media
 from sans_rtc.datachannel import (
     ChannelBufferLow,
     ChannelClosed,
@@ -24,20 +24,42 @@ from sans_rtc.machine import UNARMED, Address, Datagram, Path, Terminated, Trace
 from sans_rtc.outbox import Outbox
 from sans_rtc.peer import events
 from sans_rtc.peer.config import PeerConfig
+from sans_rtc.peer.data_transport import SctpEnded
 from sans_rtc.peer.data_verbs import DataVerbs
 from sans_rtc.peer.ending import end_of
 from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.explain import Explanation, explain
 from sans_rtc.peer.hand_over import HandOver
+from sans_rtc.peer.media_verbs import MediaVerbs
 from sans_rtc.peer.mux_routable import Routable
 from sans_rtc.peer.negotiation import Description, SignalingState
 from sans_rtc.peer.signalling import Signalling
 from sans_rtc.peer.states import ConnectionState, SctpState, TerminationReason, combine
-from sans_rtc.peer.transport import DtlsEnded, DtlsStateChanged, PeerTransport, SctpEnded, TransportEvent
+from sans_rtc.peer.transport import DtlsEnded, DtlsStateChanged, PeerTransport, TransportEvent
 from sans_rtc.streams import StreamNeeded, StreamUnneeded
 
+# What the application gets as the layers say it.
+_PASSED_ON: frozenset[type] = frozenset(
+    {
+        ChannelMessage,
+        ChannelBufferLow,
+        ChannelOpened,
+        ChannelClosed,
+        media.FrameReceived,
+        media.PacketReceived,
+        media.KeyframeRequested,
+        media.TargetBitrateChanged,
+        media.SenderBitrateChanged,
+        media.StreamStarted,
+        media.StreamEnded,
+        media.FramesDropped,
+        StreamNeeded,
+        StreamUnneeded,
+    }
+)
 
-class PeerConnection(DataVerbs, HandOver):
+
+class PeerConnection(DataVerbs, MediaVerbs, HandOver):
     """One peer connection, a Machine[Datagram, Datagram, PeerEvent]."""
 
     def __init__(
@@ -225,8 +247,8 @@ class PeerConnection(DataVerbs, HandOver):
         """
         if self._end is not None or self._close_deadline < UNARMED:
             return
-        association = self._transport.association
-        if association is None or self._transport.sctp_state is not SctpState.CONNECTED:
+        association = self._transport.data.association
+        if association is None or self._transport.data.state is not SctpState.CONNECTED:
             self._finish(TerminationReason.CLOSED, "", now)
             return
         self._close_deadline = now + self._config.close_timeout_s
@@ -294,7 +316,7 @@ class PeerConnection(DataVerbs, HandOver):
     @property
     def unacknowledged_bytes(self) -> int:
         """Bytes accepted by `send` that the peer has not acknowledged; after the end, those that stayed so."""
-        association = self._transport.association
+        association = self._transport.data.association
         if self._end is not None or association is None:
             return self._unacknowledged_bytes
         return association.unacknowledged_bytes
@@ -326,8 +348,8 @@ class PeerConnection(DataVerbs, HandOver):
             return
         ending: DtlsEnded | SctpEnded | None = None
         for event in taken:
-            if type(event) is ChannelMessage:
-                self._events.append(event)
+            if type(event) in _PASSED_ON:
+                self._events.append(event)  # type: ignore[arg-type]  # by its type
             elif isinstance(event, DtlsEnded | SctpEnded):
                 ending = ending or event  # what arrived with it is told first
             else:
@@ -338,8 +360,6 @@ class PeerConnection(DataVerbs, HandOver):
 
     def _on_event(self, event: TransportEvent) -> None:
         match event:
-            case ChannelMessage() | ChannelBufferLow() | ChannelOpened() | ChannelClosed():
-                self._events.append(event)
             case ice.LocalCandidate():
                 self._signalling.on_local_candidate(event.candidate)
             case ice.GatheringStateChanged():
@@ -352,8 +372,6 @@ class PeerConnection(DataVerbs, HandOver):
                 self._combine()
             case ice.ResolveName():
                 self._events.append(events.ResolveName(event.name))
-            case StreamNeeded() | StreamUnneeded():
-                self._events.append(event)
             case ice.PublishName():
                 self._events.append(events.PublishName(event.name, event.hosts))
             case ice.WithdrawName():
@@ -397,8 +415,10 @@ class PeerConnection(DataVerbs, HandOver):
         self._close_deadline = UNARMED
         self._transport.shut(is_graceful=reason is not TerminationReason.ABORTED, now=now)
         for event in self._transport.take_events():
-            if isinstance(event, ChannelMessage | ChannelClosed | ice.WithdrawName | StreamUnneeded):
+            if isinstance(event, ice.WithdrawName):
                 self._on_event(event)
+            elif isinstance(event, ChannelMessage | ChannelClosed | media.FrameReceived | StreamUnneeded):
+                self._events.append(event)
         self._signalling.negotiation.close()
         self._ice_state = IceState.CLOSED
         is_failure = reason in (TerminationReason.DTLS_FAILED, TerminationReason.SCTP_FAILED)

@@ -49,7 +49,7 @@ def diagnose(
         has_remote_description=negotiation.remote_description is not None,
         ice=picture,
         dtls_state=transport.dtls_state,
-        sctp_state=transport.sctp_state,
+        sctp_state=transport.data.state,
         held_datagrams=transport.held_datagrams,
         terminated=terminated,
     )

@@ -10,8 +10,20 @@ from sans_rtc.datachannel.events import ChannelBufferLow, ChannelClosed, Channel
 from sans_rtc.ice import ConnectionState as IceConnectionState
 from sans_rtc.ice import GatheringState
 from sans_rtc.machine import Terminated
+from sans_rtc.media.events import (
+    FrameReceived,
+    FramesDropped,
+    KeyframeRequested,
+    PacketReceived,
+    SenderBitrateChanged,
+    StreamEnded,
+    StreamStarted,
+    TargetBitrateChanged,
+)
 from sans_rtc.peer.negotiation import SignalingState
 from sans_rtc.peer.states import ConnectionState
+from sans_rtc.rtp.payload.interface import MediaKind
+from sans_rtc.sdp.values import Direction
 from sans_rtc.streams import StreamNeeded, StreamUnneeded
 
 
@@ -98,6 +110,45 @@ class IceGatheringStateChanged:
     state: GatheringState
 
 
+@attrs.define(slots=True)
+class TransceiverAdded:
+    """The peer's offer has made a transceiver. It only receives until its direction is set to another."""
+
+    transceiver: int
+    kind: MediaKind
+
+
+@attrs.define(slots=True)
+class TrackAdded:
+    """The peer sends, or will: what it says in its description (W3C track). `streams` are those it belongs to."""
+
+    transceiver: int
+    kind: MediaKind
+    streams: tuple[str, ...]
+
+
+@attrs.define(slots=True)
+class TrackEnded:
+    """The peer sends no more in this transceiver, and may do so again (W3C mute and removetrack)."""
+
+    transceiver: int
+
+
+@attrs.define(slots=True)
+class DirectionChanged:
+    """Another direction has been agreed on (W3C currentDirection); None: by no exchange that holds."""
+
+    transceiver: int
+    current_direction: Direction | None
+
+
+@attrs.define(slots=True)
+class TransceiverStopped:
+    """A transceiver is over: stopped here, by the peer, or undone with the offer that made it."""
+
+    transceiver: int
+
+
 PeerEvent: TypeAlias = (
     ChannelMessage
     | ChannelBufferLow
@@ -112,6 +163,19 @@ PeerEvent: TypeAlias = (
     | StreamNeeded
     | StreamUnneeded
     | NegotiationNeeded
+    | TransceiverAdded
+    | TrackAdded
+    | TrackEnded
+    | DirectionChanged
+    | TransceiverStopped
+    | FrameReceived
+    | PacketReceived
+    | KeyframeRequested
+    | TargetBitrateChanged
+    | SenderBitrateChanged
+    | StreamStarted
+    | StreamEnded
+    | FramesDropped
     | SignalingStateChanged
     | ConnectionStateChanged
     | IceConnectionStateChanged

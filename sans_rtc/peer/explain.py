@@ -113,15 +113,15 @@ def explain(
 ) -> Explanation:
     """Describe a peer connection; changes nothing."""
     picture = transport.agent.explain()
-    channels = tuple(transport.channels.infos())
+    channels = tuple(transport.data.channels.infos())
     waiting_for, likely_cause = diagnose(state, negotiation, picture, transport, terminated)
     return Explanation(
         connection_state=state,
         signaling_state=negotiation.state,
         ice=picture,
         dtls_state=transport.dtls_state,
-        sctp_state=transport.sctp_state,
-        sctp=None if transport.association is None else transport.association.statistics,
+        sctp_state=transport.data.state,
+        sctp=None if transport.data.association is None else transport.data.association.statistics,
         channels=channels,
         discards=_discards(transport),
         terminated=terminated,
@@ -131,11 +131,11 @@ def explain(
 
 
 def _discards(transport: PeerTransport) -> dict[str, dict[str, int]]:
-    discards = {"ICE": transport.agent.stats.discards, "channels": transport.channels.stats.discards}
+    discards = {"ICE": transport.agent.stats.discards, "channels": transport.data.channels.stats.discards}
     if transport.connection is not None:
         discards["DTLS"] = transport.connection.stats.discards
-    if transport.association is not None:
-        discards["SCTP"] = transport.association.stats.discards
+    if transport.data.association is not None:
+        discards["SCTP"] = transport.data.association.stats.discards
     if transport.discarded_payloads:
         discards["peer"] = {"not_dtls_or_too_early": transport.discarded_payloads}
     return {layer: {name: count for name, count in each.items() if count} for layer, each in discards.items()}

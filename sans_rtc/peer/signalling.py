@@ -15,7 +15,18 @@ from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidArgument, WireError
 from sans_rtc.outbox import Outbox
 from sans_rtc.peer.config import PeerConfig
-from sans_rtc.peer.events import GatheringNeeded, NegotiationNeeded, PeerEvent, SignalingStateChanged
+from sans_rtc.peer.data_transport import DataParameters
+from sans_rtc.peer.events import (
+    DirectionChanged,
+    GatheringNeeded,
+    NegotiationNeeded,
+    PeerEvent,
+    SignalingStateChanged,
+    TrackAdded,
+    TrackEnded,
+    TransceiverAdded,
+    TransceiverStopped,
+)
 from sans_rtc.peer.gathering import LocalCandidates
 from sans_rtc.peer.negotiation import (
     CandidateUse,
@@ -31,6 +42,7 @@ from sans_rtc.peer.negotiation import (
     TransportParameters,
 )
 from sans_rtc.peer.offer_answer import ICE_OPTIONS_OFFERED
+from sans_rtc.peer.transceivers import TransceiverAction, TransceiverChange
 from sans_rtc.peer.transport import PeerTransport, SecureParameters
 
 # A certificate is valid from a day before it was made, for peers whose clocks are behind.
@@ -66,7 +78,7 @@ class Signalling:
         )
         self._config = config
         self._transport = transport
-        self._certificate = certificate
+        self.certificate = certificate
         self._entropy = entropy
         self._events = events
         self._candidates = LocalCandidates(self.negotiation)
@@ -126,12 +138,16 @@ class Signalling:
             return False
         return self._transport.agent.local_parameters.ufrag == agreed[0]
 
+    def unix_time(self, now: float) -> float:
+        """Unix time of `now`, where the configuration tells it; seconds."""
+        return now + self._config.wall_clock_offset_s
+
     def _own_certificate(self, now: float) -> dtls.Certificate:
-        if self._certificate is None:
+        if self.certificate is None:
             not_before = int(now + self._config.wall_clock_offset_s) - CLOCK_SKEW_S
             lifetime_s = self._config.certificate_lifetime_s + CLOCK_SKEW_S
-            self._certificate = dtls.Certificate.generate(self._entropy, max(0, not_before), lifetime_s)
-        return self._certificate
+            self.certificate = dtls.Certificate.generate(self._entropy, max(0, not_before), lifetime_s)
+        return self.certificate
 
     def _implied_description(self, now: float) -> Description:
         if self.negotiation.state in (SignalingState.HAVE_REMOTE_OFFER, SignalingState.HAVE_LOCAL_PRANSWER):
@@ -161,15 +177,35 @@ class Signalling:
         if changes.rolled_back is Side.LOCAL and self.negotiation.local_credentials is None:
             self._candidates.rewind()  # the peer has never taken what they were announced with
         refusal = ""
-        if TransportAction.STOP in (changes.dtls, changes.sctp):
+        if changes.dtls is TransportAction.STOP:
             self._transport.stop(now)
         elif changes.transport is not None:
             self._connect(changes.transport, now)
+            self._carry_data(changes, changes.transport, now)
             if changes.dtls is not TransportAction.UNCHANGED:
                 refusal = self._secure(changes.transport, now)
+        if changes.sections is not None:
+            self._transport.media.configure(changes.sections, now)
+        for change in changes.transceivers:
+            self.tell_transceiver(change)
         self.tell_need()
         self.announce_candidates()
         return refusal
+
+    def tell_transceiver(self, change: TransceiverChange) -> None:
+        """A transceiver has come, gone, or changed."""
+        handle = change.handle
+        match change.action:
+            case TransceiverAction.ADDED:
+                self._events.append(TransceiverAdded(handle, change.kind))
+            case TransceiverAction.TRACK:
+                self._events.append(TrackAdded(handle, change.kind, change.streams))
+            case TransceiverAction.TRACK_ENDED:
+                self._events.append(TrackEnded(handle))
+            case TransceiverAction.DIRECTION:
+                self._events.append(DirectionChanged(handle, change.current_direction))
+            case TransceiverAction.STOPPED | TransceiverAction.REMOVED:
+                self._events.append(TransceiverStopped(handle))
 
     def _undo_restart(self, now: float) -> None:
         agreed = self.negotiation.local_credentials
@@ -192,16 +228,19 @@ class Signalling:
         if agreed.end_of_candidates:
             agent.end_of_remote_candidates(now)
 
+    def _carry_data(self, changes: Changes, agreed: TransportParameters, now: float) -> None:
+        if changes.sctp is TransportAction.STOP:
+            self._transport.stop_data(now)
+        elif changes.sctp is not TransportAction.UNCHANGED:
+            message_bytes_max = agreed.max_message_size or self._config.sctp.send_buffer_bytes_max
+            remote_port = agreed.sctp_port or self._config.sctp.remote_port
+            self._transport.start_data(DataParameters(remote_port, message_bytes_max), now)
+
     def _secure(self, agreed: TransportParameters, now: float) -> str:
         fingerprints = acceptable_fingerprints(agreed.fingerprints)
         if not fingerprints:
             return "the peer signals only fingerprints whose hash proves too little"
-        parameters = SecureParameters(
-            role=dtls.Role(agreed.dtls_role.value),
-            peer_fingerprints=fingerprints,
-            remote_sctp_port=agreed.sctp_port or self._config.sctp.remote_port,
-            message_bytes_max=agreed.max_message_size or self._config.sctp.send_buffer_bytes_max,
-        )
+        parameters = SecureParameters(role=dtls.Role(agreed.dtls_role.value), peer_fingerprints=fingerprints)
         self._transport.secure(parameters, self._own_certificate(now), now)
         return ""
 

@@ -1,10 +1,12 @@
-"""ICE, DTLS, SCTP and the data channels as one pile: events rise, datagrams sink, each layer once (design.md 3).
+"""ICE, DTLS, SCTP with data channels, and RTP as one pile: events rise, datagrams sink, each layer once (design.md 3).
 
-    receive --> ICE --payload--> DTLS --application data--> SCTP --messages--> data channels --> events
-    datagrams <-- ICE <--records-- DTLS <--packets-- SCTP <--verbs-- data channels
+    receive --> ICE --payload--+--> DTLS --application data--> SCTP --messages--> data channels --> events
+                               +--> RTP session (SRTP) --frames, packets------------------------> events
+    datagrams <-- ICE <--+--records-- DTLS <--packets-- SCTP <--verbs-- data channels
+                         +--SRTP, SRTCP-- RTP session <--verbs-- the application
 
-Security: the association is made, and data pass, only after DTLS has said `Connected`, that is, after the peer has
-proved to hold the key whose fingerprint was signalled (RFC 8827 section 6.5).
+Security: the association is made, keys are exported, and data and media pass, only after DTLS has said `Connected`,
+that is, after the peer has proved to hold the key whose fingerprint was signalled (RFC 8827 section 6.5).
 """
 
 from __future__ import annotations
@@ -16,12 +18,15 @@ from typing import TypeAlias
 import attrs
 
 from sans_rtc import dtls, ice, sctp
-from sans_rtc.datachannel import ChannelEvent, DataChannels
+from sans_rtc.datachannel import ChannelEvent
 from sans_rtc.dtls import ApplicationData
 from sans_rtc.entropy import Entropy
 from sans_rtc.machine import Datagram, Path, Terminated, Trace
-from sans_rtc.peer.config import MTU_BYTES_MAX, PROBE_BYTES, PROBE_UNASKED_BYTES, PeerConfig
-from sans_rtc.peer.states import DtlsState, SctpState
+from sans_rtc.media import MediaEvent
+from sans_rtc.peer.config import MTU_BYTES_MAX, PeerConfig
+from sans_rtc.peer.data_transport import DataParameters, DataTransport, SctpEnded
+from sans_rtc.peer.media_transport import MediaTransport
+from sans_rtc.peer.states import DtlsState
 
 
 @attrs.define(slots=True)
@@ -33,37 +38,36 @@ class DtlsEnded:
 
 
 @attrs.define(slots=True)
-class SctpEnded:
-    """The association has terminated."""
-
-    reason: sctp.TerminationReason
-    detail: str
-
-
-@attrs.define(slots=True)
 class DtlsStateChanged:
     """The state of DTLS has changed."""
 
     state: DtlsState
 
 
-TransportEvent: TypeAlias = ice.IceEvent | ChannelEvent | DtlsStateChanged | DtlsEnded | SctpEnded
+TransportEvent: TypeAlias = ice.IceEvent | ChannelEvent | MediaEvent | DtlsStateChanged | DtlsEnded | SctpEnded
 
 
 @attrs.frozen(slots=True)
 class SecureParameters:
-    """What the descriptions say of the layers above ICE.
+    """What the descriptions say of DTLS.
 
-    role               which end of DTLS we are
+    role               which end of it we are
     peer_fingerprints  of the peer's certificate, any of which will do (RFC 8122 section 5)
-    remote_sctp_port   RFC 8841 section 5
-    message_bytes_max  the longest message the peer takes
     """
 
     role: dtls.Role
     peer_fingerprints: Sequence[dtls.Fingerprint]
-    remote_sctp_port: int
-    message_bytes_max: int
+
+
+@attrs.define(slots=True)
+class Traffic:
+    """What has passed between ICE and the layers above it, in datagrams and their bytes."""
+
+    packets_sent: int = 0
+    bytes_sent: int = 0
+    packets_received: int = 0
+    bytes_received: int = 0
+    path_changes: int = 0
 
 
 class PeerTransport:
@@ -72,15 +76,17 @@ class PeerTransport:
     def __init__(self, config: PeerConfig, *, entropy: Entropy, trace: Trace | None = None) -> None:
         self.agent = ice.Agent(config.ice, role=ice.Role.CONTROLLING, entropy=entropy, trace=trace)
         self.connection: dtls.Connection | None = None
-        self.association: sctp.Association | None = None
-        self.channels = DataChannels(config.channels)
+        self.data = DataTransport(config, entropy=entropy, trace=trace)
+        self.media = MediaTransport(config, entropy=entropy, trace=trace)
         self.dtls_state = DtlsState.NEW
-        self.sctp_state = SctpState.NEW
+        self.dtls_connected: dtls.Connected | None = None
+        self.traffic = Traffic()
         self.discarded_payloads = 0
         self._config = config
         self._entropy = entropy
         self._trace = trace
         self._parameters: SecureParameters | None = None
+        self._data_parameters: DataParameters | None = None
         self._is_dtls_started = False
         self._has_stood_still = False
         self._selected_path: Path | None = None
@@ -103,8 +109,8 @@ class PeerTransport:
     def handle_timer(self, now: float) -> None:
         """Let every layer do what is due.
 
-        While ICE has no path, DTLS and SCTP stand still: a retransmission that cannot leave is not an unanswered one,
-        and a restart of ICE, however late, finds the session as it was.
+        While ICE has no path, the layers above stand still: a retransmission that cannot leave is not an unanswered
+        one, and a restart of ICE, however late, finds the session as it was.
         """
         if self.agent.deadline <= now:
             self.agent.handle_timer(now)
@@ -112,10 +118,9 @@ class PeerTransport:
             self._has_stood_still = True
         else:
             self._go_on(now)
-            if self.connection is not None and self.connection.deadline <= now:
-                self.connection.handle_timer(now)
-            if self.association is not None and self.association.deadline <= now:
-                self.association.handle_timer(now)
+            for layer in (self.connection, self.data.association, self.media.session):
+                if layer is not None and layer.deadline <= now:
+                    layer.handle_timer(now)
         self.rise(now)
 
     def _go_on(self, now: float) -> None:
@@ -123,8 +128,8 @@ class PeerTransport:
         if self._has_stood_still:
             if self.connection is not None:
                 self.connection.path_changed(now)
-            if self.association is not None:
-                self.association.path_changed(now)
+            if self.data.association is not None:
+                self.data.association.path_changed(now)
         self._has_stood_still = False
 
     def secure(self, parameters: SecureParameters, certificate: dtls.Certificate, now: float) -> None:
@@ -134,11 +139,12 @@ class PeerTransport:
         """
         if self.connection is not None:
             self._end_secure(is_graceful=True, now=now)
-            self.channels.on_restarted()
+            self.data.channels.on_restarted()
         self._parameters = parameters
         self._is_dtls_started = False
-        self.association = None
-        self.sctp_state = SctpState.NEW
+        self.dtls_connected = None
+        self.data.disassociate()
+        self.media.on_insecure(now)
         self.connection = dtls.Connection(
             attrs.evolve(
                 self._config.dtls,
@@ -158,15 +164,39 @@ class PeerTransport:
             self.connection.receive(data, now)
         self.rise(now)
 
-    def stop(self, now: float) -> None:
-        """The data section is gone from the session: end what it carried; ICE goes on."""
-        self._end_secure(is_graceful=True, now=now)
+    def start_data(self, parameters: DataParameters, now: float) -> None:
+        """The descriptions have a data section: the association is made as soon as DTLS is up."""
+        self._data_parameters = parameters
+        if self.data.association is not None:  # the peer has another port than before
+            self.data.association.abort(now)
+            self.data.channels.on_restarted()
+            self.data.disassociate()
+        if self.dtls_state is DtlsState.CONNECTED:
+            self._associate(now)
+
+    def stop_data(self, now: float) -> None:
+        """The data section is gone from the session; media go on."""
+        self._data_parameters = None
+        if self.data.association is not None:
+            self.data.association.abort(now)
+            if self.agent.can_send:
+                self.sink(now)
+        self.data.stop()
         self._close_channels()
-        self.connection = self.association = None
-        self.dtls_state, self.sctp_state = DtlsState.CLOSED, SctpState.CLOSED
+
+    def stop(self, now: float) -> None:
+        """No section is left in the session: end what they carried; ICE goes on."""
+        self._end_secure(is_graceful=True, now=now)
+        self._data_parameters = None
+        self.data.stop()
+        self._close_channels()
+        self.media.on_insecure(now)
+        self.connection = self.dtls_connected = None
+        self.dtls_state = DtlsState.CLOSED
 
     def shut(self, *, is_graceful: bool, now: float) -> None:
-        """End every layer; what is still to be said (ABORT, close_notify) waits in ICE for the next take."""
+        """End every layer; what is still to be said (BYE, ABORT, close_notify) waits in ICE for the next take."""
+        self.media.close(now)
         self._end_secure(is_graceful=is_graceful, now=now)
         self._close_channels()
         if is_graceful:
@@ -187,14 +217,22 @@ class PeerTransport:
         return datagrams
 
     def sink(self, now: float) -> None:
-        """Move SCTP packets into DTLS, and DTLS records into ICE."""
-        agent, connection, association = self.agent, self.connection, self.association
+        """Move SRTP into ICE, SCTP packets into DTLS, and DTLS records into ICE."""
+        agent, connection, association, session = self.agent, self.connection, self.data.association, self.media.session
+        traffic = self.traffic
+        if session is not None:
+            for packet in session.take_datagrams(now):
+                traffic.packets_sent += 1
+                traffic.bytes_sent += len(packet)
+                agent.send(packet, now)
         if connection is None:
             return
         if association is not None and self.dtls_state is DtlsState.CONNECTED:
             for packet in association.take_datagrams(now):
                 connection.send(packet, now)
         for record in connection.take_datagrams(now):
+            traffic.packets_sent += 1
+            traffic.bytes_sent += len(record)
             agent.send(record, now)
         if association is not None and self._config.mtu_discovery:
             self._sink_probe(association, connection, now)
@@ -223,19 +261,25 @@ class PeerTransport:
     @property
     def deadline(self) -> float:
         """The earliest deadline of the layers that run, seconds."""
-        connection, association = self.connection, self.association
+        connection, association = self.connection, self.data.association
         if not self.agent.can_send:
             return self.agent.deadline
         return min(
             self.agent.deadline,
             math.inf if connection is None else connection.deadline,
             math.inf if association is None else association.deadline,
+            self.media.deadline,
         )
+
+    @property
+    def dtls_role(self) -> dtls.Role | None:
+        """Which end of DTLS we are; None before that is agreed."""
+        return None if self._parameters is None else self._parameters.role
 
     # -- ending ------------------------------------------------------------------------------------------------------
 
     def _end_secure(self, *, is_graceful: bool, now: float) -> None:
-        association, connection = self.association, self.connection
+        association, connection = self.data.association, self.connection
         if association is not None:
             association.abort(now)
         if connection is not None:
@@ -249,19 +293,23 @@ class PeerTransport:
                 self.sink(now)
 
     def _close_channels(self) -> None:
-        self.channels.on_terminated()
-        self._events += self.channels.take_events()
+        self.data.close_channels()
+        self._events += self.data.take_events()
 
     # -- rising ------------------------------------------------------------------------------------------------------
 
     def rise(self, now: float) -> None:
-        """Carry events from each layer to the next, bottom to top, once."""
-        connection = self.connection
+        """Carry events from each layer to the next, bottom to top, once. RFC 7983 section 7 parts the payload."""
+        connection, traffic = self.connection, self.traffic
+        packets: list[bytes] = []
         for ice_event in self.agent.take_events():
             if type(ice_event) is Datagram:
                 data = ice_event.data
-                # RFC 7983 section 7: a first byte of 20 to 63 is DTLS. There are no media yet.
-                if connection is not None and 20 <= data[0] <= 63:
+                traffic.packets_received += 1
+                traffic.bytes_received += len(data)
+                if 128 <= data[0] <= 191:
+                    packets.append(data)
+                elif connection is not None and 20 <= data[0] <= 63:
                     connection.receive(data, now)
                 else:
                     self._on_early_payload(data)
@@ -271,38 +319,44 @@ class PeerTransport:
                     self._on_path_selected(ice_event, now)
         if connection is not None:
             self._rise_from_dtls(connection, now)
-        self._events += self.channels.take_events()
+        if packets or self.media.session is not None:
+            self._rise_from_media(packets, now)
+        self._events += self.data.take_events()
+
+    def _rise_from_media(self, packets: list[bytes], now: float) -> None:
+        session = self.media.session
+        if session is None:
+            self.discarded_payloads += len(packets)
+            return
+        if packets:
+            session.receive_many(packets, now)
+        self._events += session.take_events()
 
     def _on_path_selected(self, event: ice.SelectedPathChanged, now: float) -> None:
         """RFC 8261 section 6.1: "SCTP SHOULD retest the path MTU and reset the congestion state" on another path. A
         restart may select the same one again."""
-        path = event.path
+        path, association = event.path, self.data.association
+        is_other = path != self._selected_path
         self._is_path_plain = path.protocol == "udp" and event.local.type is not ice.CandidateType.RELAYED
-        if self.association is not None and path != self._selected_path:
-            self.association.path_changed(now)
-            self.association.allow_probes(self._is_path_plain, now)
+        if association is not None and is_other:
+            association.path_changed(now)
+            association.allow_probes(self._is_path_plain, now)
+        self.media.on_path(self.agent.path_overhead_bytes, is_other=is_other, now=now)
         self._selected_path = path
+        self.traffic.path_changes += is_other
 
     def _rise_from_dtls(self, connection: dtls.Connection, now: float) -> None:
         if not self._is_dtls_started and self.agent.can_send:
             self._start_dtls(now)
         for dtls_event in connection.take_events():
             if type(dtls_event) is ApplicationData:
-                if self.association is not None:
-                    self.association.receive(dtls_event.data, now)
+                if self.data.association is not None:
+                    self.data.association.receive(dtls_event.data, now)
             else:
-                self._rise_from_sctp(now)  # what arrived before it is told before it
-                self._on_dtls_event(dtls_event, now)
-        self._rise_from_sctp(now)
-
-    def _rise_from_sctp(self, now: float) -> None:
-        if self.association is None:
-            return
-        for sctp_event in self.association.take_events():
-            if type(sctp_event) is sctp.Message:
-                self.channels.on_message(sctp_event.stream_id, sctp_event.ppid, sctp_event.data, now)
-            else:
-                self._on_sctp_event(sctp_event, now)
+                self.data.rise(now)  # what arrived before it is told before it
+                self._events += self.data.take_events()
+                self._on_dtls_event(connection, dtls_event, now)
+        self.data.rise(now)
 
     def _on_early_payload(self, data: bytes) -> None:
         if 20 <= data[0] <= 63 and len(self._early) < self._config.early_datagrams_max:
@@ -316,14 +370,19 @@ class PeerTransport:
         self.connection.start(now)
         self._enter_dtls(DtlsState.CONNECTING)
 
-    def _on_dtls_event(self, event: dtls.DtlsEvent, now: float) -> None:
+    def _on_dtls_event(self, connection: dtls.Connection, event: dtls.DtlsEvent, now: float) -> None:
         match event:
             case dtls.Connected():
+                self.dtls_connected = event
                 self._enter_dtls(DtlsState.CONNECTED)
-                self._associate(now)
+                assert self._parameters is not None
+                self.media.on_secured(connection, event, self._parameters.role, now)
+                if self._data_parameters is not None:
+                    self._associate(now)
             case Terminated():
                 reason = dtls.TerminationReason(event.reason)
                 is_closed = reason in (dtls.TerminationReason.CLOSED, dtls.TerminationReason.PEER_CLOSED)
+                self.media.on_insecure(now)
                 self._enter_dtls(DtlsState.CLOSED if is_closed else DtlsState.FAILED)
                 self._events.append(DtlsEnded(reason, event.detail))
             case _:
@@ -331,59 +390,13 @@ class PeerTransport:
 
     def _associate(self, now: float) -> None:
         assert self.connection is not None
-        assert self._parameters is not None
-        config = attrs.evolve(
-            self._config.sctp,
-            remote_port=self._parameters.remote_sctp_port,
-            # Of a relay that is found later 1200 bytes leave room for what TURN puts around them.
-            mtu_bytes=self._packet_bytes_in(self._config.mtu_bytes - self.agent.path_overhead_bytes),
-            mtu_probe_bytes=self._probe_bytes() if self._config.mtu_discovery else (),
-            mtu_unasked_bytes=self._packet_bytes_in(PROBE_UNASKED_BYTES),
-        )
-        self.association = sctp.Association(config, entropy=self._entropy, trace=self._trace)
-        self.association.allow_probes(self._is_path_plain, now)
-        self.association.connect(now)
-        self.sctp_state = SctpState.CONNECTING
-
-    def _packet_bytes_in(self, datagram_bytes: int) -> int:
-        """The largest SCTP packet, whole words, whose record makes a datagram of this size."""
-        assert self.connection is not None
-        return min(datagram_bytes - self.connection.record_overhead_bytes, dtls.PLAINTEXT_BYTES_MAX) & ~3
-
-    def _probe_bytes(self) -> tuple[int, ...]:
-        base = self._packet_bytes_in(self._config.mtu_bytes)
-        return tuple(size for size in map(self._packet_bytes_in, PROBE_BYTES) if size > base)
-
-    def _on_sctp_event(self, event: sctp.SctpEvent, now: float) -> None:
-        match event:
-            case sctp.Connected():
-                self._on_associated(event, now)
-            case sctp.IncomingStreamsReset():
-                self.channels.on_incoming_reset(event.stream_ids, now)
-            case sctp.OutgoingStreamsReset():
-                self.channels.on_outgoing_reset(event.stream_ids, now)
-            case sctp.OutgoingResetDenied():
-                self.channels.on_reset_denied(event.stream_ids)
-            case sctp.BufferLow():
-                self.channels.on_buffer_low(event.stream_id)
-            case sctp.Restarted():
-                self.channels.on_restarted()
-            case Terminated():
-                self.sctp_state = SctpState.CLOSED
-                self._close_channels()
-                self._events.append(SctpEnded(sctp.TerminationReason(event.reason), event.detail))
-            case _:
-                pass
-
-    def _on_associated(self, event: sctp.Connected, now: float) -> None:
-        assert self.association is not None
-        assert self._parameters is not None
-        self.sctp_state = SctpState.CONNECTED
-        self.channels.on_connected(
-            self.association,
-            is_dtls_client=self._parameters.role is dtls.Role.CLIENT,
-            message_bytes_max=self._parameters.message_bytes_max,
-            streams_max=min(event.streams_inbound, event.streams_outbound, 65_535),
+        assert self._data_parameters is not None
+        self.data.associate(
+            self._data_parameters,
+            self.connection,
+            is_dtls_client=self.dtls_role is dtls.Role.CLIENT,
+            overhead_bytes=self.agent.path_overhead_bytes,
+            is_path_plain=self._is_path_plain,
             now=now,
         )
 

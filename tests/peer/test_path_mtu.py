@@ -31,7 +31,7 @@ class Pipe:
 def mtu(pair, end=0):
     """The size of UDP payload that an end's SCTP packets make."""
     transport = pair.peers[end]._transport
-    return transport.association.statistics.mtu_bytes + transport.connection.record_overhead_bytes
+    return transport.data.association.statistics.mtu_bytes + transport.connection.record_overhead_bytes
 
 
 def transfer(pair, handle, count, within_s=60.0):

@@ -36,7 +36,7 @@ ACTIONS = st.one_of(
 def attack(pair, action):
     """One action of the peer, or one of the victim that crosses it."""
     transport = pair.peers[1]._transport  # the peer's own layers: no PeerConnection would say such things
-    association, connection = transport.association, transport.connection
+    association, connection = transport.data.association, transport.connection
     match action:
         case ("say", stream_id, ppid, data, ordered):
             association.send(stream_id, ppid, data, RELIABLE if ordered else Reliability(ordered=False), pair.now)
@@ -111,7 +111,7 @@ def test_authenticated_peer_cannot_grow_the_victim_by_opening_and_closing():
     pair.link.run_for(1.0)
 
     def open_and_close(count):
-        association = pair.peers[1]._transport.association
+        association = pair.peers[1]._transport.data.association
         for number in range(count):
             association.send(2 * number % 200, int(PayloadProtocol.DCEP), OPEN, RELIABLE, pair.now)
             pair.link.run_for(0.01)

@@ -1,0 +1,188 @@
+"""Audio and video of two whole peers in virtual time: JSEP, ICE, DTLS, SRTP, RTP and RTCP together."""
+
+import pytest
+
+from sans_rtc.datachannel import ChannelOptions
+from sans_rtc.errors import InvalidArgument, InvalidState
+from sans_rtc.media import EncodingSettings, FrameReceived, KeyframeRequested, OutgoingFrame, PacketReceived
+from sans_rtc.peer import PeerConfig, TrackAdded, TransceiverAdded, TransceiverOptions
+from sans_rtc.rtp.recovery import KeyframeRequestKind
+from sans_rtc.sdp.values import Direction
+from sans_rtc.testing import LinkConditions
+
+OPUS = b"\xf8" + bytes(range(80))
+KEYFRAME = b"\x10\x00\x00\x9d\x01\x2a\x80\x02\x68\x01" + bytes(3000)
+DELTA = b"\x11\x00\x00" + bytes(2000)
+
+
+def add(peer, kind, now, **options):
+    return peer.add_transceiver(kind, TransceiverOptions(**options), now)
+
+
+def connect(pair, *, kinds=("audio", "video"), answers="sendrecv", **options):
+    """Transceivers at the offerer, an exchange, and a path; returns the handles at both ends, by kind."""
+    mine = {kind: add(pair.peers[0], kind, pair.now, **options) for kind in kinds}
+    offerer, answerer = pair.peers
+    offerer.set_local_description(None, pair.now)
+    pair.link.flush()
+    answerer.set_remote_description(offerer.local_description, pair.now)
+    theirs = {str(info.kind): info.handle for info in answerer.transceivers()}
+    for handle in theirs.values():
+        answerer.set_direction(handle, answers, pair.now)
+    answerer.set_local_description(None, pair.now)
+    pair.link.flush()
+    offerer.set_remote_description(answerer.local_description, pair.now)
+    pair.link.run_until(lambda: all(str(peer.connection_state) == "connected" for peer in pair.peers), within_s=10)
+    return mine, theirs
+
+
+def play(pair, end, handles, *, seconds=2.0):
+    """Send 20 ms packets of audio and 30 frames of video a second from one end; returns what was sent."""
+    sent = {"audio": [], "video": []}
+    for tick in range(int(seconds * 50)):
+        if "audio" in handles:
+            data = OPUS + tick.to_bytes(4, "big")
+            pair.peers[end].send_frame(handles["audio"], OutgoingFrame(data, tick * 960), pair.now)
+            sent["audio"].append(data)
+        if "video" in handles and tick * 30 // 50 != (tick - 1) * 30 // 50:
+            data = (KEYFRAME if not sent["video"] else DELTA) + tick.to_bytes(4, "big")
+            pair.peers[end].send_frame(handles["video"], OutgoingFrame(data, tick * 1800), pair.now)
+            sent["video"].append(data)
+        pair.link.run_for(0.02)
+    pair.link.run_for(1.0)
+    return sent
+
+
+def frames(pair, end, handle):
+    return [event.frame.data for event in pair.events(end, FrameReceived) if event.handle == handle]
+
+
+def test_frames_flow_both_ways_through_dtls_srtp(make_pair):
+    pair = make_pair()
+    mine, theirs = connect(pair)
+    sent = play(pair, 0, mine)
+    back = play(pair, 1, theirs)
+    for kind in ("audio", "video"):
+        assert frames(pair, 1, theirs[kind]) == sent[kind]
+        assert frames(pair, 0, mine[kind]) == back[kind]
+    pair.check()
+
+
+def test_what_is_lost_is_sent_again(make_pair):
+    pair = make_pair(conditions=LinkConditions(delay_s=0.01, loss=0.05))
+    mine, theirs = connect(pair, kinds=("video",))
+    sent = play(pair, 0, mine, seconds=5)
+    assert frames(pair, 1, theirs["video"]) == sent["video"]
+
+
+def test_the_peers_offer_makes_transceivers_that_receive(make_pair):
+    pair = make_pair()
+    add(pair.peers[0], "audio", pair.now, streams=("stream",))
+    pair.offer_and_answer()
+    (added,) = pair.events(1, TransceiverAdded)
+    (track,) = pair.events(1, TrackAdded)
+    assert track.streams == ("stream",)
+    info = pair.peers[1].transceiver(added.transceiver)
+    assert info.current_direction is Direction.RECVONLY
+    assert pair.peers[0].transceivers()[0].current_direction is Direction.SENDONLY
+
+
+def test_media_and_data_share_the_transport(make_pair):
+    pair = make_pair()
+    mine = add(pair.peers[0], "video", pair.now)
+    channel, _ = pair.connect()
+    pair.peers[0].send_frame(mine, OutgoingFrame(KEYFRAME, 0), pair.now)
+    pair.peers[0].send(channel, b"data", pair.now)
+    pair.link.run_for(1.0)
+    assert [event.frame.data for event in pair.events(1, FrameReceived)] == [KEYFRAME]
+    assert pair.messages[1] == [b"data"]
+
+
+def test_media_is_added_to_a_connection_that_carries_data(make_pair):
+    pair = make_pair()
+    pair.connect()
+    mine = add(pair.peers[0], "video", pair.now)
+    pair.offer_and_answer()
+    pair.peers[0].send_frame(mine, OutgoingFrame(KEYFRAME, 0), pair.now)
+    pair.link.run_for(1.0)
+    assert [event.frame.data for event in pair.events(1, FrameReceived)] == [KEYFRAME]
+
+
+def test_data_are_added_to_a_connection_that_carries_media(make_pair):
+    pair = make_pair()
+    connect(pair, kinds=("audio",))
+    channel = pair.peers[0].create_channel("late", ChannelOptions(), pair.now)
+    pair.offer_and_answer()
+    pair.link.run_until(lambda: pair.handle_at(1, "late") is not None, within_s=5)
+    pair.peers[0].send(channel, b"data", pair.now)
+    pair.link.run_for(1.0)
+    assert pair.messages[1] == [b"data"]
+
+
+def test_a_keyframe_is_asked_for(make_pair):
+    pair = make_pair()
+    mine, theirs = connect(pair, kinds=("video",))
+    pair.peers[0].send_frame(mine["video"], OutgoingFrame(KEYFRAME, 0), pair.now)
+    pair.link.run_for(0.5)
+    pair.peers[1].request_keyframe(theirs["video"], None, KeyframeRequestKind.PLI, pair.now)
+    pair.link.run_for(0.2)
+    assert [event.handle for event in pair.events(0, KeyframeRequested)] == [mine["video"]]
+
+
+def test_packets_are_forwarded_without_decoding(make_pair):
+    pair = make_pair()
+    mine, theirs = connect(pair, kinds=("video",))
+    pair.peers[1].set_receiver_output(theirs["video"], False, True, pair.now)
+    pair.peers[0].send_frame(mine["video"], OutgoingFrame(KEYFRAME, 0), pair.now)
+    pair.link.run_for(0.5)
+    for event in pair.events(1, PacketReceived):
+        pair.peers[1].send_packet(theirs["video"], event, "", pair.now)
+    pair.link.run_for(0.5)
+    assert frames(pair, 1, theirs["video"]) == []
+    assert frames(pair, 0, mine["video"]) == [KEYFRAME]
+
+
+def test_direction_stop_and_a_new_section_by_renegotiation(make_pair):
+    pair = make_pair()
+    mine, theirs = connect(pair)
+    pair.peers[0].set_direction(mine["video"], "inactive", pair.now)
+    pair.offer_and_answer()
+    assert pair.peers[1].transceiver(theirs["video"]).current_direction is Direction.INACTIVE
+    pair.peers[0].stop_transceiver(mine["video"], pair.now)
+    pair.offer_and_answer()
+    assert [info.handle for info in pair.peers[0].transceivers()] == [mine["audio"]]
+    again = add(pair.peers[0], "video", pair.now)
+    pair.offer_and_answer()
+    pair.peers[0].send_frame(again, OutgoingFrame(KEYFRAME, 0), pair.now)
+    sent = play(pair, 0, {"audio": mine["audio"]}, seconds=0.2)
+    assert frames(pair, 1, theirs["audio"]) == sent["audio"]
+    assert KEYFRAME in [event.frame.data for event in pair.events(1, FrameReceived)]
+
+
+def test_simulcast_layers_arrive_by_their_rid(make_pair):
+    pair = make_pair()
+    layers = tuple(EncodingSettings(rid=rid) for rid in "lmh")
+    mine, _ = connect(pair, kinds=("video",), encodings=layers, direction=Direction.SENDONLY, answers="recvonly")
+    for number, rid in enumerate("lmh"):
+        frame = OutgoingFrame(KEYFRAME + rid.encode(), number, rid=rid)
+        pair.peers[0].send_frame(mine["video"], frame, pair.now)
+    pair.link.run_for(0.5)
+    got = {event.frame.rid: event.frame.data[-1:] for event in pair.events(1, FrameReceived)}
+    assert got == {rid: rid.encode() for rid in "lmh"}
+
+
+def test_nothing_is_sent_before_media_are_negotiated(make_pair):
+    pair = make_pair()
+    handle = add(pair.peers[0], "video", pair.now)
+    with pytest.raises(InvalidState):
+        pair.peers[0].send_frame(handle, OutgoingFrame(KEYFRAME, 0), pair.now)
+    with pytest.raises(InvalidArgument):
+        add(pair.peers[0], "smell", pair.now)
+
+
+def test_offered_media_are_rejected_where_they_are_not_accepted(make_pair):
+    pair = make_pair(configs=(None, PeerConfig(accepts_media=False)))
+    add(pair.peers[0], "video", pair.now)
+    pair.connect()
+    assert pair.peers[1].transceivers() == ()
+    assert "m=video 0 " in pair.peers[1].local_description.sdp
