@@ -257,6 +257,9 @@ class EncodingSender:
         packets: list[OutgoingPacket] = []
         while size_bytes > 0:
             again = self._again(newest) if self.rtx is not None else None
+            if again is not None:
+                self.media.packets_retransmitted += 1
+                self.media.bytes_retransmitted += len(newest.payload)
             packet = again or self._padding(min(size_bytes, _PADDING_BYTES_MAX), newest)
             packets.append(packet)
             size_bytes -= max(len(packet.payload), 64)
