@@ -327,6 +327,6 @@ def _items_of(value: Any) -> list[object]:
 
 
 def _without_external(name: str, held: object) -> object:
-    if name in EXTERNALS and held is not None and held is not _UNSET:
+    if name in EXTERNALS and held is not _UNSET:
         return _EXTERNAL_OF[name]
     return held

@@ -65,7 +65,7 @@ EXTERNALS: Final = {
     "key_log": "key_log",
     "_key_log": "key_log",
 }
-"""Attributes that hold what the caller has given and gives again: by their name, the argument of `restore`."""
+"""Attributes that hold what the caller has given, and gives anew: by their name, the argument of `restore`."""
 
 CONTAINER_METHODS: Final[dict[type, tuple[str, ...]]] = {list: ("append",), deque: ("append",), dict: ("get",)}
 """Methods of containers that are kept bound, for speed."""

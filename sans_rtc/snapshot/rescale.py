@@ -6,6 +6,7 @@ the one time that comes out is `deadline`. So the moved machine stays as it is, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from inspect import isfunction, signature
 from typing import Any, TypeVar, cast
@@ -18,15 +19,22 @@ def rescaled(machine: M, offset_s: float) -> M:
 
     Trace records and explanations keep telling the machine's own times.
     """
-    return cast(M, RescaledMachine(machine, offset_s)) if offset_s else machine
+    inner: object = machine
+    if isinstance(inner, RescaledMachine):
+        inner, offset_s = inner.machine, offset_s + inner.offset_s
+    return cast(M, RescaledMachine(inner, offset_s) if offset_s else inner)
 
 
 class RescaledMachine:
-    """A machine whose time is the caller's and a constant. Made by `rescaled`."""
+    """A machine whose time is the caller's and a constant. Made by `rescaled`.
+
+    machine   the machine itself
+    offset_s  how far its time is ahead of the caller's
+    """
 
     def __init__(self, machine: Any, offset_s: float) -> None:
-        self._machine = machine
-        self._offset_s = offset_s
+        self.machine = machine
+        self.offset_s = offset_s
         for name in dir(type(machine)):
             function = getattr(type(machine), name)
             if not name.startswith("_") and isfunction(function):
@@ -35,21 +43,24 @@ class RescaledMachine:
 
     @property
     def deadline(self) -> float:
-        """That of the machine, on the caller's scale."""
-        deadline: float = self._machine.deadline - self._offset_s
+        """That of the machine, on the caller's scale; rounded so that it is due there when it comes."""
+        due: float = self.machine.deadline
+        deadline = due - self.offset_s
+        while deadline + self.offset_s < due:
+            deadline = math.nextafter(deadline, math.inf)
         return deadline
 
     @property
     def is_terminated(self) -> bool:
         """That of the machine."""
-        is_terminated: bool = self._machine.is_terminated
+        is_terminated: bool = self.machine.is_terminated
         return is_terminated
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._machine, name)
+        return getattr(self.machine, name)
 
     def _moved(self, method: Callable[..., object]) -> Callable[..., object]:
-        offset_s = self._offset_s
+        offset_s = self.offset_s
 
         def call(*arguments: Any, **named: Any) -> object:
             if "now" in named:

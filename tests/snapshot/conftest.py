@@ -6,7 +6,6 @@ from sans_rtc.datachannel import ChannelMessage, ChannelOpened, ChannelOptions
 from sans_rtc.ice import IceConfig, StunServer
 from sans_rtc.machine import Address
 from sans_rtc.peer import GatheringNeeded, LocalCandidate, PeerConfig, PeerConnection, ResolveName
-from sans_rtc.snapshot import restore, store
 from sans_rtc.testing import ContractMonitor, Link, LinkConditions, SeededEntropy
 
 KEY = bytes(range(32))
@@ -94,37 +93,11 @@ class Session:
             peer.consume(event.channel, event.byte_count, self.now)
 
 
-class Copied:
-    """Stands for a machine, and replaces it by what its snapshot restores now and then, before a call.
-
-    The restored one draws from the same entropy. `chance` is of a replacement before a call, of 1000.
-    """
-
-    def __init__(self, machine, entropy, *, seed, chance=100):
-        self._machine, self._entropy, self._chance = machine, entropy, chance
-        self._dice = SeededEntropy(f"copied {seed}")
-        self._now = 0.0
-        self.copies = 0
-
-    def __getattr__(self, name):
-        if self._chance and self._dice.below(1000) < self._chance:
-            self._machine = restore(
-                type(self._machine), store(self._machine, KEY, self._now), KEY, entropy=self._entropy
-            )
-            self.copies += 1
-        return getattr(self._machine, name)
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_session():
     return Session
 
 
-@pytest.fixture
-def make_copied():
-    return Copied
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def key():
     return KEY
