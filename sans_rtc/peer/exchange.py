@@ -130,6 +130,16 @@ class Exchange:
             if (mid := media.mid) is not None
         }
 
+    @property
+    def disabled(self) -> set[int]:
+        """The sections with port 0 in either description of the last completed exchange."""
+        return {
+            index
+            for applied in self.current.values()
+            for index, media in enumerate(applied.description.media)
+            if media.is_disabled
+        }
+
     def answered_media(self, index: int) -> MediaTerms | None:
         """What the last answer, whosever, says of a section of audio or video."""
         answers = (applied for applied in self.current.values() if applied.type is not DescriptionType.OFFER)

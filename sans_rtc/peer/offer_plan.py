@@ -6,7 +6,7 @@ comes behind the others: audio and video in the order of their transceivers, the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import attrs
 
@@ -31,10 +31,12 @@ class OfferPlan:
     """An offer as it is laid out.
 
     slots    its sections
+    free     the sections that nobody uses, as both ends know
     handles  the transceivers of sections of audio and video
     """
 
     slots: list[Slot]
+    free: Collection[int]
     handles: dict[int, int] = attrs.field(factory=dict)
 
     @property
@@ -61,7 +63,7 @@ def plan_offer(exchange: Exchange, transceivers: Transceivers, author: MediaAuth
     """Lay out an offer in state stable or have-local-offer."""
     is_pending = exchange.state is SignalingState.HAVE_LOCAL_OFFER
     base = exchange.newest(Side.LOCAL) if is_pending else exchange.current.get(Side.LOCAL)
-    plan = OfferPlan([Slot(media) for media in base.description.media] if base is not None else [])
+    plan = OfferPlan([Slot(media) for media in base.description.media] if base is not None else [], exchange.disabled)
     data = base.terms.data if base is not None and base.terms is not None else None
     in_use = data is not None and (is_pending or exchange.data_index == data.mline_index)
     if data is not None and in_use:
@@ -108,9 +110,9 @@ def _put(plan: OfferPlan, index: int | None, slot: Slot) -> int:
 
 
 def _free(plan: OfferPlan, kind: str) -> int | None:
-    """A disabled section of this kind."""
+    """A section of this kind that can be recycled: it "has a zero port" already (RFC 9429 section 5.2.2)."""
     for index, slot in enumerate(plan.slots):
-        if slot.is_used or slot.before is None or slot.before.kind.lower() != kind:
+        if index not in plan.free or slot.is_used or slot.before is None or slot.before.kind.lower() != kind:
             continue
         if kind == "application" or media_kind(slot.before) is not None:
             return index

@@ -47,10 +47,10 @@ class Ends:
         return offer, answer, changes
 
 
-def make_ends(**config):
-    """Two ends that have not exchanged anything; `a` wants data."""
+def make_ends(*, wants_data=True, **config):
+    """Two ends that have not exchanged anything; `a` wants data where nothing else is said."""
     return Ends(
-        make_negotiation(1, wants_data=True, **config),
+        make_negotiation(1, wants_data=wants_data, **config),
         make_negotiation(2, **config),
         make_transport("a"),
         make_transport("b"),
