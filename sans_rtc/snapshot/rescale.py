@@ -19,9 +19,10 @@ def rescaled(machine: M, offset_s: float) -> M:
 
     Trace records and explanations keep telling the machine's own times.
     """
-    inner: object = machine
+    inner: Any = machine
     if isinstance(inner, RescaledMachine):
-        inner, offset_s = inner.machine, offset_s + inner.offset_s
+        offset_s += inner.offset_s
+        inner = inner.machine
     return cast(M, RescaledMachine(inner, offset_s) if offset_s else inner)
 
 
