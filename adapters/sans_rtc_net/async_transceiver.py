@@ -261,7 +261,8 @@ class Receiver:
         return () if section is None or section.receive is None else section.receive.codecs
 
     def _want(self, *, frames: bool, packets: bool) -> None:
-        if (frames, packets) != (self._has_frames, self._has_packets):
+        is_over = self._inbox.is_ended or self._owner.session.terminated is not None
+        if not is_over and (frames, packets) != (self._has_frames, self._has_packets):
             self._has_frames, self._has_packets = frames, packets
             self._owner.machine.set_receiver_output(self._inbox.handle, frames, packets, self._owner.verb())
 
