@@ -50,12 +50,14 @@ class RecorderSettings:
     wait_frames_max  how many frames wait for that; 4096 are 60 s of audio and 30 s of video
     wait_bytes_max   and how many bytes
     jump_s_max       a longer distance between timestamps is no gap, but another numbering
+    waits_for_keyframe  what comes after a loss is left out until the next keyframe: it would be shown damaged
     """
 
     start_wait_s: float = seconds(5.0, 0.0, 60.0)
     wait_frames_max: int = count(4096, 1, 1 << 16)
     wait_bytes_max: int = count(32 << 20, 1, 1 << 30)
     jump_s_max: float = seconds(30.0, 1.0, 3600.0)
+    waits_for_keyframe: bool = True
 
 
 @attrs.define(slots=True)
@@ -88,6 +90,7 @@ class _Track:
         self.stats = TrackStats()
         self.timeline = Timeline(row.clock_rate, settings.jump_s_max)
         self.first: bytes | None = None
+        self.needs_keyframe = row.kind is MediaKind.VIDEO
         self.at_s: float | None = None  # of the first frame
         self.offset = Fraction(0)  # of the first frame, from that of the track that began first
         self.stream: Stream | None = None
@@ -142,13 +145,25 @@ class Recorder:
         """What was taken of this track, and what was not."""
         return self._track(track).stats
 
+    def needs_keyframe(self, track: int) -> bool:
+        """Nothing more comes into the file before a keyframe of this track: ask the sender for one."""
+        return self._track(track).needs_keyframe
+
     def write(
-        self, track: int, data: bytes, timestamp: int, is_keyframe: bool | None = None, *, at_s: float | None = None
+        self,
+        track: int,
+        data: bytes,
+        timestamp: int,
+        is_keyframe: bool | None = None,
+        *,
+        is_contiguous: bool = True,
+        at_s: float | None = None,
     ) -> None:
         """Take one frame of a track, in the order of sending.
 
         timestamp    RTP's, of 32 bits
         is_keyframe  not needed: the frame says so itself; False keeps video from beginning with this frame
+        is_contiguous  no frame of the track is missing before this one
         at_s         when it was captured (RTCP sender reports tell) or received, in seconds on one scale for all
                      tracks: lays the tracks side by side. Without it a track begins where the others are
         Errors       InvalidArgument for a track that there is not, InvalidState after close, CodecFailed (a full
@@ -161,6 +176,9 @@ class Recorder:
             entry.stats.discard(RecorderDiscardReason.EMPTY)
             return
         if entry.first is None and not self._begin(entry, data, is_keyframe, at_s):
+            return
+        if not self._is_decodable(entry, data, is_contiguous):
+            entry.stats.discard(RecorderDiscardReason.AWAITING_KEYFRAME)
             return
         expected = None if at_s is None or entry.at_s is None else Fraction(at_s - entry.at_s)
         position = entry.timeline.place(timestamp, expected)
@@ -221,6 +239,15 @@ class Recorder:
         else:
             entry.offset = max(other.offset + other.timeline.position for other in self._tracks if other.first)
         return True
+
+    def _is_decodable(self, entry: _Track, data: bytes, is_contiguous: bool) -> bool:
+        if entry.row.kind is not MediaKind.VIDEO:
+            return True
+        if not is_contiguous:
+            entry.needs_keyframe = True
+        if entry.needs_keyframe and entry.row.codec.is_keyframe(data):
+            entry.needs_keyframe = False
+        return not entry.needs_keyframe or not self._settings.waits_for_keyframe
 
     def _is_time_to_start(self, entry: _Track) -> bool:
         settings = self._settings

@@ -164,6 +164,28 @@ def test_video_begins_with_the_first_keyframe(pictures, tmp_path):
     assert recorder.track_stats(track).discards == {RecorderDiscardReason.AWAITING_KEYFRAME: 6}
 
 
+@pytest.mark.parametrize("codec_name", ["VP8", "VP9", "H264", "AV1"])
+def test_what_comes_after_a_loss_is_left_out_until_the_next_keyframe(codec_name, pictures, tmp_path):
+    path, frames = tmp_path / "a.mkv", pictures(codec_name)
+    with Recorder(path) as recorder:
+        track = recorder.add_track(codec_name)
+        assert recorder.needs_keyframe(track)
+        for number in (*range(5), *range(7, 30)):
+            recorder.write(track, frames[number].data, frames[number].timestamp, is_contiguous=number != 7)
+            assert recorder.needs_keyframe(track) == (number in (7, 8, 9))
+    assert [number for _, number in pictures_of(path)] == [*range(5), *range(10, 30)]
+    assert recorder.track_stats(track).discards == {RecorderDiscardReason.AWAITING_KEYFRAME: 3}
+
+
+def test_what_comes_after_a_loss_is_kept_where_the_settings_say_so(pictures, tmp_path):
+    frames = pictures("VP8")
+    with Recorder(tmp_path / "a.mkv", settings=RecorderSettings(waits_for_keyframe=False)) as recorder:
+        track = recorder.add_track("VP8")
+        for frame in (*frames[:5], *frames[7:]):
+            recorder.write(track, frame.data, frame.timestamp, is_contiguous=frame is not frames[7])
+    assert recorder.track_stats(track).frames == 28
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".webm"])
 def test_gap_of_pictures_stays_a_gap(suffix, pictures, tmp_path):
     path, frames = tmp_path / f"a{suffix}", pictures("VP8")
