@@ -11,6 +11,7 @@ from typing import Final
 from sans_rtc import __version__
 from sans_rtc_asyncio import PeerConnection
 from sans_rtc_demo.demo_check import CheckReport, check, table
+from sans_rtc_net.peer_metrics import PeerMetrics
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
@@ -62,13 +63,15 @@ def _serve(host: str, port: int) -> int:
         return EXIT_FAILED
     is_loopback, url = demo_serve.is_loopback(host), demo_serve.page_url(host, listener)
 
+    metrics = PeerMetrics()
+
     def make_peer() -> PeerConnection:
-        return PeerConnection(include_loopback=True if is_loopback else None)
+        return PeerConnection(include_loopback=True if is_loopback else None, trace=metrics.trace_peer())
 
     def on_ready() -> None:
         _say(f"\nOpen {url} in a browser. Ctrl-C ends the demo.")
 
-    asyncio.run(demo_serve.serve(listener, (host,), make_peer, on_ready))
+    asyncio.run(demo_serve.serve(listener, (host,), make_peer, on_ready, metrics))
     return EXIT_DONE
 
 

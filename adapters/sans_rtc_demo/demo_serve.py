@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from sans_rtc_asyncio import PeerConnection
 from sans_rtc_demo.demo_server import make_app
 from sans_rtc_demo.demo_sessions import SessionLimits, Sessions
+from sans_rtc_net.peer_metrics import PeerMetrics
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -57,6 +58,7 @@ async def serve(
     names: Iterable[str],
     make_peer: Callable[[], PeerConnection],
     on_ready: Callable[[], None],
+    metrics: PeerMetrics | None = None,
 ) -> None:
     """Serve the page until a stop signal; then end every connection, and return.
 
@@ -64,9 +66,10 @@ async def serve(
     names      host names that the server may be called by, besides addresses and `localhost`
     make_peer  makes the Python end of one page's connection
     on_ready   called once pages and signals are handled
+    metrics    what GET /metrics tells; None: there is no such page
     """
     sessions = Sessions(make_peer, SessionLimits())
-    server = _Server(_config(make_app(sessions, names)))
+    server = _Server(_config(make_app(sessions, names, metrics)))
     with _stop_signals() as stop:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         stopped = asyncio.create_task(stop.wait())

@@ -6,6 +6,7 @@
     GET     /sessions/ID/candidates?after=N   -> {candidates, next, complete}, waiting for one to come
     GET     /sessions/ID/explanation          -> {text, likely_cause}
     DELETE  /sessions/ID                      end it
+    GET     /metrics                          counters of all sessions, OpenMetrics text
 
 An error is answered with plain text for a person. Nothing here is for the open internet: see `demo_guard`.
 """
@@ -27,6 +28,8 @@ from starlette.types import ASGIApp
 
 from sans_rtc_demo.demo_guard import Guard, RequestRefused, read_body, refused
 from sans_rtc_demo.demo_sessions import Sessions
+from sans_rtc_net.open_metrics_text import CONTENT_TYPE
+from sans_rtc_net.peer_metrics import PeerMetrics
 
 BODY_BYTES_MAX: Final = 65_536
 
@@ -41,11 +44,12 @@ PAGE_FILES: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def make_app(sessions: Sessions, names: Iterable[str] = ()) -> ASGIApp:
+def make_app(sessions: Sessions, names: Iterable[str] = (), metrics: PeerMetrics | None = None) -> ASGIApp:
     """The demo as an ASGI application.
 
     sessions  what POST /offer opens its sessions in
     names     host names that the server may be called by, besides addresses and `localhost`
+    metrics   what GET /metrics tells; None: there is no such page
     """
     signalling = Signalling(sessions)
     routes = [
@@ -56,6 +60,8 @@ def make_app(sessions: Sessions, names: Iterable[str] = ()) -> ASGIApp:
         Route("/sessions/{id}/explanation", signalling.explanation, methods=["GET"]),
         Route("/sessions/{id}", signalling.end, methods=["DELETE"]),
     ]
+    if metrics is not None:
+        routes.append(Route("/metrics", _metrics_page(metrics)))
     handlers = {RequestRefused: _on_refused, HTTPException: _on_http_error}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), names)
 
@@ -108,6 +114,13 @@ def _page_file(name: str, media_type: str) -> Callable[[Request], Awaitable[Resp
         return Response(content, media_type=media_type)
 
     return page_file
+
+
+def _metrics_page(metrics: PeerMetrics) -> Callable[[Request], Awaitable[Response]]:
+    async def metrics_page(request: Request) -> Response:
+        return Response(metrics.render(), media_type=CONTENT_TYPE)
+
+    return metrics_page
 
 
 async def _json_object(request: Request) -> dict[str, object]:

@@ -18,7 +18,9 @@ from sans_rtc_net.gathering import Gathering
 from sans_rtc_net.ice_servers import IceServer
 from sans_rtc_net.interfaces import LocalAddress, listed_addresses, usable_addresses
 from sans_rtc_net.listener import Listener
+from sans_rtc_net.open_metrics_text import Family, render_openmetrics
 from sans_rtc_net.options import StreamConfig, UdpConfig
+from sans_rtc_net.peer_metrics import PeerMetrics
 from sans_rtc_net.proxy import Proxy
 from sans_rtc_net.pump import Pump
 from sans_rtc_net.session import CloseReport
@@ -26,7 +28,7 @@ from sans_rtc_net.settings import peer_config_from, stream_config_from
 from sans_rtc_net.socket_set import SocketSet
 from sans_rtc_net.stream import Stream
 from sans_rtc_net.stream_set import StreamSet
-from sans_rtc_net.trace_log import trace_to_logging
+from sans_rtc_net.trace_log import JsonFormatter, fan_out, trace_to_logging
 from sans_rtc_net.udp import UdpSocket
 
 __all__ = [
@@ -38,12 +40,15 @@ __all__ = [
     "ConnectionFailed",
     "ConnectionLost",
     "Driver",
+    "Family",
     "Flow",
     "Gathering",
     "IceCandidate",
     "IceServer",
+    "JsonFormatter",
     "Listener",
     "LocalAddress",
+    "PeerMetrics",
     "Priority",
     "Proxy",
     "Pump",
@@ -58,9 +63,11 @@ __all__ = [
     "bind_sockets",
     "drive",
     "dscp_of",
+    "fan_out",
     "listed_addresses",
     "monotonic",
     "peer_config_from",
+    "render_openmetrics",
     "stream_config_from",
     "system_entropy",
     "trace_to_logging",
