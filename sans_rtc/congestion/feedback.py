@@ -11,9 +11,13 @@ order of sending.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import islice
+from operator import attrgetter
+from typing import TypeVar
 
 import attrs
 
@@ -25,6 +29,9 @@ TRANSPORT_WIDE_PERIOD_S = 0.064 * (1 << 24)
 CCFB_PERIOD_S = float(1 << 16)
 # More in one packet of feedback than any can hold: 16 bits of status count.
 REPORTS_MAX = 1 << 16
+
+
+_Report = TypeVar("_Report")
 
 
 class DiscardReason(StrEnum):
@@ -83,19 +90,25 @@ class _Sent:
 class _ArrivalClock:
     """Undoes the wrapping of the peer's arrival times: the one nearest to the last is meant."""
 
-    __slots__ = ("_last_s", "period_s")
+    __slots__ = ("_last_s", "_turns_s", "half_s", "period_s")
 
     def __init__(self, period_s: float) -> None:
         self.period_s = period_s
+        self.half_s = period_s / 2
+        self._turns_s = 0.0
         self._last_s: float | None = None
 
     def unwrap(self, arrival_s: float) -> float:
-        if self._last_s is None:
+        last_s = self._last_s
+        if last_s is None:
             self._last_s = arrival_s
             return arrival_s
-        turns = round((self._last_s - arrival_s) / self.period_s)
-        unwrapped = arrival_s + turns * self.period_s
-        self._last_s = max(self._last_s, unwrapped)
+        unwrapped = arrival_s + self._turns_s
+        if not -self.half_s < last_s - unwrapped < self.half_s:
+            self._turns_s = round((last_s - arrival_s) / self.period_s) * self.period_s
+            unwrapped = arrival_s + self._turns_s
+        if unwrapped > last_s:
+            self._last_s = unwrapped
         return unwrapped
 
 
@@ -105,7 +118,7 @@ class FeedbackAdapter:
     in_flight_bytes  sent, and neither reported nor forgotten
     """
 
-    __slots__ = ("_clocks", "_config", "_history", "_next_sequence", "in_flight_bytes", "stats")
+    __slots__ = ("_clocks", "_config", "_forgets_at", "_history", "_next_sequence", "in_flight_bytes", "stats")
 
     def __init__(self, config: FeedbackConfig) -> None:
         self._config = config
@@ -113,6 +126,8 @@ class FeedbackAdapter:
         self._history: OrderedDict[int, _Sent] = OrderedDict()
         self._clocks = (_ArrivalClock(TRANSPORT_WIDE_PERIOD_S), _ArrivalClock(CCFB_PERIOD_S))
         self._next_sequence = 0
+        # Before this time nothing in the history is too old.
+        self._forgets_at = -math.inf
         self.in_flight_bytes = 0
         self.stats = FeedbackStats()
 
@@ -123,64 +138,74 @@ class FeedbackAdapter:
         """
         if not 0 <= sequence_number <= 0xFFFF or not 0 <= ssrc <= 0xFFFFFFFF or size_bytes < 1:
             raise InvalidArgument("a sequence number has 16 bits, an SSRC 32, and a packet at least a byte")
-        self._forget_old(now, self._config.history_packets_max - 1)
+        history, packets_max = self._history, self._config.history_packets_max
+        if now >= self._forgets_at or len(history) >= packets_max:
+            self._forget_old(now, packets_max - 1)
         key = ssrc << 16 | sequence_number
-        self._forget(key)
+        if key in history:
+            self._forget(key)
         sequence = self._next_sequence
         self._next_sequence = sequence + 1
-        self._history[key] = _Sent(sequence, now, size_bytes, probe_id)
+        history[key] = _Sent(sequence, now, size_bytes, probe_id)
         self.in_flight_bytes += size_bytes
         self.stats.packets_sent += 1
         return sequence
 
     def on_transport_feedback(self, reports: Iterable[tuple[int, float | None]], now: float) -> list[PacketResult]:
         """Take `(transport-wide sequence number, arrival in seconds or None)` for each packet of one feedback."""
-        return self._on_reports(((number, arrival, 0) for number, arrival in reports), self._clocks[0], now)
+        return self._on_reports(
+            [(number, arrival, 0) for number, arrival in self._bounded(reports)], self._clocks[0], now
+        )
 
     def on_ccfb(self, reports: Iterable[tuple[int, int, float | None, int]], now: float) -> list[PacketResult]:
         """Take `(SSRC, RTP sequence number, arrival in seconds or None, ECN)` for each metric of one RFC 8888 report.
 
         An arrival is the report's timestamp less the offset; math.nan where the offset was unavailable.
         """
-        keyed = ((ssrc << 16 | number, arrival, ecn) for ssrc, number, arrival, ecn in reports)
+        keyed = [(ssrc << 16 | number, arrival, ecn) for ssrc, number, arrival, ecn in self._bounded(reports)]
         return self._on_reports(keyed, self._clocks[1], now)
 
+    def _bounded(self, reports: Iterable[_Report]) -> list[_Report]:
+        bounded = list(islice(reports, REPORTS_MAX + 1))
+        if len(bounded) > REPORTS_MAX:
+            self.stats.discards[DiscardReason.TOO_MANY_REPORTS] += 1
+            del bounded[REPORTS_MAX:]
+        return bounded
+
     def _on_reports(
-        self, reports: Iterable[tuple[int, float | None, int]], clock: _ArrivalClock, now: float
+        self, reports: list[tuple[int, float | None, int]], clock: _ArrivalClock, now: float
     ) -> list[PacketResult]:
-        self._forget_old(now, self._config.history_packets_max)
+        if now >= self._forgets_at:
+            self._forget_old(now, self._config.history_packets_max)
+        history, unwrap, discards = self._history, clock.unwrap, self.stats.discards
+        arrival_max = 2 * clock.period_s
         results: list[PacketResult] = []
-        for count, (key, arrival, ecn) in enumerate(reports):
-            if count >= REPORTS_MAX:
-                self.stats.discards[DiscardReason.TOO_MANY_REPORTS] += 1
-                break
-            result = self._result(key, arrival, ecn, clock)
-            if result is not None:
-                results.append(result)
+        for key, arrival, ecn in reports:
+            sent = history.get(key)
+            if sent is None:
+                discards[DiscardReason.UNKNOWN_PACKET] += 1
+            elif arrival is None:
+                if self._is_newly_missing(sent):
+                    results.append(PacketResult(sent.sequence, sent.sent_at, sent.size_bytes, None, 0, sent.probe_id))
+            else:
+                self._forget(key)
+                self.stats.packets_received += 1
+                if -arrival_max < arrival < arrival_max:
+                    at, size = unwrap(arrival), sent.size_bytes
+                    results.append(PacketResult(sent.sequence, sent.sent_at, size, at, ecn, sent.probe_id))
+                else:
+                    discards[DiscardReason.NO_ARRIVAL_TIME] += 1
         results.sort(key=_by_sequence)
         return results
 
-    def _result(self, key: int, arrival: float | None, ecn: int, clock: _ArrivalClock) -> PacketResult | None:
-        sent = self._history.get(key)
-        discards = self.stats.discards
-        if sent is None:
-            discards[DiscardReason.UNKNOWN_PACKET] += 1
-            return None
-        if arrival is None:
-            if sent.is_missing:
-                discards[DiscardReason.ALREADY_REPORTED] += 1
-                return None
-            sent.is_missing = True
-            self.in_flight_bytes -= sent.size_bytes
-            self.stats.packets_lost += 1
-            return PacketResult(sent.sequence, sent.sent_at, sent.size_bytes, None, 0, sent.probe_id)
-        self._forget(key)
-        self.stats.packets_received += 1
-        if not -2 * clock.period_s < arrival < 2 * clock.period_s:
-            discards[DiscardReason.NO_ARRIVAL_TIME] += 1
-            return None
-        received_at = clock.unwrap(arrival)
-        return PacketResult(sent.sequence, sent.sent_at, sent.size_bytes, received_at, ecn, sent.probe_id)
+    def _is_newly_missing(self, sent: _Sent) -> bool:
+        if sent.is_missing:
+            self.stats.discards[DiscardReason.ALREADY_REPORTED] += 1
+            return False
+        sent.is_missing = True
+        self.in_flight_bytes -= sent.size_bytes
+        self.stats.packets_lost += 1
+        return True
 
     def _forget(self, key: int) -> None:
         sent = self._history.pop(key, None)
@@ -190,13 +215,15 @@ class FeedbackAdapter:
     def _forget_old(self, now: float, count_max: int) -> None:
         history = self._history
         oldest_at = now - self._config.history_s
+        self._forgets_at = now + self._config.history_s
         while history:
             key = next(iter(history))
-            if history[key].sent_at >= oldest_at and len(history) <= count_max:
+            sent_at = history[key].sent_at
+            if sent_at >= oldest_at and len(history) <= count_max:
+                self._forgets_at = sent_at + self._config.history_s
                 return
             self._forget(key)
             self.stats.packets_forgotten += 1
 
 
-def _by_sequence(result: PacketResult) -> int:
-    return result.sequence
+_by_sequence = attrgetter("sequence")

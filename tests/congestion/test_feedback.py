@@ -84,6 +84,15 @@ def test_history_is_bounded_in_time():
     assert (adapter.stats.packets_forgotten, adapter.in_flight_bytes) == (1, 0)
 
 
+def test_each_packet_is_forgotten_in_its_time():
+    adapter = make(history_s=1.0)
+    for number in range(50):
+        adapter.on_sent(number, 100, number / 8)
+        assert list(adapter._history) == list(range(max(0, number - 8), number + 1))
+    assert adapter.on_transport_feedback([], 20.0) == []
+    assert (adapter.in_flight_bytes, adapter.stats.packets_forgotten) == (0, 50)
+
+
 def test_history_is_bounded_in_packets():
     adapter = make(5, history_packets_max=3)
     assert brief(adapter.on_transport_feedback([(n, 1.0) for n in range(5)], 1.0)) == [(2, 1.0), (3, 1.0), (4, 1.0)]

@@ -163,4 +163,4 @@ def test_retransmissions_are_bounded_by_what_was_sent(pair, media):
 
 
 def _sent(kept):
-    return kept.packet
+    return kept[0]

@@ -72,6 +72,22 @@ def test_history_is_bounded_and_forgets_the_oldest(bound):
     assert [packet.sequence_number for packet in history.answer(range(90, 100), 0.1)] == [95, 96, 97, 98, 99]
 
 
+def test_number_used_again_is_answered_though_the_old_packet_was_just_sent_again():
+    old, again = packets(1), packets(1)[0]
+    history = filled(OPEN, old)
+    assert history.answer([0], 1.0) == old
+    history.add(again, 1.01)
+    assert history.answer([0], 1.02) == [again]
+    assert history._resent_at == {0: 1.02}
+
+
+def test_what_is_forgotten_leaves_nothing():
+    history = filled(SendHistoryConfig(packet_count_max=1), packets(1))
+    history.answer([0], 1.0)
+    history.add(packets(2)[1], 1.1)
+    assert (list(history._by_number), history._resent_at) == ([1], {})
+
+
 def test_number_used_again_after_a_wrap_is_the_new_packet():
     sent = packets(6, first=0)
     again = RtpPacket(96, 0, 1, 7, b"new")

@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
-import attrs
-
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.rtp.recovery.config import SendHistoryConfig
 from sans_rtc.rtp.recovery.stats import DiscardReason, SendHistoryStats
@@ -29,15 +27,6 @@ class Sendable(Protocol):
 Kept = TypeVar("Kept", bound=Sendable)
 
 
-@attrs.define(slots=True, eq=False)
-class _Sent(Generic[Kept]):
-    """first_at  when it was sent first; last_at  when last"""
-
-    packet: Kept
-    first_at: float
-    last_at: float
-
-
 class SendHistory(Generic[Kept]):
     """Keeps the last packets of one stream and answers requests for them; a transform.
 
@@ -45,12 +34,14 @@ class SendHistory(Generic[Kept]):
     everything again and again costs no more than that.
     """
 
-    __slots__ = ("_by_number", "_byte_count", "_config", "_credit_bytes", "_order", "_rtt_s", "stats")
+    __slots__ = ("_by_number", "_byte_count", "_config", "_credit_bytes", "_order", "_resent_at", "_rtt_s", "stats")
 
     def __init__(self, config: SendHistoryConfig, *, rtt_s: float = 0.1) -> None:
         self._config = config
-        self._by_number: dict[int, _Sent[Kept]] = {}
-        self._order: deque[_Sent[Kept]] = deque()
+        # Each packet and when it was sent first; and of those sent again, when that was last.
+        self._by_number: dict[int, tuple[Kept, float]] = {}
+        self._order: deque[tuple[Kept, float]] = deque()
+        self._resent_at: dict[int, float] = {}
         self._byte_count = 0
         self._credit_bytes = float(config.burst_bytes_max)
         self.stats = SendHistoryStats()
@@ -64,23 +55,29 @@ class SendHistory(Generic[Kept]):
 
     def add(self, packet: Kept, now: float) -> None:
         """Keep a packet that is sent now. It must not be changed afterwards."""
-        size = len(packet.payload)
-        config, order = self._config, self._order
-        sent = _Sent(packet, now, now)
-        self._by_number[packet.sequence_number] = sent
+        size, number = len(packet.payload), packet.sequence_number
+        config, order, stats = self._config, self._order, self.stats
+        sent = (packet, now)
+        self._by_number[number] = sent
         order.append(sent)
+        if number in self._resent_at:
+            del self._resent_at[number]
         self._byte_count += size
-        self.stats.packets_sent += 1
-        self.stats.bytes_sent += size
-        self._credit_bytes = min(config.burst_bytes_max, self._credit_bytes + config.ratio_max * size)
+        stats.packets_sent += 1
+        stats.bytes_sent += size
+        if self._credit_bytes < config.burst_bytes_max:
+            self._credit_bytes = min(config.burst_bytes_max, self._credit_bytes + config.ratio_max * size)
         while len(order) > config.packet_count_max or self._byte_count > config.byte_count_max:
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
         oldest = self._order.popleft()
-        self._byte_count -= len(oldest.packet.payload)
-        if self._by_number.get(oldest.packet.sequence_number) is oldest:
-            del self._by_number[oldest.packet.sequence_number]
+        packet = oldest[0]
+        self._byte_count -= len(packet.payload)
+        number = packet.sequence_number
+        if self._by_number.get(number) is oldest:
+            del self._by_number[number]
+            self._resent_at.pop(number, None)
 
     def answer(self, sequence_numbers: Iterable[int], now: float) -> list[Kept]:
         """The packets to send again for the numbers of a NACK, in its order; what is not sent again is counted.
@@ -96,24 +93,27 @@ class SendHistory(Generic[Kept]):
             sent = self._by_number.get(number)
             if sent is None:
                 stats.discard(DiscardReason.NOT_HELD)
-            elif now - sent.first_at > config.age_s_max:
+                continue
+            packet, first_at = sent
+            last_at = self._resent_at.get(number, first_at)
+            if now - first_at > config.age_s_max:
                 stats.discard(DiscardReason.TOO_OLD)
-            elif (now - sent.last_at < repeat_after_s and sent.last_at > sent.first_at) or sent.last_at == now:
+            elif (now - last_at < repeat_after_s and last_at > first_at) or last_at == now:
                 stats.discard(DiscardReason.JUST_SENT)
-            elif len(sent.packet.payload) > self._credit_bytes:
+            elif len(packet.payload) > self._credit_bytes:
                 stats.discard(DiscardReason.OVER_RATIO)
             else:
-                sent.last_at = now
-                self._credit_bytes -= len(sent.packet.payload)
+                self._resent_at[number] = now
+                self._credit_bytes -= len(packet.payload)
                 stats.packets_resent += 1
-                stats.bytes_resent += len(sent.packet.payload)
-                packets.append(sent.packet)
+                stats.bytes_resent += len(packet.payload)
+                packets.append(packet)
         return packets
 
     @property
     def newest(self) -> Kept | None:
         """The packet that was sent last, for the first time; None before any."""
-        return self._order[-1].packet if self._order else None
+        return self._order[-1][0] if self._order else None
 
     @property
     def packet_count(self) -> int:
