@@ -60,8 +60,6 @@ class SendHistory(Generic[Kept]):
         sent = (packet, now)
         self._by_number[number] = sent
         order.append(sent)
-        if number in self._resent_at:
-            del self._resent_at[number]
         self._byte_count += size
         stats.packets_sent += 1
         stats.bytes_sent += size
