@@ -33,6 +33,7 @@ from sans_rtc.peer.terms import TransportTerms, read_terms
 from sans_rtc.peer.transceivers import Transceivers
 from sans_rtc.sdp.description import SessionDescription
 from sans_rtc.sdp.serialize import serialize_description
+from sans_rtc.sdp.values import Direction
 
 _TLS_ID_LENGTH = 32  # RFC 8842 section 4 asks for 20 to 255 characters and 120 random bits; these have 6 bits each
 
@@ -212,14 +213,32 @@ def accept(
         answer = author.answer(transceiver, offered) if transceiver is not None and transceiver.is_live else None
         if answer is not None:
             media[index] = answer
-    data_terms = None if offer.terms is None else offer.terms.data
-    data = None if data_terms is None else data_terms.mline_index
+    if offer.terms is None:
+        return None
+    data = None if offer.terms.data is None else offer.terms.data.mline_index
     usable = sorted((*media, *(() if data is None else (data,))))
     tag, unbundled = choose_tag(offer.description, usable, live_data)
+    if tag is None and usable:
+        # RFC 9143 section 7.3.3: the tagged section cannot be rejected alone, so it is kept, "and later create an offer
+        # where the "m=" section is disabled".
+        kept_idle = _answer_idle(offer, offer.terms.mline_index, transceivers, author)
+        media |= {} if kept_idle is None else {offer.terms.mline_index: kept_idle}
+        usable = sorted((*usable, *(() if kept_idle is None else (offer.terms.mline_index,))))
+        tag, unbundled = choose_tag(offer.description, usable, live_data)
     if tag is None:
         return None
     kept = {index: terms for index, terms in media.items() if index not in unbundled}
     return Accepted(tag, None if data in unbundled else data, kept)
+
+
+def _answer_idle(
+    offer: AppliedDescription, index: int, transceivers: Transceivers, author: MediaAuthor
+) -> MediaTerms | None:
+    """An answer for the section of a transceiver that is being stopped: nothing flows."""
+    transceiver = transceivers.at(index)
+    if transceiver is None or index not in offer.media:
+        return None
+    return author.answer(attrs.evolve(transceiver, direction=Direction.INACTIVE), offer.media[index])
 
 
 def _with_known_candidates(exchange: Exchange, transport: LocalTransport) -> LocalTransport:

@@ -6,7 +6,8 @@ end, keeps its meaning for as long as the session lasts, unless the peer gives i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 import attrs
@@ -19,6 +20,8 @@ from sans_rtc.rtp.payload.interface import Codec
 PAYLOAD_TYPES = (*range(96, 128), *range(35, 64))
 # RFC 8285 section 4.2: the one-byte form has ids 1 to 14, the two-byte form the others.
 EXTENSION_IDS = (*range(1, 15), *range(16, 256))
+
+_CACHED_CHARACTERS_MAX = 256
 
 FormatKey: TypeAlias = tuple[object, ...]
 
@@ -34,13 +37,22 @@ def match(codecs: Iterable[Codec], format_: Format) -> tuple[Codec, str] | None:
     for codec in codecs:
         if (codec.clock_rate, codec.channels) != (format_.clock_rate, format_.channels) or codec.name.lower() != name:
             continue
-        try:
-            answer = codec.negotiate(codec.parameters, format_.parameters)
-        except (WireError, InvalidArgument):
-            continue  # RFC 9429 section 5.10: what is not supported is ignored
+        negotiate = _negotiate_again if len(format_.parameters) <= _CACHED_CHARACTERS_MAX else _negotiate
+        answer = negotiate(codec.negotiate, codec.parameters, format_.parameters)
         if answer is not None:
             return codec, answer
     return None
+
+
+def _negotiate(negotiate: Callable[[str, str], str | None], ours: str, theirs: str) -> str | None:
+    try:
+        return negotiate(ours, theirs)
+    except (WireError, InvalidArgument):
+        return None  # RFC 9429 section 5.10: what is not supported is ignored
+
+
+# A conference offers the same formats in each of its hundreds of sections.
+_negotiate_again = lru_cache(maxsize=512)(_negotiate)
 
 
 @attrs.define(slots=True)

@@ -63,12 +63,29 @@ def test_max_bundle_leaves_the_transport_to_the_first_section(new_ends):
     assert [media.is_bundle_only for media in again.media] == [False] * 3
 
 
-def test_bundle_only_sections_go_with_a_tag_that_is_rejected(new_ends):
+def test_tag_that_others_depend_on_is_answered_idle_and_disabled_later(new_ends):
+    """RFC 9143 section 7.3.3: it cannot be rejected without them."""
     ends = with_media(new_ends, BundlePolicy.MAX_BUNDLE)
-    offer = offered(ends)
-    added = ends.b.apply_remote(offer).transceivers
+    added = ends.b.apply_remote(offered(ends)).transceivers
     ends.b.media.stop(added[0].handle)
-    changes = ends.b.apply_local(ends.b.create_answer(ends.b_transport))
+    answer = ends.b.create_answer(ends.b_transport)
+    assert parse_description(answer.sdp).media[0].direction == "inactive"
+    changes = ends.b.apply_local(answer)
+    ends.a.apply_remote(answer)
+    assert ([section.mid for section in changes.sections], changes.data) == (["1"], DataOutcome.ACCEPTED)
+    assert ends.b.is_negotiation_needed
+    offer, _, changes = ends.run(is_from_a=False)
+    assert [media.port for media in parse_description(offer.sdp).media] == [0, 9, 9]
+    assert (changes[3].transport.mid, changes[3].dtls) == ("1", TransportAction.UNCHANGED)
+    assert not ends.a.is_negotiation_needed
+    assert not ends.b.is_negotiation_needed
+
+
+def test_bundle_only_sections_go_with_a_tag_that_was_never_taken(new_ends, negotiation):
+    ends = with_media(new_ends, BundlePolicy.MAX_BUNDLE)
+    end = negotiation(2, accepts_media=False)
+    end.apply_remote(offered(ends))
+    changes = end.apply_local(end.create_answer(ends.b_transport))
     assert (changes.transport, changes.sections, changes.data) == (None, (), DataOutcome.REJECTED)
 
 

@@ -181,12 +181,13 @@ def check(ends):
     if a.local_description is None:
         return
     descriptions = [parse_description(end.local_description.sdp) for end in (a, b)]
-    lines = [[(media.kind, media.mid, media.is_disabled) for media in each.media] for each in descriptions]
+    lines = [[(media.kind, media.mid) for media in each.media] for each in descriptions]
     assert lines[0] == lines[1]
-    used = {mid for _, mid, is_disabled in lines[0] if not is_disabled}
+    answer = descriptions[a.current_local_description.type is DescriptionType.OFFER]
+    used = {media.mid for media in answer.media if not media.is_disabled}
+    assert {mid for group in answer.bundle_groups for mid in group.mids} == used
     for description in descriptions:
         check_numbers(description)
-        assert {mid for group in description.bundle_groups for mid in group.mids} == used
     infos = [{info.mid: info for info in end.media.infos()} for end in (a, b)]
     assert infos[0].keys() == infos[1].keys()
     assert None not in infos[0]
