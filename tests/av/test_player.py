@@ -18,6 +18,7 @@ import av
 
 from sans_rtc_av import (
     CodecFailed,
+    EncoderSettings,
     PictureSource,
     Player,
     Recorder,
@@ -273,6 +274,22 @@ def test_sources_are_played_in_the_order_of_their_times():
     assert [frame.timestamp for frame in sounds] == [n * 160 for n in range(len(sounds))]
     assert len(sounds) in (25, 26)  # the last one filled with silence
     assert all(abs(a.due_s - b.due_s) < 0.05 for a, b in itertools.pairwise(frames))
+
+
+def test_bitrate_said_before_the_first_frame_is_the_first_one():
+    sizes = []
+    for bitrate_bps in (12_000, 128_000):
+        player = SourcePlayer(tone=ToneSource(), duration_s=0.5)
+        player.set_bitrate("audio", bitrate_bps)
+        sizes.append(sum(len(frame.data) for frame in player.frames()))
+    assert sizes[1] > 3 * sizes[0]
+
+
+def test_encoder_and_bitrate_of_the_settings_are_those_of_video():
+    settings = EncoderSettings(encoder="libvpx", bitrate_bps=2_000_000, speed="-4")
+    player = SourcePlayer(PictureSource(160, 120), ToneSource(), duration_s=0.5, settings=settings)
+    _, sounds = by_kind(player.frames())
+    assert sum(len(frame.data) for frame in sounds) * 8 / 0.5 < 100_000
 
 
 def test_source_gives_keyframes_on_request_until_it_is_closed():
