@@ -164,6 +164,21 @@ class Pacer(Generic[Item]):
         self.queued_packets += 1
         self.queued_bytes += size_bytes
 
+    def passes(self, size_bytes: int, now: float) -> bool:
+        """Let a packet of media pass without being queued, where nothing waits and its time has come; it is charged.
+
+        Returns False where it has to be queued
+        """
+        if self.queued_packets or self._probes or self._next_at > now + self._config.burst_s:
+            return False
+        config, stats = self._config, self.stats
+        self._next_at = max(self._next_at, now) + size_bytes * 8 / (config.pacing_factor * self._target_bps)
+        if self._padding_bps:
+            self._padding_at = max(self._padding_at, now) + size_bytes * 8 / self._padding_bps
+        stats.packets_sent += 1
+        stats.bytes_sent += size_bytes
+        return True
+
     def clear(self) -> None:
         """Drop what is queued, and what was asked for: the path is gone, or the media is."""
         for queue in self._queues:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable
 
 from sans_rtc.entropy import Entropy, draw_uint
-from sans_rtc.errors import InvalidArgument
+from sans_rtc.errors import InvalidArgument, WireError
 from sans_rtc.media.config import MediaConfig
 from sans_rtc.media.forward import SourceMap
 from sans_rtc.media.layout import NO_EXTRA, Element, Extra, HeaderLayout
@@ -51,6 +51,7 @@ class EncodingSender:
         self._codecs: dict[int, CodecParameters] = {}
         self._first: CodecParameters | None = None
         self._packetizers: dict[int, Packetizer] = {}
+        self._like: tuple[CodecParameters | None, CodecParameters | None] = (None, None)
         self._red = RedSender()
         self._picture_ids = PictureIds()
         self._timestamp_offset = draw_uint(entropy, 32)
@@ -65,6 +66,7 @@ class EncodingSender:
     def configure(self, encoding: Encoding, codecs: tuple[CodecParameters, ...]) -> None:
         """Take what was negotiated; streams go on."""
         self._codecs = {codec.payload_type: codec for codec in codecs}
+        self._like = (None, None)
         media = [codec for codec in codecs if codec.codec.purpose is Purpose.MEDIA]
         self._first = media[0] if media else (codecs[0] if codecs else None)
         # What fills up is what was sent last: video is remembered in any case.
@@ -216,11 +218,22 @@ class EncodingSender:
 
     def codec_like(self, wanted: CodecParameters) -> CodecParameters | None:
         """The negotiated codec that takes what this one makes; None without one."""
+        if self._like[0] is wanted:
+            return self._like[1]
+        own = self._find_like(wanted)
+        self._like = (wanted, own)
+        return own
+
+    def _find_like(self, wanted: CodecParameters) -> CodecParameters | None:
         for codec in self._codecs.values():
             ours, theirs = codec.codec, wanted.codec
             if ours.name.lower() != theirs.name.lower() or ours.clock_rate != theirs.clock_rate:
                 continue
-            if ours.channels == theirs.channels and ours.negotiate(codec.parameters, wanted.parameters) is not None:
+            try:
+                agreed = ours.negotiate(codec.parameters, wanted.parameters)
+            except WireError:
+                continue
+            if ours.channels == theirs.channels and agreed is not None:
                 return codec
         return None
 

@@ -13,11 +13,14 @@ from sans_rtc.media.config import MediaConfig
 from sans_rtc.media.control import FeedbackMode
 from sans_rtc.media.events import StreamEndReason
 from sans_rtc.media.inbound import InboundStream
+from sans_rtc.media.remb import ReceiverEstimate
 from sans_rtc.media.reports import Reporter
 from sans_rtc.media.routing import Router, Source
 from sans_rtc.media.sections import Sections
 from sans_rtc.media.stats import DiscardReason, MediaStats
+from sans_rtc.rtcp.feedback import REMB_SSRC_COUNT_MAX, Remb
 from sans_rtc.rtcp.wire import RtcpPacket
+from sans_rtc.rtp.extensions import Extension
 from sans_rtc.rtp.wire import RtpPacket, parse_rtp
 from sans_rtc.srtp import SrtpReceiver
 
@@ -43,7 +46,8 @@ class Ingress:
         self._armed: dict[InboundStream, float] = {}
         self._transport_arrivals: TransportArrivals | None = None
         self._ccfb_arrivals: CcfbArrivals | None = None
-        self._number_id = 0
+        self._estimate: ReceiverEstimate | None = None
+        self._number_id = self._time_id = 0
         self.srtp: SrtpReceiver | None = None
         self.collisions: list[int] = []
 
@@ -52,7 +56,7 @@ class Ingress:
         sections = self._sections
         mode = sections.arrival_feedback_mode
         config = self._config.arrivals
-        self._number_id = sections.transport_number_id
+        self._number_id = sections.id_of(Extension.TRANSPORT_CC)
         speaker = self._reporter.speaker(sections.sending_streams)
         if mode is not FeedbackMode.TRANSPORT_WIDE:
             self._transport_arrivals = None
@@ -62,6 +66,11 @@ class Ingress:
             self._ccfb_arrivals = None
         elif self._ccfb_arrivals is None:
             self._ccfb_arrivals = CcfbArrivals(config, sender_ssrc=speaker)
+        self._time_id = sections.id_of(Extension.ABS_SEND_TIME) if mode is FeedbackMode.REMB else 0
+        if not self._time_id:
+            self._estimate = None
+        elif self._estimate is None:
+            self._estimate = ReceiverEstimate(self._config.estimator)
         sources = self._router.sources
         self._armed = {stream: at for stream, at in self._armed.items() if sources.get(stream.ssrc) is stream}
 
@@ -84,11 +93,14 @@ class Ingress:
         router = self._router
         source = router.sources.get(packet.ssrc)
         arrivals = self._transport_arrivals
-        number_id, mid_id = self._number_id, router.mid_id
+        number_id, mid_id, time_id = self._number_id, router.mid_id, self._time_id
         for element_id, value in packet.extensions:
             if element_id == number_id:
                 if arrivals is not None and len(value) == 2:
                     arrivals.note(value[0] << 8 | value[1], now)
+            elif element_id == time_id:
+                if self._estimate is not None and len(value) == 3:
+                    self._estimate.note(int.from_bytes(value, "big"), len(datagram), now)
             elif element_id == mid_id and source is not None and router.moved(source, value):
                 source = None
         if source is None:
@@ -141,8 +153,16 @@ class Ingress:
             feedback += self._transport_arrivals.take_feedback(now)
         if self._ccfb_arrivals is not None and self._ccfb_arrivals.deadline <= now:
             feedback += self._ccfb_arrivals.take_feedback(now)
+        if self._estimate is not None and self._estimate.deadline <= now:
+            bitrate_bps = self._estimate.take_bitrate(now)
+            if bitrate_bps is not None:
+                feedback.append(Remb(0, bitrate_bps, self._media_ssrcs()))
         for packet in feedback:
             self._reporter.ask(packet, now)
+
+    def _media_ssrcs(self) -> tuple[int, ...]:
+        sources = self._router.sources.values()
+        return tuple([source.ssrc for source in sources if isinstance(source, InboundStream)])[:REMB_SSRC_COUNT_MAX]
 
     def time_out(self, ssrcs: list[int]) -> None:
         """These have been silent for long."""
@@ -152,11 +172,18 @@ class Ingress:
                 source.end(StreamEndReason.TIMEOUT)
 
     @property
+    def feedback_at(self) -> float:
+        """When feedback on arrivals is due."""
+        at = math.inf
+        if self._transport_arrivals is not None:
+            at = self._transport_arrivals.deadline
+        if self._ccfb_arrivals is not None:
+            at = min(at, self._ccfb_arrivals.deadline)
+        if self._estimate is not None:
+            at = min(at, self._estimate.deadline)
+        return at
+
+    @property
     def deadline(self) -> float:
         """When something is due."""
-        deadline = min(self._armed.values()) if self._armed else math.inf
-        if self._transport_arrivals is not None:
-            deadline = min(deadline, self._transport_arrivals.deadline)
-        if self._ccfb_arrivals is not None:
-            deadline = min(deadline, self._ccfb_arrivals.deadline)
-        return deadline
+        return min(self.feedback_at, min(self._armed.values())) if self._armed else self.feedback_at

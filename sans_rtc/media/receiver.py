@@ -55,8 +55,12 @@ class SectionReceiver:
         self.ulpfec_payload_type = roles.get(Role.ULPFEC) if has_red else None
         self.has_flexfec = Role.FLEXFEC in roles
         self.can_repair = self.has_nack or self.has_flexfec or self.ulpfec_payload_type is not None
+        # one for each format: a description that says otherwise is not to be followed
+        originals = {row.original: number for number, row in self.rows.items() if row.role is Role.RTX}
         self.rtx_payload_types = {
-            payload_type: row.original for payload_type, row in self.rows.items() if row.role is Role.RTX
+            number: original
+            for original, number in originals.items()
+            if original in self.rows and self.rows[original].role is not Role.RTX
         }
         self.mid_id = self.extensions.id_of(Extension.MID) or 0
         self.rid_id = self.extensions.id_of(Extension.RID) or 0

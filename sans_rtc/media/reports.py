@@ -58,6 +58,7 @@ class Reporter:
 
     cname            of this end
     is_reduced_size  feedback need not be in a compound (RFC 5506)
+    has_news         `take_datagrams` may have something
     asks_for_rtt     RRTR goes with reports, so that a receiver learns the round trip
     """
 
@@ -73,7 +74,7 @@ class Reporter:
         self._sent_at = -math.inf
         self._spoken: tuple[int, ...] = ()
         self.cname = draw_text(entropy, _CNAME_CHARACTERS)
-        self.is_reduced_size = self.asks_for_rtt = False
+        self.is_reduced_size = self.asks_for_rtt = self.has_news = False
         self._timed_out: list[int] = []
 
     # --- inputs -------------------------------------------------------------------------------------------------------
@@ -96,6 +97,7 @@ class Reporter:
 
     def rtcp_received(self, packets: Sequence[RtcpPacket], size_bytes: int, now: float) -> None:
         """A datagram of RTCP has come."""
+        self.has_news = True
         self._scheduler.rtcp_received(packets, size_bytes, now)
 
     def reference_received(self, ssrc: int, ntp: int, now: float) -> None:
@@ -113,6 +115,7 @@ class Reporter:
         if len(self._pending) >= _PENDING_MAX:
             self._stats.discard(DiscardReason.FEEDBACK_DROPPED)
             return
+        self.has_news = True
         if self._scheduler.request_feedback(_FEEDBACK_DELAY_S_MAX, now) is FeedbackPlan.DROPPED:
             self._stats.discard(DiscardReason.FEEDBACK_DROPPED)
             return
@@ -131,17 +134,20 @@ class Reporter:
     def close(self, now: float) -> None:
         """Say goodbye."""
         if self._is_started:
+            self.has_news = True
             self._scheduler.close(now)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
         if self._is_started:
+            self.has_news = True
             self._scheduler.handle_timer(now)
 
     # --- outputs ------------------------------------------------------------------------------------------------------
 
     def take_datagrams(self, sections: Sections, router: Router, now: float) -> list[bytes]:
         """The datagrams that are due, unprotected."""
+        self.has_news = False
         datagrams: list[bytes] = []
         for event in self._scheduler.take_events():
             match event:

@@ -17,7 +17,7 @@ from sans_rtc.media.receiver import SectionReceiver
 from sans_rtc.media.routing import Router
 from sans_rtc.media.sender import SectionSender
 from sans_rtc.media.stats import MediaStats
-from sans_rtc.rtp.extensions import Extension
+from sans_rtc.rtp.extensions import Extension, ExtensionMap
 from sans_rtc.rtp.payload.interface import MediaKind
 
 
@@ -51,7 +51,8 @@ class Sections:
     def configure(self, sections: Sequence[MediaSection]) -> list[int]:
         """Take the sections in force; returns the SSRCs that are sent no more.
 
-        Errors  InvalidArgument for a handle, MID or SSRC that is there twice; LimitExceeded. Nothing has changed then
+        Errors  InvalidArgument for a handle, MID, SSRC or extension id that is there twice; LimitExceeded. Nothing has
+                changed then
         """
         self._check(sections)
         self.all = tuple(sections)
@@ -88,6 +89,9 @@ class Sections:
         if len(sections) > config.sections_max:
             raise LimitExceeded(f"{len(sections)} sections; {config.sections_max} are taken")
         for section in sections:
+            for parameters in (section.send, section.receive):
+                if parameters is not None:
+                    ExtensionMap(parameters.extensions)
             if section.send is not None:
                 rids = [encoding.rid for encoding in section.send.encodings]
                 if len(rids) > config.encodings_max:
@@ -159,10 +163,9 @@ class Sections:
             kinds |= receiver.feedback - (set() if has_numbers else {"transport-cc"})
         return _feedback_mode(kinds)
 
-    @property
-    def transport_number_id(self) -> int:
-        """The id of the transport-wide number in what comes; bundled sections share it. 0: none."""
-        ids = [receiver.extensions.id_of(Extension.TRANSPORT_CC) for receiver in self.receivers.values()]
+    def id_of(self, uri: Extension) -> int:
+        """The id of an extension in what comes; bundled sections share it. 0: none."""
+        ids = [receiver.extensions.id_of(uri) for receiver in self.receivers.values()]
         return next((number for number in ids if number), 0)
 
     @property

@@ -205,11 +205,14 @@ class RtpSession:
 
     def _work(self, now: float) -> None:
         """RTCP that is due, and what the estimator says."""
-        self._ingress.take_feedback(now)
-        reports = self._reporter.take_datagrams(self._sections, self._router, now)
-        if reports:
-            self._reporter.sent(self._transmitter.send_rtcp(reports), now)
-        self._ingress.time_out(self._reporter.take_timed_out())
+        if self._ingress.feedback_at <= now:
+            self._ingress.take_feedback(now)
+        reporter = self._reporter
+        if reporter.has_news:
+            reports = reporter.take_datagrams(self._sections, self._router, now)
+            if reports:
+                reporter.sent(self._transmitter.send_rtcp(reports), now)
+            self._ingress.time_out(reporter.take_timed_out())
         for target in self._transmitter.targets.take():
             self._events.append(TargetBitrateChanged(target.bitrate_bps, target.cause))
             self._share(now)
@@ -377,7 +380,7 @@ class RtpSession:
         if not self._is_closed:
             self._transmitter.pump(now)
             self._work(now)
-        return self._transmitter.take_datagrams(now)
+        return self._transmitter.take_datagrams()
 
     def take_events(self) -> Sequence[MediaEvent]:
         """Hand over what has happened since the last call, in order."""

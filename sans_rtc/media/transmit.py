@@ -98,8 +98,13 @@ class Transmitter:
                 self._send(packet, 0, now)
             return []
         dropped: list[OutgoingPacket] = []
+        passes = self.pacer.passes
         for packet in packets:
-            self._enqueue(packet, priority, dropped, now)
+            if passes(len(packet.payload) + _OVERHEAD_BYTES, now):
+                self._send(packet, 0, now)
+                self._on_control(now)  # the first packet asks for probes: what follows belongs to them
+            else:
+                self._enqueue(packet, priority, dropped, now)
         return dropped
 
     def _enqueue(self, packet: OutgoingPacket, priority: Priority, dropped: list[OutgoingPacket], now: float) -> None:
@@ -129,7 +134,7 @@ class Transmitter:
 
     def pump(self, now: float) -> None:
         """Send what is due; the first packet may ask for probes, so until nothing is."""
-        if self._srtp is None:
+        if self._srtp is None or self.pacer.deadline > now:
             return
         while True:
             due = self.pacer.take(now)
@@ -148,6 +153,8 @@ class Transmitter:
                 self._send(packet, probe_id, now)
 
     def _on_control(self, now: float) -> None:
+        if self.control.mode is FeedbackMode.NONE:
+            return
         for event in self.control.take_events():
             if isinstance(event, ProbeCluster):
                 if self.padder is not None and self.control.mode is not FeedbackMode.REMB:
@@ -180,11 +187,11 @@ class Transmitter:
                 return
             self._note(packet, len(header), datagram, now)
             mode = self.control.mode
-            size = len(datagram) + self._overhead_bytes
-            if layout.is_numbered:
-                if mode is FeedbackMode.TRANSPORT_WIDE:
-                    self.control.on_sent(number, 0, size, probe_id, now)
+            if mode is FeedbackMode.TRANSPORT_WIDE:
+                if layout.is_numbered:
+                    self.control.on_sent(number, 0, len(datagram) + self._overhead_bytes, probe_id, now)
             elif mode is FeedbackMode.PER_STREAM:
+                size = len(datagram) + self._overhead_bytes
                 self.control.on_sent(packet.sequence_number, stream.ssrc, size, probe_id, now)
         self._out.append(datagram)
         self._stats.packets_sent += 1
@@ -226,10 +233,8 @@ class Transmitter:
         self._on_control(now)
         self.pump(now)
 
-    def take_datagrams(self, now: float) -> Sequence[bytes]:
-        """Hand over what is due, in sending order."""
-        if self.pacer.deadline <= now:
-            self.pump(now)
+    def take_datagrams(self) -> Sequence[bytes]:
+        """Hand over what has been sent, in order."""
         return self._out.take()
 
     @property
@@ -237,4 +242,6 @@ class Transmitter:
         """When `handle_timer` wants to run."""
         if self._srtp is None:
             return math.inf
+        if self.control.mode is FeedbackMode.NONE:
+            return self.pacer.deadline
         return min(self.pacer.deadline, self.control.deadline)

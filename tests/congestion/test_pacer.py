@@ -251,3 +251,30 @@ def test_after_take_the_deadline_is_in_the_future_and_counts_agree(arrivals):
         pacer.take(now)
         assert pacer.deadline > now
         assert (pacer.queued_packets == 0) == (pacer.queued_bytes == 0)
+
+
+def test_packet_passes_where_nothing_waits_and_is_charged_as_if_it_had_waited():
+    passing, queueing = Pacer(PacerConfig()), Pacer(PacerConfig())
+    sent = 0
+    for step in range(1000):
+        now = step / 1000
+        queueing.enqueue("item", 1200, Priority.VIDEO, now)
+        sent += passing.passes(1200, now)
+    taken = sum(len(queueing.take(step / 1000)) for step in range(1000))
+    assert abs(sent - taken) <= 1
+    assert passing.stats.bytes_sent == 1200 * sent
+
+
+def test_packet_does_not_pass_those_that_wait():
+    pacer = Pacer(PacerConfig())
+    pacer.enqueue("item", 1200, Priority.VIDEO, 0.0)
+    assert not pacer.passes(1200, 0.0)
+
+
+def test_oldest_packet_can_be_dropped():
+    pacer = Pacer(PacerConfig())
+    for item in "abc":
+        pacer.enqueue(item, 1200, Priority.VIDEO, 0.0)
+    assert (pacer.oldest(Priority.VIDEO), pacer.drop_oldest(Priority.VIDEO)) == ("a", "a")
+    assert (pacer.queued_packets, pacer.queued_bytes) == (2, 2400)
+    assert pacer.drop_oldest(Priority.AUDIO) is None
