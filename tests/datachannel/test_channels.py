@@ -40,6 +40,7 @@ def opened_by_peer(channels, stream_id=1, **message):
 # -- opening ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("DATA-PROTOCOL-6-2-8b73", "DATA-PROTOCOL-6-3-f797")
 def test_channel_made_before_the_association_opens_when_it_is_up(transport):
     channels = DataChannels(ChannelConfig())
     handle = channels.create("early", ChannelOptions(protocol="p"), 0.0)
@@ -49,12 +50,14 @@ def test_channel_made_before_the_association_opens_when_it_is_up(transport):
     assert transport.sent == [(0, DCEP, serialize_dcep(OpenMessage("early", "p", RELIABLE)), RELIABLE)]
 
 
+@pytest.mark.proves("DATA-PROTOCOL-4-1-ce69", "DATA-PROTOCOL-4-2-919d", "DATA-PROTOCOL-6-5-557e")
 @pytest.mark.parametrize(("is_dtls_client", "ids"), [(True, [0, 2, 4]), (False, [1, 3, 5])])
 def test_dtls_client_uses_even_ids_and_server_odd_ones(connected, is_dtls_client, ids):
     channels = connected(is_dtls_client=is_dtls_client)
     assert [channels.info(opened_by_us(channels)).id for _ in range(3)] == ids
 
 
+@pytest.mark.proves("DATA-PROTOCOL-6-1-677e")
 def test_open_of_the_peer_is_acknowledged_and_announced(connected, transport):
     channels = connected()
     channels.on_message(1, DCEP, open_message("theirs", Reliability(ordered=False, max_retransmits=2)), 0.0)
@@ -86,6 +89,7 @@ def test_nothing_is_delivered_before_the_application_knows_the_channel(connected
     assert [type(event) for event in channels.take_events()] == [ChannelOpened, ChannelMessage]
 
 
+@pytest.mark.proves("DATA-PROTOCOL-6-7-8b46", "DATA-PROTOCOL-6-8-86f3", "DATA-CHANNEL-6.6-1-4004")
 def test_unordered_channel_sends_in_order_until_the_peer_is_known_to_know_it(connected, transport):
     channels = connected()
     handle = opened_by_us(channels, ordered=False, max_retransmits=0)
@@ -98,6 +102,7 @@ def test_unordered_channel_sends_in_order_until_the_peer_is_known_to_know_it(con
     ]
 
 
+@pytest.mark.proves("DATA-CHANNEL-6.4-1-2b56")
 def test_priority_becomes_the_weight_of_the_stream(connected, transport):
     channels = connected()
     opened_by_us(channels, priority=1024)
@@ -192,6 +197,9 @@ def test_ack_without_a_channel_is_counted(connected):
 # -- messages --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves(
+    "DATA-PROTOCOL-6-4-fe21", "DATA-CHANNEL-6.6-2-34fe", "DATA-CHANNEL-6.6-3-7450", "DATA-CHANNEL-6.6-4-9b84"
+)
 @pytest.mark.parametrize(
     ("data", "ppid", "payload"),
     [
@@ -276,6 +284,7 @@ def test_buffer_low_of_a_channel_that_is_closing_is_passed_on(connected):
 # -- closing ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("DATA-CHANNEL-6.7-1-9645")
 def test_close_resets_the_stream_and_ends_when_both_directions_are_reset(connected, transport):
     channels = connected()
     handle = opened_by_us(channels)
@@ -434,6 +443,7 @@ def test_options_out_of_range_are_refused(options):
         ChannelOptions(**options)
 
 
+@pytest.mark.proves("DATA-CHANNEL-6.5-1-1247")
 def test_create_that_fails_changes_nothing(connected, transport):
     channels = connected(channels_max=3)
     with pytest.raises(InvalidArgument):

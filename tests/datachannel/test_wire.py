@@ -27,6 +27,7 @@ def test_ack_is_one_byte():
     assert parse_dcep(b"\x02") == AckMessage()
 
 
+@pytest.mark.proves("DATA-PROTOCOL-5.1-1-bdb8")
 @pytest.mark.parametrize(
     ("reliability", "channel_type", "parameter"),
     [
@@ -44,6 +45,7 @@ def test_every_channel_type_of_rfc_8832_5_1(reliability, channel_type, parameter
     assert parse_dcep(data) == OpenMessage("x", "p", reliability)
 
 
+@pytest.mark.proves("DATA-PROTOCOL-5.1-1-bdb8")
 def test_parameter_of_a_reliable_channel_is_ignored():
     data = OPEN_CHAT[:4] + bytes.fromhex("00000007") + OPEN_CHAT[8:]
     assert parse_dcep(data) == OpenMessage("chat", "", RELIABLE)

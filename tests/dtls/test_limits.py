@@ -102,6 +102,7 @@ def test_chacha_has_no_limit_but_the_sequence_numbers(make_pair):
     assert make_pair(config).connect().client._blocks_left > SEQUENCE_NUMBER_MAX * 2**11
 
 
+@pytest.mark.proves("RFC8261-5-3-eb33")
 def test_data_may_be_larger_than_the_handshake_where_their_sender_looks_for_the_mtu(make_pair):
     pair = make_pair(DtlsConfig(data_mtu_bytes=9000)).connect()
     pair.client.send(bytes(9000 - pair.client.record_overhead_bytes), pair.now)

@@ -36,7 +36,7 @@ def test_nothing_is_exported_before_connected(make_pair, export_label):
     assert steps > 20
 
 
-@pytest.mark.proves("RFC6347-4.1-5-9f3d")
+@pytest.mark.proves("RFC6347-4.1-5-9f3d", "RFC8261-6.1-1-89d1")
 def test_nothing_is_sent_before_connected(make_pair):
     pair = make_pair()
     for end in pair.ends:

@@ -42,6 +42,7 @@ def set_extension(name, value):
     return lambda hello: setattr(hello.extensions, name, value)
 
 
+@pytest.mark.proves("RFC8261-5-2-6e39")
 @pytest.mark.parametrize(
     ("change", "reason", "alert"),
     [
@@ -62,6 +63,7 @@ def test_client_hello_that_cannot_be_answered_is_refused(refuses_hello, change, 
     refuses_hello(HandshakeType.CLIENT_HELLO, change, reason, alert)
 
 
+@pytest.mark.proves("RFC8261-5-2-6e39")
 @pytest.mark.parametrize(
     ("change", "reason", "alert"),
     [

@@ -30,6 +30,7 @@ def test_pair_in_use_is_checked_about_once_a_second(hand):
     assert 16 <= len(hand.checks()) <= 25
 
 
+@pytest.mark.proves("RFC7675-5.1-3-3c79")
 def test_interval_is_randomised(hand):
     """RFC 7675 section 5.1: "each interval MUST be randomized from between 0.8 and 1.2 times the basic period"."""
     times = []
@@ -44,6 +45,7 @@ def test_interval_is_randomised(hand):
     assert len({round(interval, 3) for interval in intervals}) > 10
 
 
+@pytest.mark.proves("RFC7675-5.1-6-e63e")
 def test_each_consent_check_is_a_transaction_of_its_own_sent_once(hand):
     """Section 5.1: "MUST use a new STUN transaction identifier", "is transmitted once only"."""
     hand.sent.clear()
@@ -109,7 +111,7 @@ def test_late_response_to_an_earlier_consent_check_counts(hand):
     assert hand.agent.state == "connected"
 
 
-@pytest.mark.proves("RFC8445-12.1-3-c3ff")
+@pytest.mark.proves("RFC8445-12.1-3-c3ff", "RFC7675-5.1-2-215e")
 def test_consent_expires_after_thirty_seconds_and_sending_ends_at_once(hand):
     hand.wait(29.9)
     assert hand.agent.state == "disconnected"
@@ -131,6 +133,7 @@ def test_failed_after_is_configurable(make_hand):
     assert hand.agent.state == "failed"
 
 
+@pytest.mark.proves("RFC7675-5.1-8-8bd9")
 def test_responses_after_expiry_do_not_restore_consent(hand):
     """Section 5.1: "STUN consent responses received after consent expiry do not re-establish consent"."""
     hand.sent.clear()
@@ -140,6 +143,7 @@ def test_responses_after_expiry_do_not_restore_consent(hand):
     assert not hand.agent.can_send
 
 
+@pytest.mark.proves("RFC7675-5.1-13-eece")
 def test_credentials_are_not_used_again_on_a_path_whose_consent_is_lost(hand):
     hand.wait(31.0)
     hand.sent.clear()

@@ -128,7 +128,7 @@ def test_path_that_compares_equal_is_as_good_as_the_same_object(hand):
     assert len(hand.of(Payload)) == 1
 
 
-@pytest.mark.proves("RFC8445-12.1-3-c3ff")
+@pytest.mark.proves("RFC8445-12.1-3-c3ff", "RFC7675-5.1-1-0e6c")
 def test_sending_without_a_path_is_an_error_and_changes_nothing(hand):
     with pytest.raises(InvalidState):
         hand.agent.send(b"\x16", hand.now)

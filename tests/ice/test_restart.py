@@ -111,6 +111,7 @@ def test_old_credentials_are_still_answered(hand, parsed):
     assert parsed(response).message_class.name == "SUCCESS_RESPONSE"
 
 
+@pytest.mark.proves("RFC7675-5.1-10-fe6f")
 def test_consent_of_the_old_path_is_kept_fresh(hand):
     """RFC 7675 section 5.1: an endpoint that goes on sending there MUST go on with consent checks."""
     hand.agent.restart(hand.now)
@@ -210,6 +211,7 @@ def test_state_after_a_restart(make_hand, wait_s, before, after):
     assert [event.state for event in hand.of(ConnectionStateChanged)][-1] == after
 
 
+@pytest.mark.proves("RFC7675-5.1-12-a3bb")
 def test_restart_brings_a_failed_agent_back(hand):
     hand.wait(31.0)
     assert hand.agent.state == "failed"

@@ -62,6 +62,12 @@ def test_connect_twice_changes_nothing(sctp):
     "RFC4960-8.5.1-1-7fa7",
     "RFC4960-3.3.2-1-32e6",
     "RFC4960-5.1.1-1-639d",
+    "DATA-CHANNEL-5-1-3d43",
+    "DATA-CHANNEL-6.1-5-a340",
+    "DATA-CHANNEL-6.1-3-41e1",
+    "DATA-CHANNEL-6.1-4-800e",
+    "RFC8261-6.1-3-8cca",
+    "RFC8261-6.1-4-03cc",
 )
 def test_init_offers_forward_tsn_and_reconfig_and_not_interleaving(sctp):
     a = sctp.association()

@@ -239,6 +239,7 @@ def test_ordered_messages_wait_for_the_one_before(peer):
     assert received(peer) == [b"a", b"b", b"c"]
 
 
+@pytest.mark.proves("DATA-CHANNEL-6.1-2-f0df")
 def test_streams_do_not_wait_for_each_other(peer):
     peer.data(b"missing", stream_id=1)
     peer.send(peer.data(b"other", stream_id=2))

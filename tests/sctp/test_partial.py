@@ -43,6 +43,7 @@ def test_message_without_retransmissions_is_sent_once(raw, send):
     assert failures(raw) == [SendFailed(0, 51, 4, was_sent=True)]
 
 
+@pytest.mark.proves("DATA-CHANNEL-5-1-3d43", "DATA-CHANNEL-6.1-5-a340", "DATA-CHANNEL-6.1-6-196c")
 @pytest.mark.parametrize("limit", [0, 1, 3])
 def test_retransmissions_are_limited_to_the_number(raw, send, limit):
     send(raw.association, b"x", reliability=Reliability(max_retransmits=limit))
@@ -149,6 +150,7 @@ def test_message_expires_in_the_queue_without_a_number(raw, send):
     assert failures(raw) == [SendFailed(0, 51, 4, was_sent=False)]
 
 
+@pytest.mark.proves("DATA-CHANNEL-6.1-6-196c")
 def test_message_is_not_repeated_after_its_lifetime(raw, send):
     send(raw.association, b"x", reliability=Reliability(lifetime_s=0.1))
     raw.take()

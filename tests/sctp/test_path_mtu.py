@@ -111,6 +111,7 @@ def test_pad_chunk_is_ignored_but_for_that(peer):
 # probes and answers
 
 
+@pytest.mark.proves("DATA-CHANNEL-5-4-0f78", "RFC8261-4-1-4001", "RFC8261-6.2-1-fc66")
 def test_probe_is_exactly_of_the_probed_size(searcher, send):
     for size in SIZES[:2]:
         probe = take_probe(searcher) if size != SIZES[0] else begin(searcher, send)

@@ -44,6 +44,7 @@ def test_shares_are_of_bytes_not_of_messages():
     assert 4 <= taken.count(1) <= 6
 
 
+@pytest.mark.proves("DATA-CHANNEL-6.4-1-2b56")
 @pytest.mark.parametrize("weight", [1, 64, 256, 512, 1024, 65535])
 def test_shares_follow_the_weights(weight):
     scheduler = Scheduler()
