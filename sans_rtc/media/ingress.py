@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 
+import attrs
+
 from sans_rtc.errors import WireError
 from sans_rtc.media.arrivals import CcfbArrivals, TransportArrivals
 from sans_rtc.media.config import MediaConfig
@@ -55,7 +57,7 @@ class Ingress:
         """Take what negotiation has made of the sections."""
         sections = self._sections
         mode = sections.arrival_feedback_mode
-        config = self._config.arrivals
+        config = attrs.evolve(self._config.arrivals, wall_clock_offset_s=self._config.wall_clock.offset_s)
         self._number_id = sections.id_of(Extension.TRANSPORT_CC)
         speaker = self._reporter.speaker(sections.sending_streams)
         if mode is not FeedbackMode.TRANSPORT_WIDE:
