@@ -44,7 +44,7 @@ class OutgoingPacket:
 
 
 class PaddingPacket(OutgoingPacket):
-    """A packet whose payload is padding: its header says so, and it is not sent again."""
+    """A packet whose payload is padding: its header says so. It is sent again only as it was, never by RTX."""
 
     __slots__ = ()
 

@@ -200,11 +200,10 @@ class Transmitter:
     def _note(self, packet: OutgoingPacket, header_bytes: int, datagram: bytes, now: float) -> None:
         stream = packet.stream
         stream.header_bytes_sent += header_bytes
-        if packet.is_padding:  # RFC 3550 6.4.1: padding does not count
-            stream.statistics.packet_sent(packet.timestamp, 0, now)
-            return
-        stream.statistics.packet_sent(packet.timestamp, len(packet.payload), now)
-        if stream.history is not None:
+        # RFC 3550 6.4.1: padding does not count.
+        stream.statistics.packet_sent(packet.timestamp, 0 if packet.is_padding else len(packet.payload), now)
+        # Of padding a receiver sees no more than its number: where one is lost it waits for it, as for any other packet.
+        if stream.history is not None and (stream.keeps_protected or not packet.is_padding):
             if stream.keeps_protected:
                 packet.protected = datagram
             stream.history.add(packet, now)
