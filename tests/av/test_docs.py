@@ -26,7 +26,9 @@ def test_example_runs_and_is_quiet_on_stderr(number, tmp_path):
         text=True,
         timeout=60,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    # In development mode asyncio tells of steps over 0.1 s, which a busy machine has, whatever the page says.
+    said = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    assert (done.returncode, said) == (0, [])
 
 
 def test_page_has_an_example_of_each_part():
