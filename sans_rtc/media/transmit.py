@@ -202,7 +202,7 @@ class Transmitter:
         stream.header_bytes_sent += header_bytes
         # RFC 3550 6.4.1: padding does not count.
         stream.statistics.packet_sent(packet.timestamp, 0 if packet.is_padding else len(packet.payload), now)
-        # Of padding a receiver sees no more than its number: where one is lost it waits for it, as for any other packet.
+        # A receiver sees no more than the number of padding that is lost: it waits for it as for any other packet.
         if stream.history is not None and (stream.keeps_protected or not packet.is_padding):
             if stream.keeps_protected:
                 packet.protected = datagram

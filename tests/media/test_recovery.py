@@ -53,6 +53,8 @@ def test_five_percent_loss_is_repaired_without_rtx(pair, media, seed):
     sent = pair.play_video(1)
     pair.link.conditions = LinkConditions(loss=0.05, delay_s=0.02)
     sent += pair.play_video(200, key_every=1000, first=1)
+    pair.link.conditions = LinkConditions(delay_s=0.02)  # nor what was lost after the last
+    sent += pair.play_video(1, key_every=1000, first=201)
     pair.link.run_for(1.0)
     assert [frame.data for frame in pair.frames(1)] == sent
     assert pair.a._sections.streams.keys() == {0xB1}
