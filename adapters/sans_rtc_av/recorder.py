@@ -185,11 +185,8 @@ class Recorder:
         entry.stats.jumps = entry.timeline.jumps
         if self._container is not None:
             self._write(entry, data, timestamp, position)
-            return
-        self._waiting.append(_Waiting(entry, data, timestamp, position))
-        self._waiting_bytes += len(data)
-        if self._is_time_to_start(entry):
-            self._start()
+        else:
+            self._wait(_Waiting(entry, data, timestamp, position))
 
     def close(self) -> None:
         """Write what waits and the end of the file. No file is made where no track has begun."""
@@ -248,6 +245,12 @@ class Recorder:
         if entry.needs_keyframe and entry.row.codec.is_keyframe(data):
             entry.needs_keyframe = False
         return not entry.needs_keyframe or not self._settings.waits_for_keyframe
+
+    def _wait(self, frame: _Waiting) -> None:
+        self._waiting.append(frame)
+        self._waiting_bytes += len(frame.data)
+        if self._is_time_to_start(frame.track):
+            self._start()
 
     def _is_time_to_start(self, entry: _Track) -> bool:
         settings = self._settings
