@@ -1,9 +1,10 @@
-"""A live session changes processes in the midst of a transfer: a child takes over the socket and a snapshot, and goes on.
+"""A live session changes processes in the midst of a transfer: a child takes over socket and snapshot, and goes on.
 
 python examples/hand_over.py
 
-Alice sends numbered messages to Bob. When a part of them has arrived, Alice's connection becomes bytes, and a new process
-gets those bytes and the socket. Bob notices nothing: every message arrives once and in order, and no handshake is repeated.
+Alice sends numbered messages to Bob. When a part of them has arrived, Alice's connection becomes bytes, and a new
+process gets those bytes and the socket. Bob notices nothing: every message arrives once and in order, and no handshake
+is repeated.
 """
 
 import argparse

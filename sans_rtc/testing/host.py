@@ -11,10 +11,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
+from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.machine import Address, Datagram, Machine, Path, TransportProtocol
+from sans_rtc.snapshot import KEY_BYTES, restore, store
 from sans_rtc.streams import StreamNeeded, StreamUnneeded
 from sans_rtc.testing.cable import Cable
+from sans_rtc.testing.contract import ContractMonitor
 from sans_rtc.testing.realm import DropReason, Packet, Port, Realm
 from sans_rtc.testing.tcp import CONNECT_TIMEOUT_S, Connection, Syn
 
@@ -23,6 +28,20 @@ if TYPE_CHECKING:
 
 FIRST_EPHEMERAL_PORT = 49_152
 PORTS_END = 1 << 16
+
+
+# A snapshot stays within the simulation.
+_SNAPSHOT_KEY = bytes(KEY_BYTES)
+
+
+@attrs.define(slots=True)
+class _Down:
+    """What a program that has crashed leaves behind."""
+
+    kind: type
+    snapshot: bytes
+    entropy: Entropy
+    lost_streams: list[Path]
 
 
 class Program:
@@ -43,6 +62,7 @@ class Program:
         self._opening: set[Path] = set()
         self._paths: dict[tuple[Address, Address], Path] = {}
         self._armed_at = math.inf
+        self._down: _Down | None = None
 
     # -- what it has -------------------------------------------------------------------------------------------------
 
@@ -58,10 +78,50 @@ class Program:
         """Let a UDP socket or a listening one go."""
         self.host.unbind(self, address)
 
+    # -- dying -------------------------------------------------------------------------------------------------------
+
+    def crash(self, pause_s: float, *, entropy: Entropy) -> None:
+        """Die at once; after a pause go on from a snapshot of this very moment, with the same sockets.
+
+        What arrives meanwhile is lost, and streams break. The machine is another one then: look at `machine` again. One
+        in a `ContractMonitor` is found in it. Verbs must not be used in the pause: there is nobody to take them.
+
+        entropy  for the restored machine
+        """
+        assert self._down is None, "the program has crashed already"
+        wrapped = self.machine.machine if isinstance(self.machine, ContractMonitor) else self.machine
+        sealed = store(wrapped, _SNAPSHOT_KEY, self._network.now)
+        self._down = _Down(type(wrapped), sealed, entropy, [*self._streams, *self._opening])
+        for path, connection in self._streams.items():
+            connection.close(self, path)
+        self._streams.clear()
+        self._opening.clear()
+        self._network.schedule(self._network.now + pause_s, self._revive)
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it has crashed and does not go on yet."""
+        return self._down is not None
+
+    def _revive(self) -> None:
+        down, self._down = self._down, None
+        assert down is not None
+        machine: Any = restore(down.kind, down.snapshot, _SNAPSHOT_KEY, entropy=down.entropy)
+        if isinstance(self.machine, ContractMonitor):
+            self.machine.machine = machine
+        else:
+            self.machine = machine
+        for path in down.lost_streams:
+            machine.stream_closed(path, "the program has crashed", self._network.now)
+        self._armed_at = math.inf
+        self._network.touch(self)
+
     # -- driving -----------------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
         """Send what the machine has to say, tell its events, keep its timer."""
+        if self._down is not None:
+            return
         machine, now = self.machine, self._network.now
         for datagram in machine.take_datagrams(now):
             self._send(datagram)
@@ -78,6 +138,9 @@ class Program:
 
     def receive(self, datagram: Datagram) -> None:
         """Hand the machine what has arrived."""
+        if self._down is not None:
+            self._network.drops[DropReason.NO_SOCKET] += 1
+            return
         self._network.carried += 1
         self.machine.receive(datagram, self._network.now)
         self._network.touch(self)
@@ -91,7 +154,7 @@ class Program:
         self.receive(Datagram(packet.data, path, packet.ecn))
 
     def _on_timer(self, armed_at: float) -> None:
-        if armed_at < self._armed_at:
+        if armed_at < self._armed_at or self._down is not None:
             return
         self._armed_at = math.inf
         now = self._network.now
@@ -125,8 +188,8 @@ class Program:
 
     def tell_opened(self, path: Path, connection: Connection, *, is_accepted: bool) -> None:
         """A stream of this program is open, or has been accepted."""
-        if not is_accepted and path not in self._opening:
-            connection.close(self, path)  # it had become unneeded before it was open
+        if self._down is not None or (not is_accepted and path not in self._opening):
+            connection.close(self, path)  # there is nobody, or it had become unneeded before it was open
             return
         self._opening.discard(path)
         self._streams[path] = connection
