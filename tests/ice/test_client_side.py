@@ -24,7 +24,7 @@ def test_first_check_goes_at_once(hand):
     assert len(hand.checks()) == 1
 
 
-@pytest.mark.proves("RFC8445-7.2.2-1-f179", "RFC8445-7.2.4-2-7e5e")
+@pytest.mark.proves("RFC8445-7.2.2-1-f179", "RFC8445-7.2.4-2-7e5e", "RFC5389-10.1.1-1-a284")
 def test_credentials_of_a_check(hand, value_of):
     """RFC 8445 section 7.2.2: RFRAG:LFRAG, and the peer's password."""
     (check,) = hand.checks()
@@ -205,6 +205,7 @@ def test_response_with_a_wrong_fingerprint_is_discarded(hand):
     assert pair_of(hand).state is PairState.SUCCEEDED
 
 
+@pytest.mark.proves("RFC5389-10.1.3-1-8e30")
 def test_response_without_integrity_is_as_if_it_never_came(hand):
     (check,) = hand.checks()
     hand.receive(hand.response(check, key=False))
@@ -215,6 +216,7 @@ def test_response_without_integrity_is_as_if_it_never_came(hand):
     assert pair_of(hand).state is PairState.SUCCEEDED
 
 
+@pytest.mark.proves("RFC5389-10.1.3-1-8e30")
 def test_response_with_a_wrong_password_is_as_if_it_never_came(hand):
     hand.receive(hand.response(hand.checks()[0], pwd="w" * 22))
     assert pair_of(hand).state is PairState.IN_PROGRESS

@@ -133,7 +133,7 @@ def test_failed_after_is_configurable(make_hand):
     assert hand.agent.state == "failed"
 
 
-@pytest.mark.proves("RFC7675-5.1-8-8bd9")
+@pytest.mark.proves("RFC7675-5.1-8-8bd9", "RFC7675-5.1-12-a3bb")
 def test_responses_after_expiry_do_not_restore_consent(hand):
     """Section 5.1: "STUN consent responses received after consent expiry do not re-establish consent"."""
     hand.sent.clear()

@@ -211,7 +211,6 @@ def test_state_after_a_restart(make_hand, wait_s, before, after):
     assert [event.state for event in hand.of(ConnectionStateChanged)][-1] == after
 
 
-@pytest.mark.proves("RFC7675-5.1-12-a3bb")
 def test_restart_brings_a_failed_agent_back(hand):
     hand.wait(31.0)
     assert hand.agent.state == "failed"

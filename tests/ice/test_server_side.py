@@ -31,7 +31,7 @@ def test_check_is_answered_with_the_address_it_came_from(hand, parsed):
     assert response.path == hand.path
 
 
-@pytest.mark.proves("RFC8445-7.3-3-4c08")
+@pytest.mark.proves("RFC8445-7.3-3-4c08", "RFC5389-10.1.2-10-4e04", "RFC5389-10.1.2-11-fa5a")
 def test_response_is_authenticated_with_our_password_and_has_no_username(hand, parsed):
     response, _ = hand.receive(hand.request())
     assert is_integrity_valid(response.data, short_term_key(hand.agent.local_parameters.pwd))
@@ -46,7 +46,17 @@ def test_response_uses_the_integrity_algorithm_of_the_request(hand, parsed):
     assert message.value(AttributeType.MESSAGE_INTEGRITY) is None
 
 
-@pytest.mark.proves("RFC8445-7.3-2-3037", "RFC8445-7.3-4-6f45")
+@pytest.mark.proves(
+    "RFC8445-7.3-2-3037",
+    "RFC8445-7.3-4-6f45",
+    "RFC5389-10.1.2-1-405c",
+    "RFC5389-10.1.2-2-7f15",
+    "RFC5389-10.1.2-4-405c",
+    "RFC5389-10.1.2-5-60b2",
+    "RFC5389-10.1.2-7-405c",
+    "RFC5389-10.1.2-8-60b2",
+    "RFC5389-10.1.2-12-f186",
+)
 @pytest.mark.parametrize(
     ("choices", "code"),
     [
@@ -100,6 +110,7 @@ def test_unknown_required_attribute_gets_420(hand, parsed):
     assert parsed(response).value(AttributeType.UNKNOWN_ATTRIBUTES) == (0x7777,)
 
 
+@pytest.mark.proves("RFC5389-7.3-1-53d0")
 def test_unknown_optional_attribute_is_ignored(hand, parsed):
     response, _ = hand.receive(hand.request(more=[Attribute(0xC057, 65541), Attribute(0xFFEE, b"1234")]))
     assert parsed(response).message_class is MessageClass.SUCCESS_RESPONSE
@@ -110,6 +121,7 @@ def test_request_without_priority_gets_400(hand, parsed):
     assert code_of(parsed, response) == 400
 
 
+@pytest.mark.proves("RFC5389-10.1.2-3-42f8", "RFC5389-10.1.2-6-42f8", "RFC5389-10.1.2-9-42f8")
 def test_indication_is_counted_and_nothing_else(hand):
     request = hand.request()
     request.data = b"\x00\x11" + request.data[2:]

@@ -110,7 +110,7 @@ def test_server_that_answers_an_error_is_reported_with_it(make_hand, code):
     assert [error.code for error in hand.of(CandidateError)] == [code]
 
 
-@pytest.mark.proves("RFC8445-5.1.1.2-5-abd4")
+@pytest.mark.proves("RFC8445-5.1.1.2-5-abd4", "RFC5389-12.1-2-c3c4")
 def test_answer_with_mapped_address_alone_is_taken(make_hand):
     """Section 5.1.1.2: "Agents MUST support the backwards-compatibility mode for the Binding request"."""
     hand = gather(make_hand(stun_servers=SERVERS[:1]))

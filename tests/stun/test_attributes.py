@@ -111,6 +111,7 @@ def test_value_shorter_or_longer_than_its_row_allows_is_malformed(raw, row):
 # --- addresses
 
 
+@pytest.mark.proves("RFC5389-15.1-1-9915", "RFC5389-15.1-2-d2fc", "RFC5389-15.1-3-00d6")
 @pytest.mark.parametrize(
     ("address", "plain"),
     [
@@ -139,6 +140,7 @@ def test_xor_address_is_masked_with_cookie_and_transaction_id(address, xored):
     assert serialize(A.XOR_MAPPED_ADDRESS, address).hex() == xored
 
 
+@pytest.mark.proves("RFC5389-15.1-1-9915", "RFC5389-15.1-2-d2fc")
 @pytest.mark.parametrize("code", [A.MAPPED_ADDRESS, A.XOR_MAPPED_ADDRESS])
 @pytest.mark.parametrize(
     "value",
@@ -157,6 +159,7 @@ def test_address_of_another_family_or_size_is_malformed(code, value):
         parse(code, bytes.fromhex(value))
 
 
+@pytest.mark.proves("RFC5389-15.1-3-00d6")
 def test_first_byte_of_an_address_is_ignored():
     assert parse(A.MAPPED_ADDRESS, bytes.fromhex("ff010001c0000201")) == Address("192.0.2.1", 1)
 
@@ -178,6 +181,7 @@ def test_zone_of_an_address_stays_at_home():
 # --- text and bytes
 
 
+@pytest.mark.proves("RFC5389-15.3-1-ae8c")
 @pytest.mark.parametrize("code", [A.USERNAME, A.REALM])
 def test_text_that_authenticates_must_be_utf8(code):
     with pytest.raises(Malformed):
@@ -190,12 +194,14 @@ def test_text_for_people_may_be_broken(value):
     assert "\ufffd" in parse(A.ERROR_CODE, b"\0\0\4\1" + value).reason
 
 
+@pytest.mark.proves("RFC5389-15.3-1-ae8c")
 def test_username_has_fewer_than_509_bytes():
     assert len(serialize(A.USERNAME, "é" * 254)) == 508
     with pytest.raises(InvalidArgument):
         serialize(A.USERNAME, "é" * 254 + "a")
 
 
+@pytest.mark.proves("RFC5389-15.7-1-2079", "RFC5389-15.10-2-f287")
 @pytest.mark.parametrize("code", [A.REALM, A.SOFTWARE, A.ALTERNATE_DOMAIN])
 def test_text_has_fewer_than_128_characters(code):
     assert serialize(code, "x" * 127) == b"x" * 127
@@ -301,16 +307,19 @@ def test_error_code_is_hundreds_and_number(code):
     assert serialize(A.ERROR_CODE, (code, "über")) == data
 
 
+@pytest.mark.proves("RFC5389-15.6-3-e423")
 def test_reserved_bits_of_an_error_code_are_ignored():
     assert parse(A.ERROR_CODE, b"\xff\xff\xfc\x14") == ErrorCode(420, "")
 
 
+@pytest.mark.proves("RFC5389-15.6-4-e8f0", "RFC5389-15.6-5-d154")
 @pytest.mark.parametrize("data", ["00000000", "00000200", "00000700", "00000464", "000003ff"])
 def test_error_code_out_of_300_to_699_is_malformed(data):
     with pytest.raises(Malformed):
         parse(A.ERROR_CODE, bytes.fromhex(data))
 
 
+@pytest.mark.proves("RFC5389-15.6-1-dcf4")
 @pytest.mark.parametrize("value", [None, 420, (299, ""), (700, ""), (420,), (420, b""), ("420", ""), (420, "x" * 128)])
 def test_what_is_no_error_code_is_refused(value):
     with pytest.raises(InvalidArgument):

@@ -56,6 +56,7 @@ def test_own_message_is_valid_with_its_key_only(request_of, algorithm, fingerpri
     assert is_fingerprint_valid(data) is fingerprint
 
 
+@pytest.mark.proves("RFC5389-6-4-55c4", "RFC5389-15.4-2-6c98", "RFC5389-15.4-3-98c9", "RFC5389-15.5-1-10e3")
 def test_sha1_is_computed_with_the_length_up_to_itself(request_of, bare):
     data = serialize_message(request_of((A.USERNAME, "user")), key=KEY, fingerprint=True)
     assert data[:-8] == with_length(append_sha1(bare, KEY), 8)

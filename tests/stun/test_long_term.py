@@ -122,6 +122,7 @@ def test_first_request_carries_nothing(client):
     assert client.attributes() == [] and client.key is None and client.realm is None
 
 
+@pytest.mark.proves("RFC5389-10.2.3-2-f522", "RFC5389-10.2.3-3-69a9", "RFC5389-10.2.3-4-5d0e", "RFC5389-10.2.3-5-a3d2")
 @pytest.mark.parametrize("anonymity", [False, True])
 @pytest.mark.parametrize(
     ("algorithms", "kind"),
@@ -153,6 +154,7 @@ def test_sha256_is_chosen_wherever_it_is_offered_if_asked_for():
     assert client.key == long_term_key(USER, "other", PASSWORD, PasswordAlgorithm.MD5)
 
 
+@pytest.mark.proves("RFC5389-10.2.3-7-4b5c", "RFC5389-10.2.3-8-6b34", "RFC5389-15.6-9-482a")
 def test_stale_nonce_is_replaced_and_the_request_goes_again(authenticated):
     client, server = authenticated(algorithms=(SHA256,))
     server.renew()
@@ -169,6 +171,7 @@ def test_stale_nonce_without_a_realm_keeps_the_realm(client):
     assert client.attributes()[-1] == Attribute(A.NONCE, b"new")
 
 
+@pytest.mark.proves("RFC5389-10.2.3-6-8f29")
 def test_wrong_password_is_refused_at_the_second_challenge():
     client, server = LongTermAuthenticator(USER, "wrong"), Server()
     assert client.take_challenge(ask(client, server)[0]) is ChallengeOutcome.RETRY
@@ -227,12 +230,14 @@ def test_stale_nonce_that_drops_the_algorithms_is_unusable(authenticated):
     assert client.attributes() == before and client.algorithm is IntegrityAlgorithm.SHA256
 
 
+@pytest.mark.proves("RFC5389-10.2.3-9-8e30")
 def test_response_without_integrity_is_not_authentic(authenticated):
     client, _ = authenticated()
     data = serialize_message(error_response(challenge(), 400))
     assert not client.is_response_authentic(parse_message(data), data)
 
 
+@pytest.mark.proves("RFC5389-10.2.3-9-8e30")
 def test_response_with_another_key_is_not_authentic(authenticated):
     client, _ = authenticated()
     data = serialize_message(success_response(challenge()), key=b"another")

@@ -34,6 +34,7 @@ def attribute(code, value, size=None):
 # --- header
 
 
+@pytest.mark.proves("RFC5389-6-1-3c75", "RFC5389-7.1-1-c030", "RFC5389-7.1-2-3edd")
 @pytest.mark.parametrize(
     ("message_class", "method", "message_type"),
     [
@@ -68,6 +69,7 @@ def test_less_than_a_header_is_truncated(raw, size):
         parse_message(raw()[:size])
 
 
+@pytest.mark.proves("RFC5389-6-2-63e1")
 @pytest.mark.parametrize("first", [0x40, 0x80, 0xC0])
 def test_message_type_with_a_high_bit_is_malformed(raw, first):
     with pytest.raises(Malformed) as caught:
@@ -75,12 +77,14 @@ def test_message_type_with_a_high_bit_is_malformed(raw, first):
     assert caught.value.field == "message type"
 
 
+@pytest.mark.proves("RFC5389-6-4-55c4")
 def test_message_without_the_magic_cookie_is_unsupported(raw):
     with pytest.raises(Unsupported) as caught:
         parse_message(raw()[:4] + b"\x21\x12\xa4\x43" + raw()[8:])
     assert caught.value.field == "magic cookie"
 
 
+@pytest.mark.proves("RFC5389-6-8-eef1")
 @pytest.mark.parametrize("length", [0, 4, 7, 12, 65532])
 def test_message_length_that_does_not_fit_is_malformed(raw, length):
     data = raw(attribute(A.PRIORITY, bytes(4)))
@@ -118,6 +122,7 @@ def test_unknown_optional_attribute_is_kept_raw_and_not_listed(raw, code):
     assert message.value(code) == b"abc"
 
 
+@pytest.mark.proves("RFC5389-15-1-98d2", "RFC5389-15-2-993b", "RFC5389-15-3-6cb7")
 def test_unknown_attributes_survive_a_round_trip(raw):
     data = raw(attribute(0x0FFF, b"abcde") + attribute(0x8FFF, b""))
     assert serialize_message(parse_message(data)) == data
@@ -139,6 +144,7 @@ def test_absent_attribute_has_no_value(raw):
     assert parse_message(raw()).value(A.USERNAME) is None
 
 
+@pytest.mark.proves("RFC5389-15.4-1-1df2")
 def test_attributes_behind_message_integrity_are_ignored(request_of):
     data = serialize_message(request_of((A.USERNAME, "u")), key=KEY)
     extra = attribute(A.PRIORITY, bytes(4)) + attribute(0x0FFF, b"x") + attribute(A.USE_CANDIDATE, b"")
@@ -160,6 +166,7 @@ def test_second_integrity_attribute_of_the_older_kind_behind_the_newer_is_ignore
     assert [a.type for a in parse_message(data).attributes] == [A.MESSAGE_INTEGRITY_SHA256]
 
 
+@pytest.mark.proves("RFC5389-15.5-1-10e3")
 @pytest.mark.parametrize("code", [A.SOFTWARE, A.MESSAGE_INTEGRITY, A.FINGERPRINT, 0x8FFF])
 def test_anything_behind_fingerprint_is_malformed(raw, code):
     with pytest.raises(Malformed) as caught:
@@ -237,11 +244,13 @@ def test_empty_key_is_refused(request_of):
 # --- making requests and responses
 
 
+@pytest.mark.proves("RFC5389-6-5-71d6")
 def test_new_request_draws_its_transaction_id_from_the_entropy():
     assert new_request(Method.BINDING, SeededEntropy(5)).transaction_id == SeededEntropy(5)(12)
     assert new_request(Method.BINDING, SeededEntropy(5)).attributes == []
 
 
+@pytest.mark.proves("RFC5389-6-7-40e6")
 def test_success_response_carries_method_and_transaction_id(request_of):
     request = request_of(method=Method.REFRESH)
     response = success_response(request, [Attribute(A.LIFETIME, 600)])
@@ -250,6 +259,7 @@ def test_success_response_carries_method_and_transaction_id(request_of):
     assert response.value(A.LIFETIME) == 600
 
 
+@pytest.mark.proves("RFC5389-7.3.1.1-1-bb12")
 def test_error_response_carries_code_and_the_registry_phrase(request_of):
     response = parse_message(serialize_message(error_response(request_of(), 487)))
     assert response.message_class is MessageClass.ERROR_RESPONSE
@@ -261,6 +271,7 @@ def test_error_response_takes_a_phrase_of_ones_own(request_of):
     assert error_response(request_of(), 400, "no USERNAME").value(A.ERROR_CODE) == ErrorCode(400, "no USERNAME")
 
 
+@pytest.mark.proves("RFC5389-7.3.1.1-3-0886", "RFC5389-15.6-10-9b1a")
 def test_request_with_unknown_required_attributes_gets_420_with_their_list(raw):
     request = parse_message(raw(attribute(0x0FFF, b"") + attribute(0x0FFE, b"") + attribute(0x0FFF, b"")))
     response = parse_message(serialize_message(unknown_attributes_response(request)))

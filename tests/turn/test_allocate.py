@@ -32,7 +32,14 @@ def types_of(message):
 # --- happy path
 
 
-@pytest.mark.proves("RFC8656-5-1-b3ca")
+@pytest.mark.proves(
+    "RFC8656-5-1-b3ca",
+    "RFC5389-6-6-9372",
+    "RFC5389-10.2.3-2-f522",
+    "RFC5389-10.2.3-3-69a9",
+    "RFC5389-10.2.3-4-5d0e",
+    "RFC5389-10.2.3-5-a3d2",
+)
 def test_allocation_takes_two_requests_the_first_without_credentials(make_scene, make_server, protocol):
     scene = make_scene(protocol)
     scene.client.allocate(scene.now)
@@ -356,6 +363,7 @@ def test_mismatch_of_an_allocation_says_that_a_new_one_helps(ready):
     assert "a NAT has changed it: make a new one" in ready.terminated.detail
 
 
+@pytest.mark.proves("RFC5389-7.3.4-2-1dd6")
 def test_refresh_that_meets_a_server_error_is_tried_again_while_there_is_time(ready):
     ready.server.errors[Method.REFRESH] = [(500, ""), (508, "")]
     ready.advance(599)

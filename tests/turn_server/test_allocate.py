@@ -26,6 +26,7 @@ def test_second_allocation_on_the_same_path_gets_437(client):
     assert client.allocate().code == 437
 
 
+@pytest.mark.proves("RFC5389-7.3.1-1-1d00")
 def test_same_request_again_gets_the_same_response_and_no_second_relay(site, client):
     first = client.allocate(transaction_id=b"t" * 12)
     second = client.allocate(transaction_id=b"t" * 12)
@@ -128,6 +129,7 @@ def test_dual_request_of_which_one_port_is_not_to_be_had(site, client):
     assert reply["ADDRESS_ERROR_CODE"][:2] == (2, 508)
 
 
+@pytest.mark.proves("RFC5389-13-1-e186")
 def test_server_without_relays_is_a_stun_server_and_no_more(make_site):
     client = make_site(relay_hosts=()).client()
     assert client.bare(Method.ALLOCATE) is None

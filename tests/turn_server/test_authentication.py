@@ -22,7 +22,9 @@ A = AttributeType
 ANYWHERE = Address("198.51.100.99", 5)
 
 
-@pytest.mark.proves("RFC8656-5-1-b3ca", "RFC8656-7.2-1-2f2d")
+@pytest.mark.proves(
+    "RFC8656-5-1-b3ca", "RFC8656-7.2-1-2f2d", "RFC5389-10.2.2-1-5c79", "RFC5389-10.2.2-2-83d2", "RFC5389-10.2.2-4-b819"
+)
 def test_request_without_credentials_gets_a_challenge(site, client):
     reply = client.bare(Method.ALLOCATE, ("REQUESTED_TRANSPORT", 17))
     assert reply.code == 401
@@ -36,7 +38,7 @@ def test_request_without_credentials_gets_a_challenge(site, client):
     assert site.sockets == set()
 
 
-@pytest.mark.proves("RFC8656-7.2-2-6e32")
+@pytest.mark.proves("RFC8656-7.2-2-6e32", "RFC5389-10.2.2-18-e6c5")
 @pytest.mark.parametrize("with_sha256", [False, True], ids=["md5-sha1", "sha256"])
 @pytest.mark.parametrize("hides", [False, True], ids=["username", "userhash"])
 def test_right_credentials_are_taken_and_the_response_is_proven_the_same_way(site, with_sha256, hides):
@@ -49,6 +51,9 @@ def test_right_credentials_are_taken_and_the_response_is_proven_the_same_way(sit
     assert client.refresh().code == 0
 
 
+@pytest.mark.proves(
+    "RFC5389-10.2.2-10-b6fa", "RFC5389-10.2.2-13-b819", "RFC5389-10.2.2-15-790e", "RFC5389-10.2.2-16-60b2"
+)
 @pytest.mark.parametrize(
     ("changes", "failure"),
     [
@@ -70,6 +75,7 @@ def test_wrong_credentials_get_401_and_no_relay(site, changes, failure):
     assert site.server.explain(site.now) == ()
 
 
+@pytest.mark.proves("RFC5389-10.2.2-6-25b1")
 @pytest.mark.parametrize("missing", ["USERNAME", "REALM", "NONCE"])
 def test_integrity_without_its_companions_gets_400_without_a_challenge(client, missing):
     client.take_challenge(client.bare(Method.ALLOCATE))
@@ -119,6 +125,7 @@ def test_request_that_was_changed_on_the_way_gets_401(client):
 # -- nonces ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC5389-10.2.2-8-ea2c", "RFC5389-10.2.2-9-2a77")
 def test_nonce_is_good_for_its_lifetime_and_then_gets_438_with_a_new_one(make_site):
     site = make_site(nonce_lifetime_s=100.0)
     client = site.client()

@@ -122,6 +122,7 @@ def test_binding_indication_keeps_a_mapping_alive_and_is_no_fault(site, client):
     assert site.server.stats.discards == {}
 
 
+@pytest.mark.proves("RFC5389-13-5-4e95")
 def test_fingerprint_is_answered_with_one_and_a_wrong_one_is_dropped(site, client):
     message = client.message(Method.BINDING, ())
     assert client.exchange(message, fingerprint=True)["FINGERPRINT"] is not None
