@@ -10,7 +10,7 @@ import math
 import attrs
 
 from sans_rtc.errors import WireError
-from sans_rtc.media.arrivals import CcfbArrivals, TransportArrivals
+from sans_rtc.media.arrivals import ArrivalsConfig, CcfbArrivals, TransportArrivals
 from sans_rtc.media.config import MediaConfig
 from sans_rtc.media.control import FeedbackMode
 from sans_rtc.media.events import StreamEndReason
@@ -28,6 +28,8 @@ from sans_rtc.srtp import SrtpReceiver
 
 # The scheduler of RTCP is told of a source this often.
 _HEARD_EVERY_S = 0.5
+# SRTCP 20, RR 8, SDES 16 without the CNAME, and a path through TURN: 36 and padding (RFC 8656 section 11.1).
+_BESIDE_FEEDBACK_BYTES = 20 + 8 + 16 + 40
 
 
 class Ingress:
@@ -57,7 +59,7 @@ class Ingress:
         """Take what negotiation has made of the sections."""
         sections = self._sections
         mode = sections.arrival_feedback_mode
-        config = attrs.evolve(self._config.arrivals, wall_clock_offset_s=self._config.wall_clock.offset_s)
+        config = self._arrivals_config()
         self._number_id = sections.id_of(Extension.TRANSPORT_CC)
         speaker = self._reporter.speaker(sections.sending_streams)
         if mode is not FeedbackMode.TRANSPORT_WIDE:
@@ -75,6 +77,16 @@ class Ingress:
             self._estimate = ReceiverEstimate(self._config.estimator)
         sources = self._router.sources
         self._armed = {stream: at for stream, at in self._armed.items() if sources.get(stream.ssrc) is stream}
+
+    def _arrivals_config(self) -> ArrivalsConfig:
+        """Feedback cannot be split once it is made: it has to fit behind the report that goes before it."""
+        config = self._config
+        room = config.mtu_bytes - _BESIDE_FEEDBACK_BYTES - len(self._reporter.cname)
+        return attrs.evolve(
+            config.arrivals,
+            wall_clock_offset_s=config.wall_clock.offset_s,
+            feedback_bytes_max=max(64, min(config.arrivals.feedback_bytes_max, room)),
+        )
 
     # --- packets ------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import attrs
 
 from sans_rtc.entropy import Entropy, draw_text, draw_uint
+from sans_rtc.errors import InvalidArgument
 from sans_rtc.machine import Terminated
 from sans_rtc.media.config import MediaConfig
 from sans_rtc.media.outbound import OutboundStream
@@ -42,6 +43,7 @@ from sans_rtc.rtcp import (
     SourceDescription,
     serialize_datagrams,
 )
+from sans_rtc.rtcp.compound import DATAGRAM_BYTES_MAX
 from sans_rtc.rtp.ntp import short_from_seconds, short_ntp
 
 # RFC 7022 section 4.2: a CNAME of 96 random bits, in base64.
@@ -59,6 +61,7 @@ class Reporter:
     cname            of this end
     is_reduced_size  feedback need not be in a compound (RFC 5506)
     has_news         `take_datagrams` may have something
+    datagram_bytes_max  of RTCP, before protection
     asks_for_rtt     RRTR goes with reports, so that a receiver learns the round trip
     """
 
@@ -74,6 +77,7 @@ class Reporter:
         self._sent_at = -math.inf
         self._spoken: tuple[int, ...] = ()
         self.cname = draw_text(entropy, _CNAME_CHARACTERS)
+        self.datagram_bytes_max = DATAGRAM_BYTES_MAX
         self.is_reduced_size = self.asks_for_rtt = self.has_news = False
         self._timed_out: list[int] = []
 
@@ -199,7 +203,7 @@ class Reporter:
         if kind is ReportKind.EARLY and not feedback:
             return []
         if kind is ReportKind.EARLY and self.is_reduced_size:
-            return serialize_datagrams(feedback, is_reduced_size=True)
+            return self._serialize([], feedback, is_reduced_size=True)
         packets: list[RtcpPacket] = []
         if kind is ReportKind.EARLY:
             packets.append(ReceiverReport(speaker))
@@ -212,10 +216,20 @@ class Reporter:
         )
         if kind is not ReportKind.EARLY:
             packets += self._extended(speaker, senders, now)
-        packets += feedback
         if kind is ReportKind.BYE:
-            packets.append(Goodbye(tuple(ssrcs)))
-        return serialize_datagrams(packets)
+            feedback = [*feedback, Goodbye(tuple(ssrcs))]
+        return self._serialize(packets, feedback)
+
+    def _serialize(
+        self, reports: list[RtcpPacket], feedback: list[RtcpPacket], *, is_reduced_size: bool = False
+    ) -> list[bytes]:
+        """Into datagrams. Feedback that fits none, for the path has grown narrow, is left out and counted."""
+        room = self.datagram_bytes_max
+        try:
+            return serialize_datagrams(reports + feedback, datagram_bytes_max=room, is_reduced_size=is_reduced_size)
+        except InvalidArgument:
+            self._stats.discard(DiscardReason.FEEDBACK_DROPPED, len(feedback))
+            return serialize_datagrams(reports, datagram_bytes_max=DATAGRAM_BYTES_MAX) if reports else []
 
     def _reports(
         self, speaker: int, senders: Sequence[OutboundStream], sources: Sequence[Source], now: float

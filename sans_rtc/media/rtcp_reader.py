@@ -34,6 +34,7 @@ from sans_rtc.rtcp import (
     TransportFeedback,
 )
 from sans_rtc.rtp.ntp import WallClock, round_trip_s, short_ntp
+from sans_rtc.rtp.payload.interface import MediaKind
 from sans_rtc.rtp.recovery.keyframe import KeyframeRequestKind
 
 # A round trip of more is a clock that jumps, not a network.
@@ -99,7 +100,7 @@ class RtcpReader:
                     self._transmitter.submit(encoding.answer_nack(lost, now), Priority.RETRANSMISSION, now)
             case PictureLossIndication(media_ssrc=ssrc):
                 encoding = self._encoding(ssrc)
-                if encoding is not None:
+                if encoding is not None and encoding.kind is MediaKind.VIDEO:
                     encoding.pli_count += 1
                     self.keyframes.append((encoding, KeyframeRequestKind.PLI))
             case FullIntraRequest(entries=entries):
@@ -117,7 +118,7 @@ class RtcpReader:
     def _on_fir(self, ssrc: int, number: int) -> None:
         """The same number repeats a command, which was told already (RFC 5104 section 4.3.1.1)."""
         encoding = self._encoding(ssrc)
-        if encoding is not None:
+        if encoding is not None and encoding.kind is MediaKind.VIDEO:
             encoding.fir_count += 1
             if encoding.fir_number != number:
                 encoding.fir_number = number

@@ -48,6 +48,9 @@ from sans_rtc.rtp.recovery.keyframe import KeyframeRequestKind
 from sans_rtc.rtp.wire import RtpPacket, is_rtcp
 from sans_rtc.srtp import MasterKey, SrtpReceiver, SrtpSender
 
+# What SRTCP adds at most: its index, 4 bytes, and a tag of 16 (RFC 7714 section 9.2).
+_SRTCP_BYTES = 20
+
 
 class RtpSession:
     """Media over one transport.
@@ -68,7 +71,7 @@ class RtpSession:
         self._reporter = Reporter(config, self.stats, entropy)
         self._reader = RtcpReader(self._transmitter, self._reporter, self._router, self.stats, config.wall_clock)
         self._ingress = Ingress(config, self._sections, self._router, self._reporter, self.stats)
-        self._path_overhead_bytes = 0
+        self.set_path_overhead(0)
         self._is_closed = False
 
     # --- keys, negotiation, path --------------------------------------------------------------------------------------
@@ -130,6 +133,7 @@ class RtpSession:
             raise InvalidArgument(f"{overhead_bytes} bytes of overhead, of an MTU of {self._config.mtu_bytes}")
         self._path_overhead_bytes = overhead_bytes
         self._transmitter.set_overhead(overhead_bytes)
+        self._reporter.datagram_bytes_max = self._config.mtu_bytes - overhead_bytes - _SRTCP_BYTES
 
     def path_changed(self, now: float) -> None:
         """Congestion control begins anew: this is another path."""
