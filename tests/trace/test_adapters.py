@@ -127,7 +127,7 @@ def test_session_without_payloads_has_none_in_its_file(tmp_path):
 def test_file_that_is_full_ends_the_recording_and_not_the_session(tmp_path):
     (tmp_path / "full").symlink_to("/dev/full")
     file = RecordingFile(tmp_path / "full")
-    file(bytes(100_000))
+    file(bytes(1_000_000))
     assert isinstance(file.failure, OSError)
     file(b"another")
     file.close()

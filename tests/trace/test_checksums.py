@@ -176,7 +176,7 @@ def record_sizes(path, sizes, **options):
     return file, b"".join(records)
 
 
-SIZES = [10, 20_000, 3, 8_192, 100_000, 70_000, 1, 9_000, 40_000]
+SIZES = [10, 20_000, 3, 300_000, 100_000, 700_000, 1, 9_000, 262_144, 40_000, 500_000, 5]
 
 
 def test_large_records_are_written_from_where_they_lie(tmp_path):
