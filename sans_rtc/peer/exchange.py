@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sans_rtc.errors import InvalidState
-from sans_rtc.peer.agreement import Agreement, Outcome, undo
+from sans_rtc.peer.agreement import Agreement, Outcome, is_restart, undo
 from sans_rtc.peer.applied_description import AppliedDescription
 from sans_rtc.peer.media_terms import MediaTerms
 from sans_rtc.peer.negotiation_types import DescriptionType, Side, SignalingState
+from sans_rtc.peer.terms import TransportTerms
 from sans_rtc.sdp.description import SessionDescription
 
 _S, _T = SignalingState, DescriptionType
@@ -113,6 +114,26 @@ class Exchange:
     def offered_by(self) -> Side | None:
         """Whose offer is pending."""
         return _OFFERED_BY.get(self.state)
+
+    @property
+    def is_restart_offered(self) -> bool:
+        """True where the newest remote description asks for an ICE restart of what was agreed on."""
+        newest = self.newest(Side.REMOTE)
+        return newest is not None and is_restart(self.agreement, newest.terms)
+
+    @property
+    def can_trickle(self) -> bool | None:
+        """Whether the peer takes trickled candidates; None before its first description."""
+        newest = self.newest(Side.REMOTE)
+        if newest is None:
+            return None
+        return newest.terms is not None and "trickle" in newest.terms.ice_options
+
+    @property
+    def local_terms(self) -> TransportTerms | None:
+        """What the newest local description says of the transport; None where it has no section in use."""
+        newest = self.newest(Side.LOCAL)
+        return None if newest is None else newest.terms
 
     @property
     def data_index(self) -> int | None:

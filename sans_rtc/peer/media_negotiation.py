@@ -263,6 +263,8 @@ class MediaNegotiation:
                 continue
             if index in local and index in remote:
                 self._settle(transceiver, local[index], remote[index], is_local_offer=is_local_offer)
+                if is_final and is_local_offer:
+                    _keep_agreed_encodings(transceiver)
             else:
                 transceiver.association = attrs.evolve(
                     before, section=None, current_direction=None, is_heard=False, is_stopped=is_final
@@ -284,6 +286,7 @@ class MediaNegotiation:
             current_direction=direction,
             is_heard=direction in _RECEIVING,
             streams=remote.streams,
+            rids=association.rids if section.receive is None else section.receive.rids,
         )
         if is_local_offer:
             self.author.numbering.note(remote, self._config.media.of(remote.kind).rows)
@@ -300,6 +303,19 @@ class MediaNegotiation:
         self.author = attrs.evolve(self.author, numbering=self._saved_numbering)
         self._saved_numbering = None
         return self.transceivers.roll_back()
+
+
+def _keep_agreed_encodings(transceiver: Transceiver) -> None:
+    """The layers that the peer does not take are gone for good (W3C WebRTC section 4.4.1.5, RFC 9429 section 3.7)."""
+    association = transceiver.association
+    section = association.section
+    if section is None or section.send is None or len(section.send.encodings) == len(association.encodings):
+        return
+    agreed = {encoding.ssrc for encoding in section.send.encodings}
+    kept = tuple(encoding for encoding in association.encodings if encoding.ssrc in agreed)
+    if len(kept) == 1:
+        kept = (attrs.evolve(kept[0], rid=section.send.encodings[0].rid),)
+    transceiver.association = attrs.evolve(association, encodings=kept)
 
 
 def matched_mid(terms: MediaTerms, mids: set[str]) -> str:

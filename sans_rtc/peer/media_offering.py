@@ -74,6 +74,7 @@ class MediaAuthor:
             msids=_msids(transceiver) if sends else (),
             sources=_sources(encodings, self.cname, has_rtx=has_rtx) if sends else (),
             sent=_rids(encodings) if sends else (),
+            received=transceiver.association.rids if transceiver.wants_to_receive else (),
             is_reduced_size=self.config.reduced_size_rtcp and (answered is None or answered.is_reduced_size),
             allows_mixed=self.config.mixed_extensions,
             answers_rtt=self.config.receiver_rtt,

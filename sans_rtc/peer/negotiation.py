@@ -12,9 +12,11 @@ are `InvalidState`, `InvalidArgument` and, for text that is not SDP, `WireError`
 
 from __future__ import annotations
 
+import attrs
+
 from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidArgument, InvalidState
-from sans_rtc.peer.agreement import check_offer_continuity, is_restart
+from sans_rtc.peer.agreement import Outcome, check_offer_continuity, is_restart
 from sans_rtc.peer.answering import Answered, answer_locally, answer_remotely
 from sans_rtc.peer.applied_description import AppliedDescription
 from sans_rtc.peer.creation import Created, Creation
@@ -37,30 +39,18 @@ from sans_rtc.peer.negotiation_types import (
     TrickledCandidate,
     check_candidate,
 )
-from sans_rtc.peer.remote_description import Live, Reading, read_answer, read_offer
+from sans_rtc.peer.remote_description import Live, read_answer, read_offer
+from sans_rtc.peer.transceivers import TransceiverChange
 from sans_rtc.peer.trickling import take_trickled, with_ufrag
-from sans_rtc.sdp.description import SessionDescription
 from sans_rtc.sdp.parse import parse_description
 
+# fmt: off
 __all__ = [
-    "TRANSITIONS",
-    "CandidateUse",
-    "Changes",
-    "DataOutcome",
-    "Description",
-    "DescriptionType",
-    "DtlsRole",
-    "LocalTransport",
-    "Negotiation",
-    "NegotiationConfig",
-    "RejectedSection",
-    "Side",
-    "SignalingState",
-    "TransportAction",
-    "TransportParameters",
-    "TrickledCandidate",
-    "with_ufrag",
+    "TRANSITIONS", "CandidateUse", "Changes", "DataOutcome", "Description", "DescriptionType", "DtlsRole",
+    "LocalTransport", "Negotiation", "NegotiationConfig", "RejectedSection", "Side", "SignalingState",
+    "TransportAction", "TransportParameters", "TrickledCandidate", "with_ufrag",
 ]
+# fmt: on
 
 
 class Negotiation:
@@ -184,7 +174,7 @@ class Negotiation:
             check_offer_continuity(exchange.agreement, reading.terms)
         if is_glare:
             exchange.roll_back()
-        exchange.offer(Side.REMOTE, _applied(description, parsed, reading))
+        exchange.offer(Side.REMOTE, reading.apply(description, parsed))
         self._creation.on_offer()
         transceivers = self.media.on_remote_offer(matching, reading.media, exchange.mids)
         return Changes(
@@ -204,7 +194,7 @@ class Negotiation:
         reading = read_answer(parsed, offer.description, offer.used, offer.data_index, source_count_max)
         answered = answer_remotely(exchange, offer, reading)
         offer.terms = answered.local_terms
-        return self._settle(Side.REMOTE, _applied(description, parsed, reading), offer, answered)
+        return self._settle(Side.REMOTE, reading.apply(description, parsed), offer, answered)
 
     def close(self) -> None:
         """End the session; idempotent. The descriptions stay readable."""
@@ -295,42 +285,34 @@ class Negotiation:
     @property
     def transport_section(self) -> tuple[str | None, int] | None:
         """Mid and index of the section in the newest local description that the transport belongs to, if any."""
-        newest = self._exchange.newest(Side.LOCAL)
-        return None if newest is None or newest.terms is None else (newest.terms.mid, newest.terms.mline_index)
+        terms = self._exchange.local_terms
+        return None if terms is None else (terms.mid, terms.mline_index)
 
     @property
     def data_section(self) -> tuple[str | None, int] | None:
         """Mid and index of the data section in the newest local description; None where it has none in use."""
-        newest = self._exchange.newest(Side.LOCAL)
-        if newest is None or newest.terms is None or newest.terms.data is None:
-            return None
-        return newest.terms.data.mid, newest.terms.data.mline_index
+        data = None if self._exchange.local_terms is None else self._exchange.local_terms.data
+        return None if data is None else (data.mid, data.mline_index)
 
     @property
     def local_ufrag(self) -> str | None:
         """The ICE ufrag in the newest local description; None where it has no section in use."""
-        newest = self._exchange.newest(Side.LOCAL)
-        return None if newest is None or newest.terms is None else newest.terms.ice_ufrag
+        return None if self._exchange.local_terms is None else self._exchange.local_terms.ice_ufrag
 
     @property
     def is_ice_restart_pending(self) -> bool:
         """True where the next local description must have other ICE credentials than those agreed."""
-        exchange = self._exchange
-        agreement = exchange.agreement
+        agreement = self._exchange.agreement
         if agreement is None:
             return False
-        offer = exchange.newest(Side.REMOTE)
-        if exchange.state in (SignalingState.HAVE_REMOTE_OFFER, SignalingState.HAVE_LOCAL_PRANSWER):
-            return offer is not None and offer.terms is not None and is_restart(agreement, offer.terms)
+        if self._exchange.offered_by is Side.REMOTE:
+            return self._exchange.is_restart_offered
         return self._ufrag_to_replace == agreement.local.ice_ufrag
 
     @property
     def can_trickle(self) -> bool | None:
         """Whether the peer takes trickled candidates; None before its first description (W3C canTrickle)."""
-        newest = self._exchange.newest(Side.REMOTE)
-        if newest is None:
-            return None
-        return newest.terms is not None and "trickle" in newest.terms.ice_options
+        return self._exchange.can_trickle
 
     @property
     def is_negotiation_needed(self) -> bool:
@@ -365,16 +347,20 @@ class Negotiation:
         )
         if is_stable:
             self._on_stable(side)
+        changes = self._carry_out(before, outcome, transceivers, has_sections=True)
+        return attrs.evolve(changes, data=answered.data, rejected=answered.rejected)
+
+    def _carry_out(
+        self, before: SignalingState, outcome: Outcome, transceivers: list[TransceiverChange], *, has_sections: bool
+    ) -> Changes:
         return Changes(
             previous_state=before,
-            state=exchange.state,
+            state=self._exchange.state,
             is_ice_restart=outcome.is_ice_restart,
             transport=None if outcome.agreement is None else outcome.agreement.transport,
             dtls=outcome.dtls,
             sctp=outcome.sctp,
-            data=answered.data,
-            rejected=answered.rejected,
-            sections=self.media.sections,
+            sections=self.media.sections if has_sections else None,
             transceivers=tuple(transceivers),
         )
 
@@ -397,30 +383,8 @@ class Negotiation:
         was_provisional = exchange.provisional is not None
         outcome = exchange.roll_back()
         self._creation.on_rollback()
-        transceivers = self.media.roll_back()
-        return Changes(
-            previous_state=before,
-            state=exchange.state,
-            rolled_back=offered_by,
-            is_ice_restart=outcome.is_ice_restart,
-            transport=None if outcome.agreement is None else outcome.agreement.transport,
-            dtls=outcome.dtls,
-            sctp=outcome.sctp,
-            sections=self.media.sections if was_provisional else None,
-            transceivers=tuple(transceivers),
-        )
-
-
-def _applied(description: Description, parsed: SessionDescription, reading: Reading) -> AppliedDescription:
-    return AppliedDescription(
-        description.type,
-        description.sdp,
-        parsed,
-        reading.terms,
-        used=reading.used,
-        media=reading.media,
-        rejected=reading.rejected,
-    )
+        changes = self._carry_out(before, outcome, self.media.roll_back(), has_sections=was_provisional)
+        return attrs.evolve(changes, rolled_back=offered_by)
 
 
 def _render(applied: AppliedDescription | None, side: Side) -> Description | None:

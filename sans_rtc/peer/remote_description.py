@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from sans_rtc.errors import InvalidArgument
+from sans_rtc.peer.applied_description import AppliedDescription
 from sans_rtc.peer.bundling import NOT_BUNDLED, choose_answered_tag, choose_tag
 from sans_rtc.peer.media_terms import MediaTerms, is_multiplexed, media_kind, read_media
-from sans_rtc.peer.negotiation_types import RejectedSection
+from sans_rtc.peer.negotiation_types import Description, RejectedSection
 from sans_rtc.peer.terms import TransportTerms, is_data_section, is_legacy, read_terms
 from sans_rtc.sdp.attributes import SCTP_PORT
 from sans_rtc.sdp.description import MediaDescription, SessionDescription
@@ -53,6 +54,18 @@ class Reading:
         """The sections that can be accepted."""
         data = None if self.terms is None else self.terms.data
         return frozenset((*self.media, *(() if data is None else (data.mline_index,))))
+
+    def apply(self, description: Description, parsed: SessionDescription) -> AppliedDescription:
+        """What the description becomes when it is applied."""
+        return AppliedDescription(
+            description.type,
+            description.sdp,
+            parsed,
+            self.terms,
+            used=self.used,
+            media=self.media,
+            rejected=self.rejected,
+        )
 
 
 def check_mids(description: SessionDescription) -> None:

@@ -7,7 +7,6 @@ Association   mid, section, current direction: kept apart, since a rollback puts
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 
 import attrs
 
@@ -15,91 +14,26 @@ from sans_rtc.entropy import Entropy, draw_text, draw_uint
 from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded
 from sans_rtc.media.parameters import Encoding, EncodingSettings, MediaSection
 from sans_rtc.peer.media_config import CodecChoice
+from sans_rtc.peer.transceiver_types import (
+    RECEIVING,
+    SENDING,
+    TransceiverAction,
+    TransceiverChange,
+    TransceiverInfo,
+    TransceiverOptions,
+    combine,
+    intersect,
+    reverse,
+)
 from sans_rtc.rtp.payload.interface import Codec, MediaKind
-from sans_rtc.sdp.grammar import is_token, shorten
-from sans_rtc.sdp.rtp_values import is_rid
 from sans_rtc.sdp.values import Direction
 
-_STREAM_CHARACTERS_MAX = 64  # RFC 8830 section 2: "1*64token-char"
-_RID_CHARACTERS_MAX = 255  # of a header extension, RFC 8285 section 4.3
-_SENDING = (Direction.SENDRECV, Direction.SENDONLY)
-_RECEIVING = (Direction.SENDRECV, Direction.RECVONLY)
-
-
-def combine(sends: bool, receives: bool) -> Direction:
-    """The direction of an end that sends, or receives, or both."""
-    if sends:
-        return Direction.SENDRECV if receives else Direction.SENDONLY
-    return Direction.RECVONLY if receives else Direction.INACTIVE
-
-
-def reverse(direction: Direction) -> Direction:
-    """The direction as the other end sees it."""
-    return combine(direction in _RECEIVING, direction in _SENDING)
-
-
-def intersect(first: Direction, second: Direction) -> Direction:
-    """What both allow."""
-    return combine(first in _SENDING and second in _SENDING, first in _RECEIVING and second in _RECEIVING)
-
-
-def _check_streams(streams: Sequence[str]) -> tuple[str, ...]:
-    for stream in streams:
-        if not (is_token(stream) and len(stream) <= _STREAM_CHARACTERS_MAX) or stream == "-":
-            raise InvalidArgument(f"a stream's id is a token of {_STREAM_CHARACTERS_MAX} characters: {shorten(stream)}")
-    return tuple(dict.fromkeys(streams))
-
-
-@attrs.frozen(slots=True, kw_only=True)
-class TransceiverOptions:
-    """What can be chosen when a transceiver is added (W3C RTCRtpTransceiverInit).
-
-    direction      what is wanted of it
-    streams        ids of the streams that what is sent belongs to (RFC 8830)
-    encodings      one, or the layers of a simulcast, each with its rid
-    is_from_track  it was added as W3C addTrack does: a section that the peer offers may take it over
-    """
-
-    direction: Direction = Direction.SENDRECV
-    streams: tuple[str, ...] = attrs.field(default=(), converter=_check_streams)
-    encodings: tuple[EncodingSettings, ...] = ()
-    is_from_track: bool = False
-
-    def __attrs_post_init__(self) -> None:
-        rids = [encoding.rid for encoding in self.encodings]
-        if len(set(rids)) != len(rids):
-            raise InvalidArgument("two encodings have the same rid")
-        if len(rids) > 1 and "" in rids:
-            raise InvalidArgument("each encoding of a simulcast has a rid")
-        for rid in rids:
-            if rid and not (is_rid(rid) and len(rid) <= _RID_CHARACTERS_MAX):
-                raise InvalidArgument(f"a rid is letters, digits, - and _: {shorten(rid)}")
-
-
-class TransceiverAction(StrEnum):
-    """What has happened to a transceiver."""
-
-    ADDED = "added"  # a section that the peer offers has made it
-    REMOVED = "removed"  # it is gone with the offer that made it (rollback)
-    TRACK = "track"  # the peer's description says that it sends, or to which streams it belongs (W3C track)
-    TRACK_ENDED = "track_ended"  # the peer's description says that it sends no more (W3C mute, removetrack)
-    DIRECTION = "direction"  # the direction agreed on is another one
-    STOPPED = "stopped"  # it is done with (W3C stopped)
-
-
-@attrs.frozen(slots=True, kw_only=True)
-class TransceiverChange:
-    """A change of a transceiver, as it is after it.
-
-    streams  of what the peer sends
-    """
-
-    action: TransceiverAction
-    handle: int
-    kind: MediaKind
-    mid: str | None = None
-    current_direction: Direction | None = None
-    streams: tuple[str, ...] = ()
+# fmt: off
+__all__ = [
+    "Association", "Transceiver", "TransceiverAction", "TransceiverChange", "TransceiverInfo", "TransceiverOptions",
+    "Transceivers", "combine", "draw_cname", "draw_track_id", "intersect", "reverse", "tell_difference",
+]
+# fmt: on
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -110,6 +44,7 @@ class Association:
     current_direction  of the last answer, as this end sees it
     is_heard           the peer's description says that it sends
     streams            of what the peer sends
+    rids               layers that the peer sends, or did when it last sent
     encodings          of what is sent; a peer's offer may ask for a simulcast
     section            in force; None where nothing is
     is_stopped         it is done with
@@ -120,6 +55,7 @@ class Association:
     current_direction: Direction | None = None
     is_heard: bool = False
     streams: tuple[str, ...] = ()
+    rids: tuple[str, ...] = ()
     encodings: tuple[Encoding, ...] = ()
     section: MediaSection | None = None
     is_stopped: bool = False
@@ -163,7 +99,12 @@ class Transceiver:
     @property
     def wants_to_send(self) -> bool:
         """True where its direction is one that sends."""
-        return self.direction in _SENDING
+        return self.direction in SENDING
+
+    @property
+    def wants_to_receive(self) -> bool:
+        """True where its direction is one that receives."""
+        return self.direction in RECEIVING
 
     def change(self, action: TransceiverAction) -> TransceiverChange:
         """What there is to tell of it."""
@@ -176,30 +117,6 @@ class Transceiver:
             current_direction=association.current_direction,
             streams=association.streams,
         )
-
-
-@attrs.frozen(slots=True, kw_only=True)
-class TransceiverInfo:
-    """What there is to know of a transceiver.
-
-    mid                of its section; None before it has one
-    direction          what is wanted
-    current_direction  what is agreed on; None before an answer
-    streams            of what this end sends
-    remote_streams     of what the peer sends
-    """
-
-    handle: int
-    kind: MediaKind
-    mid: str | None
-    direction: Direction
-    current_direction: Direction | None
-    is_stopping: bool
-    streams: tuple[str, ...]
-    remote_streams: tuple[str, ...]
-    encodings: tuple[Encoding, ...]
-    codec_preferences: tuple[Codec, ...]
-    section: MediaSection | None
 
 
 class Transceivers:

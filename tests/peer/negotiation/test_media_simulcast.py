@@ -67,6 +67,10 @@ def test_peer_that_takes_one_stream_gets_the_first_layer_without_a_name(new_ends
     (section,) = ends.a.apply_remote(Description("answer", plain)).sections
     assert rids(section.send.encodings) == [""]
     assert section.send.encodings[0].scale_down_by == 1.0
+    assert rids(ends.a.media.infos()[0].encodings) == [""]
+    assert "simulcast" not in ends.a.create_offer(ends.a_transport).sdp
+    ends.a.media.set_encodings(1, [EncodingSettings(is_active=False)])
+    assert not ends.a.media.sections[0].send.encodings[0].is_active
 
 
 def test_peer_may_take_fewer_layers_and_begin_with_some_paused(sending, edit):
@@ -76,6 +80,23 @@ def test_peer_may_take_fewer_layers_and_begin_with_some_paused(sending, edit):
     answer = sending.b.create_answer(sending.b_transport)
     (section,) = sending.a.apply_remote(edit(answer, ("recv h;m;l", "recv ~h;l"))).sections
     assert [(encoding.rid, encoding.is_active) for encoding in section.send.encodings] == [("h", False), ("l", True)]
+    assert "a=simulcast:send h;l\r\n" in sending.a.create_offer(sending.a_transport).sdp
+
+
+def test_layers_come_through_a_peer_that_takes_nothing_for_a_while(sending):
+    sending.b.apply_remote(sending.a.create_offer(sending.a_transport))
+    (handle,) = [info.handle for info in sending.b.media.infos()]
+    sending.b.apply_local(Description("rollback"))
+    sending.a.apply_local(Description("offer"))
+    sending.b.apply_remote(sending.a.local_description)
+    (handle,) = [info.handle for info in sending.b.media.infos()]
+    sending.b.media.set_direction(handle, "inactive")
+    sending.a.apply_remote(sending.b.create_answer(sending.b_transport))
+    sending.b.apply_local(Description("answer"))
+    sending.b.media.set_direction(handle, "recvonly")
+    sending.run(is_from_a=False)
+    sending.run()
+    assert rids(sending.a.media.sections[0].send.encodings) == ["h", "m", "l"]
 
 
 def test_peer_without_the_rid_extension_gets_one_layer(sending, edit):
