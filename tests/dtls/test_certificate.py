@@ -229,6 +229,7 @@ def test_fingerprint_is_read_without_regard_to_case():
     assert Fingerprint.parse(text) == Fingerprint("sha-256", b"\xab" * 32)
 
 
+@pytest.mark.proves("RFC8122-5-2-b9be")
 @pytest.mark.parametrize("name", ["sha-1", "SHA-1", "md5", "md2", "sha-224", "sha-3"])
 def test_weak_or_unknown_hash_is_unsupported(name):
     with pytest.raises(Unsupported):
@@ -270,6 +271,7 @@ def test_any_of_several_signalled_fingerprints_matches(make_certificate):
     assert not matches_signalled(client.der, [])
 
 
+@pytest.mark.proves("RFC8122-5.1-4-60e7")
 def test_only_the_strongest_signalled_hash_counts(make_certificate):
     """RFC 8122 section 5.1: the set of the most preferred hash function."""
     client, server = make_certificate("client"), make_certificate("server")

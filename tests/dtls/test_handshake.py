@@ -234,6 +234,7 @@ def test_hellos_carry_what_they_must(make_pair, read_messages):
     assert (answer.session_id, answer.compression_method) == (b"", 0)
 
 
+@pytest.mark.proves("RFC8122-6.2-4-6372")
 def test_server_always_asks_for_a_certificate(make_pair, read_messages):
     pair = make_pair().connect()
     requests = [body for type_, body in read_messages(pair.link.sent[1]) if type_ == HandshakeType.CERTIFICATE_REQUEST]

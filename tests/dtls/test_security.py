@@ -85,11 +85,13 @@ def test_data_of_a_client_that_never_finishes_is_not_delivered(make_pair, tamper
 # the certificate
 
 
+@pytest.mark.proves("RFC8122-5.1-5-c5b2", "RFC8122-6.2-2-8414")
 def test_server_with_another_fingerprint_is_refused(make_pair, make_certificate, refuses):
     pair = make_pair(client_expects=[make_certificate("other").fingerprint()])
     refuses(pair, CLIENT, "fingerprint_mismatch", "bad_certificate")
 
 
+@pytest.mark.proves("RFC8122-5.1-5-c5b2", "RFC8122-6.2-4-6372")
 def test_client_with_another_fingerprint_is_refused(make_pair, make_certificate, refuses):
     pair = make_pair(server_expects=[make_certificate("other").fingerprint()])
     refuses(pair, SERVER, "fingerprint_mismatch", "bad_certificate")
@@ -141,6 +143,7 @@ def test_pinned_certificate_that_is_not_signalled_is_refused(make_pair, make_cer
     refuses(make_pair(*configs, **expects), end, "fingerprint_mismatch")
 
 
+@pytest.mark.proves("RFC8122-5-1-3eae")
 def test_connection_without_any_fingerprint_cannot_be_made(make_pair, make_certificate):
     from sans_rtc.dtls import Connection, Role
 
@@ -154,6 +157,7 @@ def test_connection_without_any_fingerprint_cannot_be_made(make_pair, make_certi
         )
 
 
+@pytest.mark.proves("RFC8122-6.2-1-a119", "RFC8122-6.2-3-b5e2", "RFC8122-6.2-4-6372")
 @pytest.mark.parametrize("end", [CLIENT, SERVER])
 def test_peer_without_a_certificate_is_refused(make_pair, end, refuses):
     pair = make_pair()

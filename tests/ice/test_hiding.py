@@ -62,6 +62,7 @@ class Host:
         self.take()
 
 
+@pytest.mark.proves("MDNS-ICE-3.1.1-1-938d", "MDNS-ICE-3.1.2.4-1-e29b")
 def test_name_is_a_version_4_uuid_and_local(make_agent):
     host = Host(make_agent, PRIVATE)
     (candidate,) = host.told
@@ -70,6 +71,7 @@ def test_name_is_a_version_4_uuid_and_local(make_agent):
     assert candidate.type == "host"
 
 
+@pytest.mark.proves("MDNS-ICE-3.1.1-1-938d")
 def test_uuids_are_well_formed_and_differ():
     entropy = SeededEntropy("uuid")
     uuids = {draw_uuid(entropy) for _ in range(200)}
@@ -84,6 +86,7 @@ def test_name_is_asked_to_be_published_before_the_candidate_is_told(make_agent):
     assert host.of(PublishName) == [PublishName(host.told[0].address.host, (PRIVATE.host,))]
 
 
+@pytest.mark.proves("MDNS-ICE-3.1.1-4-9541")
 def test_each_address_has_a_name_of_its_own(make_agent):
     """Section 3.1.1: "MUST expose a different mDNS name for each address"."""
     host = Host(make_agent, PRIVATE, OTHER, SIX)
@@ -132,6 +135,7 @@ def test_names_are_withdrawn_at_the_end(make_agent, verb):
     assert isinstance(host.events[-1], Terminated)
 
 
+@pytest.mark.proves("MDNS-ICE-3.1.2.2-2-1374")
 @pytest.mark.parametrize(
     ("address", "mapped", "related"),
     [(PRIVATE, PUBLIC, Address("0.0.0.0", 9)), (SIX, Address("2001:db8::9", 40_000), Address("::", 9))],
@@ -145,6 +149,7 @@ def test_related_address_of_a_reflexive_candidate_is_hidden(make_agent, address,
     assert (reflexive.address, reflexive.related_address) == (mapped, related)
 
 
+@pytest.mark.proves("MDNS-ICE-3.1.2.2-1-3a12")
 def test_reflexive_candidate_with_the_address_itself_is_not_redundant(make_agent):
     """Section 3.1.2.2: "MUST NOT be considered redundant"."""
     host = Host(make_agent, PUBLIC, stun_servers=(SERVER,))
@@ -169,6 +174,7 @@ def test_rewritten_address_is_told_for_it_was_configured_to_be(make_agent):
     assert PRIVATE.host not in hosts
 
 
+@pytest.mark.proves("MDNS-ICE-3.1.2.4-4-0235")
 @pytest.mark.parametrize("address", [PRIVATE, SIX, Address("fe80::7%eth0", 5000)])
 def test_no_candidate_line_has_the_address(make_agent, address):
     host = Host(make_agent, address, address_filter=AddressFilter(allow_link_local=True))
@@ -207,6 +213,7 @@ def test_agent_that_hides_itself_is_found_by_its_checks_where_its_name_means_not
     assert pair.agents[1].explain().selected.remote.type == "prflx"
 
 
+@pytest.mark.proves("MDNS-ICE-3.3.2-1-f8e4")
 @pytest.mark.parametrize(
     ("host", "is_relayed", "is_paired"),
     [("n.local", True, False), ("n.local", False, True), ("turn.example.org", True, True), ("192.168.1.9", True, True)],

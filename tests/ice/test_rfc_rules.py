@@ -128,3 +128,25 @@ def test_fragment_and_password_differ_in_as_many_bits_as_are_asked_for():
     for texts, bits in (([each.ufrag for each in drawn], 24), ([each.pwd for each in drawn], 128)):
         characters = [len(set(column)) for column in zip(*texts, strict=True)]
         assert sum(map(math.log2, characters)) >= bits
+
+
+@pytest.mark.proves("RFC8445-7.3.1.4-2-b165")
+def test_check_of_a_frozen_pair_triggers_one_of_ours(make_hand):
+    hand = make_hand(Role.CONTROLLED).meet()
+    hand.agent.add_remote_candidate(hand.candidate(SECOND, priority=5), hand.now)
+    hand.wait(0.1)
+    assert [pair.state for pair in hand.agent.explain().pairs if pair.path.remote == SECOND] == [PairState.FROZEN]
+    said = hand.receive(hand.request(path=Path(hand.local, SECOND)))
+    assert [check.path.remote for check in hand.checks(said)] == [SECOND]
+
+
+@pytest.mark.proves("RFC8445-7.3-1-7da1")
+def test_check_on_any_socket_is_answered_there(make_hand, parsed):
+    hand = make_hand(Role.CONTROLLED).meet()
+    other = Address("10.0.0.9", 999)
+    hand.agent.add_local_address(other, "eth1", hand.now)
+    hand.drain()
+    for local in (hand.local, other):
+        answer = hand.receive(hand.request(path=Path(local, hand.remote)))[0]
+        assert parsed(answer).message_class is MessageClass.SUCCESS_RESPONSE
+        assert answer.path == Path(local, hand.remote)

@@ -182,6 +182,7 @@ def hidden_pair():
     return pair, published
 
 
+@pytest.mark.proves("MDNS-ICE-3.1.2.4-4-0235")
 def test_no_description_and_no_candidate_tells_a_hidden_address():
     pair, published = hidden_pair()
     handle, _ = pair.connect()
@@ -196,6 +197,7 @@ def test_no_description_and_no_candidate_tells_a_hidden_address():
         assert re.search(r"candidate:\S+ 1 udp \d+ [0-9a-f-]{36}\.local 5000 typ host", said)
 
 
+@pytest.mark.proves("MDNS-ICE-3.1.2.4-2-6054", "MDNS-ICE-3.1.2.4-3-2e85")
 def test_name_is_not_told_in_the_c_line():
     """Section 3.1.2.4: 0.0.0.0 and port 9 in its place."""
     pair, _ = hidden_pair()

@@ -186,3 +186,15 @@ def test_close_in_shutdown_received_sends_no_shutdown(peer, send):
     peer.association.close(peer.now)
     assert peer.association.state is State.SHUTDOWN_RECEIVED
     assert not [chunk for chunk in peer.take() if isinstance(chunk, Shutdown)]
+
+
+@pytest.mark.proves("RFC4960-5.2.1-7-2ddd")
+def test_init_of_the_peer_leaves_ours_to_be_repeated(sctp):
+    raw = sctp.RawPeer(sctp.association())
+    raw.association.connect(raw.now)
+    (ours,) = raw.take()
+    due = raw.association.deadline
+    raw.send(raw.init(), tag=0)
+    raw.take()
+    assert (raw.association.state, raw.association.deadline) == (State.COOKIE_WAIT, due)
+    assert raw.wait(due - raw.now) == [ours]
