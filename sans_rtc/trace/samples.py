@@ -125,5 +125,6 @@ def _association_of(machine: Any) -> Any:
 
     A peer tells no more of it than `explain` does, and its counters are wanted here.
     """
-    found = getattr(getattr(machine, "_transport", None), "association", machine)
+    transport = getattr(machine, "_transport", None)
+    found = machine if transport is None else getattr(getattr(transport, "data", None), "association", None)
     return found if hasattr(found, "statistics") and hasattr(found, "stats") else None

@@ -92,7 +92,7 @@ def test_every_drawing_has_a_title_and_a_unit(page):
 
 
 def test_retransmissions_are_those_of_the_replayed_machine(data, page, machine):
-    stats = machine._transport.association.stats
+    stats = machine._transport.data.association.stats
     assert stats.chunks_retransmitted > 0
     assert data.samples.counters["chunks_retransmitted"] == stats.chunks_retransmitted
     assert data.samples.curves["retransmitted"][-1][1] == stats.chunks_retransmitted
