@@ -80,28 +80,10 @@ class ReceiveBuffer:
     """
 
     __slots__ = (
-        "_at",
-        "_boundaries",
-        "_byte_count",
-        "_config",
-        "_dropped",
-        "_due_at",
-        "_fresh_until",
-        "_head",
-        "_held",
-        "_highest",
-        "_is_fresh",
-        "_is_whole",
-        "_lost",
-        "_lost_count",
-        "_missing",
-        "_previous_ended",
-        "_previous_timestamp",
-        "_restart_at",
-        "_whole_at",
-        "playout",
-        "stats",
-    )
+        "_at", "_boundaries", "_byte_count", "_config", "_dropped", "_due_at", "_fresh_until", "_head", "_held",
+        "_highest", "_is_fresh", "_is_whole", "_lost", "_lost_count", "_missing", "_previous_ended",
+        "_previous_timestamp", "_restart_at", "_whole_at", "playout", "stats",
+    )  # fmt: skip
 
     def __init__(self, config: ReceiveBufferConfig, boundaries: FrameBoundaries = marker_boundaries) -> None:
         self._config = config
@@ -166,7 +148,25 @@ class ReceiveBuffer:
             self.playout.observe(packet.timestamp, now)
         begins, ends = self._boundaries(packet)
         self._byte_count += len(packet.payload)
-        self._insert(number, (packet, begins, ends, now), now)
+        if self._highest != self._at - 1 or number != self._at or not self._take_next(packet, begins, ends, now):
+            self._insert(number, (packet, begins, ends, now), now)
+
+    def _take_next(self, packet: RtpPacket, begins: bool, ends: bool, now: float) -> bool:
+        """Take the next packet of the oldest frame where all before it has come: `_insert`, in short."""
+        head = self._head
+        if self._is_whole or self._is_fresh or (head and (begins or packet.timestamp != head[0].timestamp)):
+            return False
+        if not (head or begins or self._follows_an_end(packet)):
+            return False
+        self._highest = self._at
+        self._at += 1
+        self._previous_timestamp, self._previous_ended, self._whole_at = packet.timestamp, ends, now
+        head.append(packet)
+        if ends:
+            self._finish(now)
+        if self._byte_count > self._config.byte_count_max or len(head) > self._config.packet_count_max:
+            self._make_room()
+        return True
 
     def _nearest(self, sequence_number: int) -> int:
         highest = self._highest
@@ -247,7 +247,8 @@ class ReceiveBuffer:
                 if self._is_fresh:
                     return
                 self._pass(packet, ends)
-                self._drop_packet(packet, DiscardReason.INCOMPLETE_FRAME)
+                self._byte_count -= len(packet.payload)
+                self._drop(1, DiscardReason.INCOMPLETE_FRAME)
                 continue
             else:
                 self._is_fresh = False
@@ -339,10 +340,6 @@ class ReceiveBuffer:
             else:
                 self._is_fresh = False
             self._look_on()
-
-    def _drop_packet(self, packet: RtpPacket, reason: DiscardReason) -> None:
-        self._byte_count -= len(packet.payload)
-        self._drop(1, reason)
 
     def _drop(self, count: int, reason: DiscardReason) -> None:
         self._dropped += count
