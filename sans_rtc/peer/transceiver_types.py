@@ -1,4 +1,4 @@
-"""What goes into transceivers and comes out of them, as plain data; and how directions combine (RFC 3264 section 6.1)."""
+"""What goes into transceivers and comes out of them, as plain data; how directions combine (RFC 3264 section 6.1)."""
 
 from __future__ import annotations
 

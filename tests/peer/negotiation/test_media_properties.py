@@ -1,6 +1,8 @@
 """Properties of audio and video: two ends that add, stop, turn and offer in any order always end up agreeing."""
 
 from collections import deque
+from heapq import heappop, heappush
+from random import Random
 
 import attrs
 import pytest
@@ -254,3 +256,58 @@ def test_first_exchange_of_both_ends_takes_two_rounds_at_most(policy):
             wish(end, verb, 9)
     assert settle(ends) <= 2
     check(ends)
+
+
+# -- perfect negotiation in virtual time (W3C WebRTC section 10.7) ----------------------------------------------------
+
+
+class Signals:
+    """Both ends on one clock: wishes come at their times, descriptions take theirs, in order each way."""
+
+    def __init__(self, seed):
+        self.random = Random(seed)
+        self.ends = make(self.random.choice(list(BundlePolicy)))
+        self.heap = []
+        self.count = 0
+        self.arrival = [0.0, 0.0]
+
+    def at(self, when, action, *arguments):
+        self.count += 1
+        heappush(self.heap, (when, self.count, action, arguments))
+
+    def run(self):
+        for _ in range(12):
+            name, verb = self.random.choice("ab"), self.random.choice(WISHES)
+            self.at(self.random.uniform(0, 2), self.on_wish, "ab".index(name), verb, self.random.randrange(60))
+        while self.heap:
+            now, _, action, arguments = heappop(self.heap)
+            action(now, *arguments)
+        return now
+
+    def on_wish(self, now, side, verb, number):
+        wish(self.ends[side], verb, number)
+        self.act(now, side, End.offer)
+
+    def on_arrival(self, now, side):
+        self.act(now, side, End.take)
+        self.act(now, side, End.offer)
+
+    def act(self, now, side, verb):
+        end, sent = self.ends[side], deque()
+        verb(end, End("wire", None, sent))
+        for description in sent:
+            self.arrival[side] = max(self.arrival[side], now + self.random.uniform(0.01, 0.5))
+            self.at(self.arrival[side], self.on_delivery, 1 - side, description)
+
+    def on_delivery(self, now, side, description):
+        self.ends[side].inbox.append(description)
+        self.on_arrival(now, side)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_perfect_negotiation_comes_to_rest_with_both_ends_agreeing(seed):
+    signals = Signals(seed)
+    now = signals.run()
+    assert [end.negotiation.is_negotiation_needed for end in signals.ends] == [False, False]
+    assert now < 2 + 12 * 1.0
+    check(signals.ends)
