@@ -17,7 +17,7 @@ import attrs
 from sans_rtc.dtls.certificate import Certificate
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.sctp.wire import crc32c_extend
-from sans_rtc.trace.withheld import PAYLOAD_EVENTS, LeftOut, Withheld
+from sans_rtc.trace.withheld import PAYLOAD_FIELDS, LeftOut, Withheld
 
 _U8 = struct.Struct(">B")
 _U16 = struct.Struct(">H")
@@ -231,7 +231,7 @@ class Encoder:
         head = b"o" + _name_bytes(kind) + _U8.pack(len(fields))
         named = [(_short(field.alias or field.name), field.name) for field in fields]
         secret = () if self._are_secrets_kept else _SECRET_FIELDS
-        payload = "data" if self._bursts is Bursts.CHECKED and kind.__name__ in PAYLOAD_EVENTS else ""
+        payload = PAYLOAD_FIELDS.get(kind.__name__, "") if self._bursts is Bursts.CHECKED else ""
 
         writers = self._writers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 import attrs
@@ -89,13 +90,31 @@ def withhold_payloads(value: object) -> object:
         return _shown(value, None)
     if isinstance(value, tuple | list):
         return [withhold_payloads(item) for item in value]
-    if type(value).__name__ in PAYLOAD_EVENTS:  # told by its size alone; the event's class and other fields stay
-        event = cast(Any, value)
-        return attrs.evolve(event, data=withhold(event.data))
+    name = type(value).__name__
+    if name in PAYLOAD_FIELDS:  # told by its size alone; the class and the other fields stay
+        return _evolved(value, PAYLOAD_FIELDS[name], withhold)
+    if name in _HOLDERS:
+        return _evolved(value, _HOLDERS[name], withhold_payloads)
     return value
 
 
-PAYLOAD_EVENTS: Final = frozenset({"ChannelMessage", "Message", "ApplicationData", "Payload"})
+PAYLOAD_FIELDS: Final[Mapping[str, str]] = {
+    "ChannelMessage": "data",
+    "Message": "data",
+    "ApplicationData": "data",
+    "Payload": "data",
+    "OutgoingFrame": "data",
+    "MediaFrame": "data",
+    "RtpPacket": "payload",
+}
+"""Where arguments and events have what the application sends and receives, by class."""
+
+_HOLDERS: Final[Mapping[str, str]] = {"FrameReceived": "frame", "PacketReceived": "packet"}
+
+
+def _evolved(value: object, field: str, change: Callable[[object], object]) -> object:
+    holder = cast(Any, value)
+    return attrs.evolve(holder, **{field: change(getattr(holder, field))})
 
 
 def _shown(data: bytes, path: Path | None) -> object:

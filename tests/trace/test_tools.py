@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 from sans_rtc.errors import InvalidArgument, WireError
 from sans_rtc.machine import Address
-from sans_rtc.trace import NotReplayable, RecordKind, RecordOptions, ReplayMismatch, Ring, pcapng, read_records, replay
+from sans_rtc.media.events import FrameReceived, MediaFrame, OutgoingFrame, PacketReceived
+from sans_rtc.rtp import ExtensionMap, RtpPacket
+from sans_rtc.testing import SeededEntropy
+from sans_rtc.trace import (
+    NotReplayable,
+    RecordKind,
+    RecordOptions,
+    ReplayMismatch,
+    Ring,
+    make_recorded,
+    pcapng,
+    read_records,
+    replay,
+)
 from sans_rtc.trace.export import export_pcapng, key_log_of
 from sans_rtc.trace.inspection import cut, first_difference, summarize
 from sans_rtc.trace.reading import Decoder
@@ -250,3 +263,48 @@ def test_mismatch_says_what_was_expected(recordings):
         replay(whole + changed)
     assert caught.value.expected != caught.value.actual
     assert caught.value.call.startswith("take_datagrams() at 1000.")
+
+
+class Camera:
+    """A machine that takes and hands over media as the peer connection does."""
+
+    def __init__(self, *, entropy):
+        pass
+
+    def send_frame(self, transceiver, frame, now):
+        pass
+
+    def send_packet(self, transceiver, packet, rid, now):
+        pass
+
+    def take_events(self):
+        return [FrameReceived(1, FRAME), PacketReceived(1, PACKET, "", None, ExtensionMap())]
+
+
+SECRET = b"what the camera sees" * 40
+PACKET = RtpPacket(96, 1, 2, 3, SECRET)
+FRAME = MediaFrame(SECRET, 1, 2, "", None, True, True, 0, 1.0)
+
+
+@pytest.mark.parametrize("has_payloads", [True, False], ids=["with", "without"])
+def test_without_payloads_no_media_are_in_it(has_payloads):
+    records = []
+    options = RecordOptions(payloads=has_payloads, checksums=False)
+    camera = make_recorded(Camera, entropy=SeededEntropy(1), sink=records.append, options=options)
+    camera.send_frame(1, OutgoingFrame(SECRET, 5), 1.0)
+    camera.send_packet(1, PACKET, "", 1.0)
+    camera.take_events()
+    assert b"".join(records).count(SECRET) == (4 if has_payloads else 0)
+    calls = [parse_call(record) for record in read_records(records) if record.kind is RecordKind.CALL]
+    if not has_payloads:
+        assert calls[0].arguments[1].data.size == len(SECRET)
+        assert calls[2].value()[0].frame.data.size == len(SECRET)
+
+
+def test_received_media_are_checksums_where_a_replay_makes_them():
+    records = []
+    camera = make_recorded(Camera, entropy=SeededEntropy(1), sink=records.append)
+    camera.send_frame(1, OutgoingFrame(SECRET, 5), 1.0)
+    camera.take_events()
+    assert b"".join(records).count(SECRET) == 1
+    replay(records, make=lambda entropy: Camera(entropy=entropy))
