@@ -1,0 +1,69 @@
+"""A recorded session with audio and video: it replays, and its report and its redaction know of media."""
+
+from unittest import mock
+
+import pytest
+
+from sans_rtc.peer import PeerConnection
+from sans_rtc.trace import make_recorded, read_records, replay
+from sans_rtc.trace.inspection import summarize
+from sans_rtc.trace.redact import redact
+from sans_rtc.trace.report import render_report
+from sans_rtc.trace.report_data import gather, survey
+from sans_rtc.trace.whole import whole
+from tests.peer import conftest as peer_conftest
+from tests.peer.test_media import OPUS, connect, play
+from tests.trace.test_redact import originals
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    """Both ends of a short call."""
+    sinks = ([], [])
+    ends = iter(sinks)
+
+    def make(config=None, *, certificate=None, entropy, trace=None):
+        return make_recorded(
+            PeerConnection, config, certificate=certificate, entropy=entropy, trace=trace, sink=next(ends).append
+        )
+
+    with mock.patch.object(peer_conftest, "PeerConnection", make):
+        pair = peer_conftest.Pair()
+        mine, _ = connect(pair)
+        play(pair, 0, mine, seconds=0.5)
+    return sinks
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_media_session_replays(recordings, end):
+    assert replay(recordings[end]).datagrams_out > 0
+
+
+def test_report_has_a_curve_for_each_source_and_the_beginning_of_media(recordings):
+    records = list(read_records(recordings[0]))
+    data = gather(records, survey(records))
+    assert {key.split()[0] for key in data.streams} == {"out"} and len(data.streams) >= 2
+    texts = [step.text for step in data.ladder]
+    assert sum(text.startswith("RTP begins ") for text in texts) >= 2
+    assert any(text.startswith("RTCP ") for text in texts)
+    assert "RTP by direction and SSRC" in render_report(data, "a call")
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_redacted_media_session_has_its_sizes_and_no_media(recordings, end):
+    records = list(read_records(recordings[end]))
+    redacted = list(redact(records))
+    one, other = summarize(records), summarize(redacted)
+    assert (one.bytes_in, one.bytes_out, one.calls, one.events) == (
+        other.bytes_in, other.bytes_out, other.calls, other.events,
+    )  # fmt: skip
+    text = b"".join([record.body for record in redacted])
+    assert OPUS not in text
+    assert OPUS in b"".join([record.body for record in records]) or end == 1
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_nothing_drawn_or_negotiated_is_left(recordings, end):
+    records = list(whole(read_records(recordings[end])))
+    text = b"".join([record.serialize() for record in redact(records)])
+    assert [(what, value) for what, value in originals(records) if value in text] == []
