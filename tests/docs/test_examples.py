@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/tutorial.md", "docs/embedding.md", "docs/mux.md"]
+PAGES = ["README.md", "docs/tutorial.md", "docs/embedding.md", "docs/mux.md", "docs/snapshots.md"]
 
 
 def blocks():
