@@ -46,6 +46,7 @@ class EncodingSender:
         self.fir_number = -1
         self.last_codec: CodecParameters | None = None
         self.sources = SourceMap()
+        self._declared: Encoding | None = None
         self._config = config
         self._entropy = entropy
         self._codecs: dict[int, CodecParameters] = {}
@@ -65,7 +66,7 @@ class EncodingSender:
 
     def configure(self, encoding: Encoding, codecs: tuple[CodecParameters, ...]) -> None:
         """Take what was negotiated; streams go on."""
-        self._codecs = {codec.payload_type: codec for codec in codecs}
+        before, self._codecs = self._codecs, {codec.payload_type: codec for codec in codecs}
         self._like = (None, None)
         media = [codec for codec in codecs if codec.codec.purpose is Purpose.MEDIA]
         self._first = media[0] if media else (codecs[0] if codecs else None)
@@ -74,11 +75,13 @@ class EncodingSender:
         self._packetizers = {
             payload_type: packetizer
             for payload_type, packetizer in self._packetizers.items()
-            if payload_type in self._codecs
+            if self._codecs.get(payload_type) == before[payload_type]
         }
-        self.settings = EncodingSettings(
-            encoding.rid, encoding.is_active, encoding.max_bitrate_bps, encoding.scale_down_by, encoding.priority
-        )
+        if encoding != self._declared:  # else what the application has set since holds
+            self._declared = encoding
+            self.settings = EncodingSettings(
+                encoding.rid, encoding.is_active, encoding.max_bitrate_bps, encoding.scale_down_by, encoding.priority
+            )
         if not hasattr(self, "media"):
             self.media = self._new_stream(encoding.ssrc, is_rtx=False)
         has_rtx = encoding.rtx_ssrc and any(codec.rtx_payload_type is not None for codec in codecs)

@@ -54,11 +54,15 @@ class Depacketizers:
     __slots__ = ("_made",)
 
     def __init__(self) -> None:
-        self._made: dict[int, Depacketizer] = {}
+        self._made: dict[int, tuple[CodecParameters, Depacketizer]] = {}
 
     def of(self, codec: CodecParameters) -> Depacketizer | None:
         """The depacketizer of a codec; None where it has none."""
-        made = self._made.get(codec.payload_type)
-        if made is None and codec.codec.new_depacketizer is not None:
-            made = self._made[codec.payload_type] = codec.codec.new_depacketizer(codec.parameters)
+        known = self._made.get(codec.payload_type)
+        if known is not None and (known[0] is codec or known[0] == codec):
+            return known[1]
+        if codec.codec.new_depacketizer is None:
+            return None
+        made = codec.codec.new_depacketizer(codec.parameters)
+        self._made[codec.payload_type] = (codec, made)
         return made

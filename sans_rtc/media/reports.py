@@ -202,7 +202,8 @@ class Reporter:
                 packet.sender_ssrc = speaker
         if kind is ReportKind.EARLY and not feedback:
             return []
-        if kind is ReportKind.EARLY and self.is_reduced_size:
+        leaves = any(isinstance(packet, Goodbye) for packet in feedback)
+        if kind is ReportKind.EARLY and self.is_reduced_size and not leaves:
             return self._serialize([], feedback, is_reduced_size=True)
         packets: list[RtcpPacket] = []
         if kind is ReportKind.EARLY:

@@ -126,7 +126,7 @@ class Sections:
                 self.encodings[encoding.media.ssrc] = encoding
                 for stream in encoding.streams:
                     streams[stream.ssrc] = stream
-                    if stream.ssrc not in self.streams and stream.ssrc in self._next_numbers:
+                    if self.streams.get(stream.ssrc) is not stream and stream.ssrc in self._next_numbers:
                         stream.next_sequence = self._next_numbers[stream.ssrc]
         self.streams = streams
 

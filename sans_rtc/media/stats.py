@@ -23,6 +23,7 @@ class DiscardReason(StrEnum):
     AWAITING_KEYFRAME = "awaiting_keyframe"
     PACER_FULL = "pacer_full"
     SRTP_EXHAUSTED = "srtp_exhausted"
+    NUMBER_USED = "number_used"
     # what came
     NOT_MEDIA = "not_media"
     NOT_AUTHENTIC = "not_authentic"

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sans_rtc.congestion.events import ProbeCluster, TargetBitrate
 from sans_rtc.congestion.pacer import Pacer, Priority
-from sans_rtc.errors import LimitExceeded, LocalError
+from sans_rtc.errors import InvalidArgument, LimitExceeded, LocalError
 from sans_rtc.media.config import MediaConfig
 from sans_rtc.media.control import FeedbackMode, SendControl
 from sans_rtc.media.outbound import OutgoingPacket
@@ -182,8 +182,11 @@ class Transmitter:
                 header = bytes((header[0] | _P,)) + header[1:]
             try:
                 datagram = srtp.protect_rtp(header + packet.payload)
-            except LocalError:
+            except LimitExceeded:
                 self._stats.discard(DiscardReason.SRTP_EXHAUSTED)
+                return
+            except InvalidArgument:  # forwarded twice, or too late for its number
+                self._stats.discard(DiscardReason.NUMBER_USED)
                 return
             self._note(packet, len(header), datagram, now)
             mode = self.control.mode

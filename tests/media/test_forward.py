@@ -166,3 +166,12 @@ def test_extensions_of_a_hop_stay_behind(media):
     kept = dict(parse_rtp(srtp.unprotect_rtp(data)).extensions)
     assert kept[13] == b"\x01" and kept[4] == f"m{media.VIDEO}".encode()
     assert set(kept) <= {2, 3, 4, 13}
+
+
+def test_packet_that_is_forwarded_twice_goes_out_once(media):
+    """Its number under one key must not be used again (RFC 3711 section 9.1)."""
+    made = session(media, media.video_codec(feedback=FEEDBACK))
+    for _ in range(2):
+        made.send_packet(media.VIDEO, RtpPacket(96, 1, 0, 9, b"\x10\x00\x00p"), 0.0)
+    assert len([data for data in made.take_datagrams(0.0) if not is_rtcp(data)]) == 1
+    assert made.stats.discards == {DiscardReason.NUMBER_USED: 1}

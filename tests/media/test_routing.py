@@ -264,3 +264,32 @@ def test_keyframe_is_asked_of_one_layer(pair, media):
     pair.b.request_keyframe(media.VIDEO, pair.now, rid="b")
     pair.link.run_for(0.1)
     assert [(event.handle, event.rid) for event in pair.events(0, KeyframeRequested)] == [(media.VIDEO, "b")]
+
+
+def test_same_ssrc_under_another_rid_never_uses_a_number_twice(pair, media):
+    pair = pair(sections=[media.video_section(encodings=(Encoding("", 0x100, 0x101),))])
+    pair.play_video(5)
+    pair.a.configure([media.video_section(encodings=(Encoding("a", 0x100, 0x101),))], pair.now)
+    pair.play_video(5, rid="a")
+    numbers = [packet.sequence_number for packet in plain_of(pair, media, 0) if packet.ssrc == 0x100]
+    assert len(set(numbers)) == len(numbers) and DiscardReason.NUMBER_USED not in pair.a.stats.discards
+
+
+def test_payload_type_that_stands_for_another_codec_is_packetized_as_that(pair, media):
+    pair = pair()
+    pair.play_video(5)
+    for session, ssrc in ((pair.a, 0xB1), (pair.b, 0xB5)):
+        session.configure([media.video_section(ssrc=ssrc, codec=media.video_codec("H264"))], pair.now)
+    sent = pair.play_video(5, make=media.h264)
+    pair.link.run_for(0.2)
+    assert [frame.data for frame in pair.frames(1)][5:] == sent
+
+
+def test_settings_of_the_application_outlast_negotiation(pair, media):
+    from sans_rtc.media import EncodingSettings
+
+    pair = pair()
+    pair.a.set_encodings(media.VIDEO, [EncodingSettings("", is_active=False)], pair.now)
+    pair.a.configure([media.audio_section(ssrc=0xA1), media.video_section(ssrc=0xB1)], pair.now)
+    pair.play_video(3)
+    assert pair.a.stats.discards[DiscardReason.NOT_ACTIVE] == 3
