@@ -198,3 +198,46 @@ def test_init_of_the_peer_leaves_ours_to_be_repeated(sctp):
     raw.take()
     assert (raw.association.state, raw.association.deadline) == (State.COOKIE_WAIT, due)
     assert raw.wait(due - raw.now) == [ours]
+
+
+@pytest.mark.proves("RFC4960-3.3.1-1-bb53", "RFC4960-3.3.1-8-c8a2", "RFC4960-3.3.1-9-10c3", "RFC4960-3.3.1-10-3084")
+def test_data_that_are_sent_have_the_layout_of_the_rfc(sctp, send):
+    association = sctp.association()
+    association._tcb.local_initial_tsn = 0x01020304
+    raw = sctp.RawPeer(association).establish()
+    association._outbound.flow.scheduler.stream(0xAABB).next_ssn = 0xCCDD
+    send(association, b"hello", stream_id=0xAABB, ppid=51)
+    (packet,) = raw.take_packets()
+    assert packet[12:].hex() == "0003001501020304aabbccdd0000003368656c6c6f000000"
+
+
+@pytest.mark.proves("RFC4960-3.3.4-1-1ca4", "RFC4960-3.3.4-2-455b")
+def test_sack_that_is_sent_says_what_the_example_of_the_rfc_says(sctp):
+    raw = sctp.RawPeer(sctp.association(receive_window_bytes=10_000, message_bytes_max=1000), tsn=10).establish()
+    for tsn in (10, 11, 12, 14, 15, 17):
+        raw.send(raw.data(tsn=tsn, ssn=tsn - 10))
+    window = raw.association.statistics.local_window_bytes
+    expected = "03000018" + "0000000c" + f"{window:08x}" + "00020000" + "00020003" + "00050005"
+    assert raw.take_packets()[-1][12:].hex() == expected
+
+
+@pytest.mark.proves("RFC4960-8.3-2-60ed")
+def test_heartbeat_is_answered_from_cookie_echoed_until_the_shutdown(sctp, send):
+    ping, pong = Heartbeat(b"\0\1\0\x08abcd"), Heartbeat(b"\0\1\0\x08abcd", is_ack=True)
+    raw = sctp.RawPeer(sctp.association())
+    raw.association.connect(raw.now)
+    raw.take()
+    raw.send(raw.init(is_ack=True, cookie=b"c"))
+    raw.take()
+    raw.send(ping)
+    assert raw.association.state is State.COOKIE_ECHOED and pong in raw.take()
+    for closes, state in ((True, State.SHUTDOWN_PENDING), (False, State.SHUTDOWN_RECEIVED)):
+        raw = sctp.RawPeer(sctp.association()).establish()
+        send(raw.association, b"x")
+        raw.take()
+        if closes:
+            raw.association.close(raw.now)
+        else:
+            raw.send(shutdown(raw))
+        raw.send(ping)
+        assert raw.association.state is state and pong in raw.take()

@@ -115,6 +115,7 @@ CRYPTEX = [
     "RFC3711-4.3.1-3-02c7",
     "RFC3711-5.1-1-a225",
     "RFC3711-5.2-1-f43e",
+    "RFC3711-5.2-2-0709",
 )
 @pytest.mark.parametrize(("suite", "row"), CRYPTEX)
 def test_headers_encrypted_with_cryptex(suite, row):
