@@ -5,6 +5,8 @@
     POST    /sessions/ID/candidates           {candidates: [...]}, each an RTCIceCandidateInit
     GET     /sessions/ID/candidates?after=N   -> {candidates, next, complete}, waiting for one to come
     GET     /sessions/ID/explanation          -> {text, likely_cause}
+    GET     /sessions/ID/statistics           -> {source, sources, stats}, as the W3C's getStats
+    POST    /sessions/ID/source               {source}: where the picture that Python sends comes from
     DELETE  /sessions/ID                      end it
     GET     /metrics                          counters of all sessions, OpenMetrics text
 
@@ -40,6 +42,9 @@ PAGE_FILES: Final[Mapping[str, tuple[str, str]]] = {
     "/connection.js": ("connection.js", "text/javascript; charset=utf-8"),
     "/chart.js": ("chart.js", "text/javascript; charset=utf-8"),
     "/panels.js": ("panels.js", "text/javascript; charset=utf-8"),
+    "/media.js": ("media.js", "text/javascript; charset=utf-8"),
+    "/picture.js": ("picture.js", "text/javascript; charset=utf-8"),
+    "/trend.js": ("trend.js", "text/javascript; charset=utf-8"),
     "/favicon.svg": ("favicon.svg", "image/svg+xml"),
 }
 
@@ -58,6 +63,8 @@ def make_app(sessions: Sessions, names: Iterable[str] = (), metrics: PeerMetrics
         Route("/sessions/{id}/candidates", signalling.add_candidates, methods=["POST"]),
         Route("/sessions/{id}/candidates", signalling.candidates, methods=["GET"]),
         Route("/sessions/{id}/explanation", signalling.explanation, methods=["GET"]),
+        Route("/sessions/{id}/statistics", signalling.statistics, methods=["GET"]),
+        Route("/sessions/{id}/source", signalling.choose_source, methods=["POST"]),
         Route("/sessions/{id}", signalling.end, methods=["DELETE"]),
     ]
     if metrics is not None:
@@ -100,6 +107,16 @@ class Signalling:
     async def explanation(self, request: Request) -> Response:
         """Give what the Python peer says about itself."""
         return JSONResponse(self._sessions.explain(request.path_params["id"]))
+
+    async def statistics(self, request: Request) -> Response:
+        """Give what the Python peer counts."""
+        return JSONResponse(self._sessions.find(request.path_params["id"]).statistics())
+
+    async def choose_source(self, request: Request) -> Response:
+        """Let Python send a picture from another source."""
+        session = self._sessions.find(request.path_params["id"])
+        session.choose_source((await _json_object(request)).get("source"))
+        return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def end(self, request: Request) -> Response:
         """End the session of a page that is left."""

@@ -1,7 +1,7 @@
 """The Python ends of the page's connections: one session a page, few at a time, none for longer than it is used.
 
 A session answers the page's offer, takes its candidates, hands out its own, and serves the channels that the page
-opens (`demo_services`).
+opens (`demo_services`) and the audio and video that it sends (`demo_media`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import attrs
 from sans_rtc.errors import LocalError
 from sans_rtc_asyncio import DataChannel, PeerConnection
 from sans_rtc_demo.demo_guard import RequestRefused
+from sans_rtc_demo.demo_media import MediaService, sources
 from sans_rtc_demo.demo_services import SERVICES
 from sans_rtc_net.candidates import IceCandidate
 from sans_rtc_net.errors import ChannelClosed, ConnectionLost
@@ -52,6 +53,7 @@ class Session:
         self.id = secrets.token_urlsafe(16)
         self._peer = peer
         self._limits = limits
+        self._media = MediaService(peer, self._note_use)
         self._remote_candidate_count = 0
         self._local_candidates: list[IceCandidate] = []
         self._local_candidates_changed = asyncio.Condition()
@@ -63,6 +65,7 @@ class Session:
         """Take the SDP of the page's offer and give that of the answer; RequestRefused where the offer is no good."""
         try:
             await self._peer.set_remote_description({"type": "offer", "sdp": offer})
+            self._media.accept()
             await self._peer.set_local_description()
         except LocalError as error:
             raise RequestRefused(HTTPStatus.BAD_REQUEST, f"The offer cannot be answered: {error}") from error
@@ -79,9 +82,10 @@ class Session:
             async with asyncio.TaskGroup() as tasks:
                 collecting = tasks.create_task(self._collect_local_candidates())
                 serving = tasks.create_task(self._serve_channels(tasks))
+                media = tasks.create_task(self._media.run())
                 await self._idle_or(serving)
-                collecting.cancel()
-                serving.cancel()
+                for task in (collecting, serving, media):
+                    task.cancel()
                 await self.close()  # every service ends with its channel
         finally:
             await self.close()
@@ -111,6 +115,16 @@ class Session:
         """What the peer says about itself: the whole text, and its sentence on the likely cause of trouble."""
         explanation = self._peer.explain()
         return {"text": str(explanation), "likely_cause": explanation.likely_cause}
+
+    def statistics(self) -> dict[str, object]:
+        """What the peer counts, with the W3C's names; and where its picture comes from, and could."""
+        return {"source": self._media.source, "sources": sources(), "stats": list(self._peer.get_stats().values())}
+
+    def choose_source(self, source: object) -> None:
+        """Send a picture from another source; RequestRefused for what is none."""
+        if not isinstance(source, str) or source not in sources():
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, f"The source is one of {', '.join(sources())}.")
+        self._media.choose(source)
 
     async def close(self) -> None:
         """End the connection, gracefully if that is quick; idempotent."""

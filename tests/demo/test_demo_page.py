@@ -198,3 +198,39 @@ def test_page_works_in_firefox(firefox, demo):
     firefox.js("document.getElementById('speed-form').dataset.seconds = '0.3'")
     firefox.js("document.getElementById('speed-start').click()")
     firefox.wait_for("document.getElementById('speed-status').textContent === 'Done'")
+
+
+# -- picture and sound -------------------------------------------------------------------------------------------------
+
+PICTURE_IS_BACK = "Number(document.body.dataset.videoFrames) > 10 && Number(document.body.dataset.audioPackets) > 10"
+FIGURES = ("media-age", "media-sent", "media-received", "media-loss", "media-target")
+
+
+def until_figures(page):
+    for name in FIGURES:
+        page.wait_for(f"/[0-9]/.test(document.getElementById('{name}').textContent)")
+
+
+def test_picture_and_sound_come_back_and_are_measured(page):
+    page.wait_for(PICTURE_IS_BACK)
+    until_figures(page)
+    assert 0 < float(text(page, "media-age").split()[0]) < 2000
+    assert page.js("document.getElementById('video-back').videoWidth") > 0
+
+
+def test_picture_and_sound_come_back_in_firefox(firefox, demo):
+    firefox.open(demo.url)
+    firefox.wait_for(CONNECTED)
+    firefox.wait_for(PICTURE_IS_BACK)
+    until_figures(firefox)
+
+
+def test_camera_takes_the_place_of_the_picture(page):
+    page.wait_for(PICTURE_IS_BACK)
+    page.js("document.querySelector('input[value=camera]').click()")
+    page.wait_for(
+        "document.getElementById('media-status').textContent !== ''"
+        " || !document.getElementById('sends-picture').checked"
+    )
+    seen = int(page.js("document.body.dataset.videoFrames"))
+    page.wait_for(f"Number(document.body.dataset.videoFrames) > {seen + 10}")

@@ -1,5 +1,6 @@
 // The connection to Python: offer, answer, candidates as they are found, and the channels.
-// Events: "state" (detail: { state, title, text }), "message" (detail: text), "echo" (detail: milliseconds).
+// Events: "state" (detail: { state, title, text }), "message" (detail: text), "echo" (detail: milliseconds), "media"
+// (detail: the stream that Python sends).
 
 const CONNECT_MS_MAX = 15_000;
 const PING_EVERY_MS = 100;
@@ -51,6 +52,12 @@ export class Connection extends EventTarget {
   #timers = [];
   #state = "starting";
 
+  /** `sources` has the tracks to send: { video, audio }. */
+  constructor(sources) {
+    super();
+    this.sources = sources;
+  }
+
   get state() {
     return this.#state;
   }
@@ -68,6 +75,7 @@ export class Connection extends EventTarget {
     peer.onicecandidate = ({ candidate }) => this.#onLocalCandidate(candidate);
     peer.onconnectionstatechange = () => this.#onPeerState();
     this.#openChannels(peer);
+    this.#openMedia(peer);
     try {
       await this.#signal(peer);
     } catch (error) {
@@ -120,6 +128,31 @@ export class Connection extends EventTarget {
     this.echo.onclose = () => this.#onLost();
     this.messages = peer.createDataChannel("messages");
     this.messages.onmessage = ({ data }) => this.dispatchEvent(new CustomEvent("message", { detail: data }));
+  }
+
+  #openMedia(peer) {
+    const stream = new MediaStream();
+    this.senders = ["audio", "video"].map((kind) => peer.addTransceiver(this.sources[kind], { streams: [stream] }).sender);
+    const arrived = new MediaStream();
+    peer.ontrack = ({ track }) => {
+      arrived.addTrack(track);
+      this.dispatchEvent(new CustomEvent("media", { detail: arrived }));
+    };
+  }
+
+  /** Send other tracks; nothing is negotiated again. */
+  async replaceTracks(sources) {
+    await Promise.all([this.senders[0].replaceTrack(sources.audio), this.senders[1].replaceTrack(sources.video)]);
+  }
+
+  /** What Python counts, and where its picture comes from: { source, sources, stats }. */
+  statistics() {
+    return request("GET", this.#path("/statistics"), undefined, { signal: this.#abort.signal });
+  }
+
+  /** Let Python send a picture from another source: "echo" or "python". */
+  chooseSource(source) {
+    return request("POST", this.#path("/source"), { source }, { signal: this.#abort.signal });
   }
 
   async #signal(peer) {

@@ -2,6 +2,7 @@
 
 import { RoundTripChart, formatMs } from "./chart.js";
 import { Connection } from "./connection.js";
+import { MediaPanel, Sources } from "./media.js";
 import { ExplainPanel, MessagePanel, SpeedPanel } from "./panels.js";
 
 const STATE_WORDS = {
@@ -17,17 +18,21 @@ const STATE_WORDS = {
 
 const byId = (id) => document.getElementById(id);
 const chart = new RoundTripChart(byId("chart"), byId("chart-tip"));
+const sources = new Sources();
 const panels = [SpeedPanel, MessagePanel, ExplainPanel].map((Panel) => new Panel(() => connection));
 const messagePanel = panels[1];
+const mediaPanel = new MediaPanel(() => connection, sources);
+panels.push(mediaPanel);
 let connection = null;
 let echoes = 0;
 
 function connect() {
   connection?.close();
-  const made = (connection = new Connection());
+  const made = (connection = new Connection(sources));
   const whenCurrent = (action) => (event) => made === connection && action(event.detail);
   made.addEventListener("state", whenCurrent(showState));
   made.addEventListener("echo", whenCurrent(showEcho));
+  made.addEventListener("media", whenCurrent((stream) => mediaPanel.show(stream)));
   made.addEventListener("message", whenCurrent((text) => messagePanel.received(text)));
   made.open();
 }
