@@ -262,12 +262,11 @@ class _Statistics:
         """One stream, and what the peer says of it."""
         receiver, counts = stream.receiver, stream.statistics
         kind = str(receiver.kind)
-        is_video = kind == "video"
         stats_id = f"I{TRANSPORT_ID}{kind[0].upper()}{stream.ssrc}"
         remote_id = f"RO{TRANSPORT_ID}{kind[0].upper()}{stream.ssrc}" if stream.reports_received else None
         codec_id = self._codec_id(stream.codec, kind, "I")
-        rtx = next((repair for repair in repairs if isinstance(repair, RtxSource)), None)
-        fec = next((repair for repair in repairs if isinstance(repair, FecSource)), None)
+        rtx_ssrc, fec_ssrc, fec_packets = _repair_of(repairs)
+        heard_at = counts.last_received_at
         self.streams.append(
             InboundRtpStats(
                 id=stats_id,
@@ -284,26 +283,30 @@ class _Statistics:
                 jitter=counts.jitter / stream.clock_rate,
                 bytes_received=counts.bytes_received + stream.bytes_restored,
                 header_bytes_received=stream.header_bytes_received,
-                last_packet_received_timestamp=None
-                if counts.last_received_at is None
-                else self._unix_ms(counts.last_received_at),
+                last_packet_received_timestamp=None if heard_at is None else self._unix_ms(heard_at),
                 packets_discarded=stream.packets_discarded,
                 frames_received=stream.frames_received,
-                key_frames_received=stream.key_frames_received if is_video else None,
-                frames_assembled_from_multiple_packets=stream.frames_assembled if is_video else None,
-                frames_dropped=stream.frames_dropped if is_video else None,
                 retransmitted_packets_received=stream.packets_restored,
                 retransmitted_bytes_received=stream.bytes_restored,
-                fec_packets_received=fec.statistics.packets_received if fec is not None else 0,
-                rtx_ssrc=rtx.ssrc if rtx is not None else None,
-                fec_ssrc=fec.ssrc if fec is not None else None,
+                fec_packets_received=fec_packets,
+                rtx_ssrc=rtx_ssrc,
+                fec_ssrc=fec_ssrc,
                 nack_count=stream.nack_count,
-                pli_count=stream.pli_count if is_video else None,
-                fir_count=stream.fir_count if is_video else None,
             )
         )
+        if kind == "video":
+            self._add_video(stream)
         if remote_id is not None:
             self._add_remote_outbound(remote_id, stats_id, kind, codec_id, stream)
+
+    def _add_video(self, stream: InboundStream) -> None:
+        """What the statistics that were made last have for video only."""
+        made = self.streams[-1]
+        assert isinstance(made, InboundRtpStats)
+        made.key_frames_received = stream.key_frames_received
+        made.frames_assembled_from_multiple_packets = stream.frames_assembled
+        made.frames_dropped = stream.frames_dropped
+        made.pli_count, made.fir_count = stream.pli_count, stream.fir_count
 
     def _add_remote_outbound(
         self, stats_id: str, local_id: str, kind: str, codec_id: str | None, stream: InboundStream
@@ -323,3 +326,15 @@ class _Statistics:
                 reports_sent=stream.reports_received,
             )
         )
+
+
+def _repair_of(repairs: list[RtxSource | FecSource]) -> tuple[int | None, int | None, int]:
+    """The SSRCs of RTX and of error correction, and how many packets the latter had."""
+    rtx_ssrc = fec_ssrc = None
+    fec_packets = 0
+    for repair in repairs:
+        if isinstance(repair, RtxSource):
+            rtx_ssrc = repair.ssrc
+        else:
+            fec_ssrc, fec_packets = repair.ssrc, repair.statistics.packets_received
+    return rtx_ssrc, fec_ssrc, fec_packets
