@@ -8,6 +8,7 @@ import asyncio
 import inspect
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from interop_peers.chromium import Chromium
 from interop_peers.firefox import Firefox
 from interop_peers.lines import Aiortc
 from interop_peers.local import LocalSession
+from interop_peers.local_media import LocalMedia
+from interop_peers.media import run_cases, seconds_of_media
 from interop_peers.network import LoopbackNetwork
 from interop_peers.pair import Pair
 from interop_peers.pion import Pion
@@ -27,6 +30,7 @@ PEERS = {"chromium": Chromium, "firefox": Firefox, "aiortc": Aiortc, "pion": Pio
 ROLES = ("offers", "answers")
 
 TEST_TIMEOUT_S = 60.0
+MEDIA_CASES_AT_ONCE = 4
 
 
 @pytest.fixture(scope="session")
@@ -68,17 +72,24 @@ def peer(request, peers):
     return peers[request.param]
 
 
-@pytest.fixture
-def theirs(peer, run, network):
-    """A fresh connection of the foreign peer."""
+@contextmanager
+def skipped_without(peer, network):
+    """Skip the test where the peer cannot be had; fail it where it must be had."""
     try:
         if peer.needs_namespace and not network.is_alone:
             raise Missing(f"needs a network with nothing but loopback, and this is {network.description}")
-        session = run(peer.open_session())
+        yield
     except Missing as missing:
         if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
             pytest.fail(f"{peer.name} is required: {missing}")
         pytest.skip(f"{peer.name}: {missing}")
+
+
+@pytest.fixture
+def theirs(peer, run, network):
+    """A fresh connection of the foreign peer."""
+    with skipped_without(peer, network):
+        session = run(peer.open_session())
     yield session
     run(session.end())
 
@@ -108,6 +119,43 @@ def pair(request, ours, theirs):
     """Both, the foreign peer in one role and then in the other."""
     offerer, answerer = (theirs, ours) if request.param == "peer-offers" else (ours, theirs)
     return Pair(ours, theirs, offerer, answerer)
+
+
+@pytest.fixture
+def open_media(run):
+    """Open a connection of this project that echoes media."""
+    sessions = []
+
+    def open_session(**settings):
+        sessions.append(run(LocalMedia.open(**settings)))
+        return sessions[-1]
+
+    yield open_session
+    for session in sessions:
+        run(session.end())
+
+
+@pytest.fixture
+def media(open_media):
+    """A fresh connection of this project that sends back the frames that come."""
+    return open_media()
+
+
+@pytest.fixture(scope="session")
+def media_outcomes(request, runner, network, peers):
+    """What came of cases of media: all of a peer that this run has selected at the first question, some at a time."""
+    known = {}
+
+    def outcome(peer_name, case):
+        if (peer_name, case) not in known:
+            params = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+            cases = [each["case"] for each in params if "case" in each and each.get("name") == peer_name]
+            with skipped_without(peers[peer_name], network), network.entered():
+                outcomes = runner.run(run_cases(peers[peer_name], cases, seconds_of_media(), MEDIA_CASES_AT_ONCE))
+            known.update({(peer_name, case): outcome for case, outcome in outcomes.items()})
+        return known[peer_name, case]
+
+    return outcome
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -3,6 +3,7 @@
 import asyncio
 import fractions
 import math
+import os
 import struct
 
 import av
@@ -42,7 +43,7 @@ class Tone(MediaStreamTrack):
 
 
 class Picture(VideoStreamTrack):
-    """A bar that moves over grey."""
+    """A bar that moves over grey; grey alone while it is off."""
 
     def __init__(self, width, height, rate):
         super().__init__()
@@ -56,7 +57,8 @@ class Picture(VideoStreamTrack):
         width, height = self.size
         bar = self.count * 4 % (width - 32)
         frame = av.VideoFrame(width, height, "yuv420p")
-        rows = (bytes([90]) * bar + bytes([220 if self.is_on else 90]) * 32).ljust(width, b"\x5a")
+        # Noise, so that there is something to encode.
+        rows = (bytes([90]) * bar + (os.urandom(32) if self.is_on else b"")).ljust(width, b"\x5a")
         self.fill(frame.planes[0], rows)
         for plane in frame.planes[1:]:
             self.fill(plane, bytes([128]) * plane.width)
@@ -116,16 +118,18 @@ class Media:
         self.transceivers[name].sender.replaceTrack(None)
         self.transceivers[name].direction = "recvonly"
 
+    async def prepare(self, name):
+        """Nothing is needed to ask for keyframes."""
+
     async def request_keyframe(self, name):
         receiver = self.transceivers[name].receiver
         for source in receiver.getSynchronizationSources():
             await receiver._send_rtcp_pli(source.source)
 
-    async def directions(self):
-        return [
-            {"mid": each.mid, "direction": each.direction, "currentDirection": each.currentDirection}
-            for each in self.pc.getTransceivers()
-        ]
+    async def end(self):
+        for track in self.tracks.values():
+            if track is not None:
+                track.stop()
 
     async def stats(self):
         sent = {track.kind: track.count for track in self.tracks.values() if track is not None}

@@ -85,7 +85,6 @@ class BrowserHost(Host):
         """End the page without letting it say goodbye."""
 
     async def open_session(self, configuration: dict | None = None) -> Session:
-        """Open one connection; `configuration` is that of RTCPeerConnection."""
         if self._poller is None or self._poller.done():
             await self.load_page()
             self._poller = asyncio.create_task(self._poll())

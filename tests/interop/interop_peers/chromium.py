@@ -134,7 +134,8 @@ class Chromium(BrowserHost):
         switches = [*SWITCHES, f"--user-data-dir={self._profile}", f"--use-file-for-fake-audio-capture={tone}"]
         switches += self._switches
         command = ["/bin/sh", "-c", MOVE_PIPES, "sh", executable, *switches, "about:blank"]
-        self._process = await Process.start("chromium", command, env={**os.environ, "HOME": self._profile})
+        env = {**os.environ, "HOME": self._profile, "PULSE_RUNTIME_PATH": self._profile}
+        self._process = await Process.start("chromium", command, env=env)
         self._reader = asyncio.create_task(self._read(self._process))
 
     async def _read(self, process: Process) -> None:

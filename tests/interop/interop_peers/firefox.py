@@ -111,7 +111,12 @@ class Firefox(BrowserHost):
     async def _launch(self) -> None:
         executable = find_executable(EXECUTABLES)
         self._profile = _make_profile()
-        env = {**os.environ, "HOME": self._profile, "MOZ_CRASHREPORTER_DISABLE": "1"}
+        env = {
+            **os.environ,
+            "HOME": self._profile,
+            "PULSE_RUNTIME_PATH": self._profile,
+            "MOZ_CRASHREPORTER_DISABLE": "1",
+        }
         command = [executable, "--headless", "--no-remote", "--marionette", "--profile", self._profile, "about:blank"]
         self._process = await Process.start("firefox", command, env=env)
         async with asyncio.timeout(START_TIMEOUT_S):

@@ -70,6 +70,7 @@ class LinesSession(Session):
         super().__init__()
         self.name, self.largest = host.name, host.largest
         self.can_restart, self.can_be_denied_media = host.can_restart, host.can_be_denied_media
+        self.lacks = host.lacks
         self._host, self._program = host, program
 
     async def request(self, do: str, **arguments: object) -> object:
@@ -85,6 +86,7 @@ class LinesSession(Session):
     async def end(self) -> None:
         self._program.session = None
         if self._program.is_running:
+            await self._program.request("media-end")  # else it would go on sending until it is asked for another
             self._host.idle.append(self._program)
 
 
@@ -93,6 +95,7 @@ class LinesHost(Host):
 
     can_restart = True
     can_be_denied_media = True
+    lacks: frozenset[str] = frozenset()
 
     def __init__(self, name: str, largest: int) -> None:
         self.name, self.largest = name, largest
@@ -103,7 +106,7 @@ class LinesHost(Host):
         """Say how the program is started; Missing without it."""
         raise NotImplementedError
 
-    async def open_session(self) -> Session:
+    async def open_session(self, configuration: dict | None = None) -> Session:
         command = await self.command()
         program = self.idle.pop() if self.idle else await self._start(command)
         await program.request("open")
@@ -126,6 +129,9 @@ class Aiortc(LinesHost):
 
     can_restart = False
     can_be_denied_media = False  # it wants ICE credentials even in sections that are rejected
+    asks_once = True
+    # As the answerer it takes the offerer's payload types, offers others later, and goes on sending the first ones.
+    lacks = frozenset({"media-replace", "keyFramesDecoded", "offers after answers"})
 
     def __init__(self) -> None:
         super().__init__("aiortc", largest=262_144)

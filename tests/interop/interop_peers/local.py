@@ -16,7 +16,7 @@ from sans_rtc_asyncio import DataChannel, Description, PeerConnection
 
 
 class LocalSession(Session):
-    """One `sans_rtc_asyncio.PeerConnection` in the process of the tests."""
+    """One `sans_rtc_asyncio.PeerConnection` in the process of the tests, for data."""
 
     name = "ours"
 
@@ -30,7 +30,7 @@ class LocalSession(Session):
     @classmethod
     async def open(cls, **ice: float) -> LocalSession:
         """Make a connection on loopback; `ice` are fields of IceConfig that shall differ from the defaults."""
-        config = PeerConfig(ice=attrs.evolve(IceConfig(), **ice))
+        config = PeerConfig(ice=attrs.evolve(IceConfig(), **ice), accepts_media=False)
         session = cls(PeerConnection(config, bind="127.0.0.1"))
         session._start(session._report_states())
         session._start(session._report_channels())

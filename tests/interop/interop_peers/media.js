@@ -111,10 +111,6 @@ class Media {
     return [...report.values()].filter(({ type }) => STATS.has(type));
   }
 
-  directions() {
-    return this.pc.getTransceivers().map(({ mid, direction, currentDirection }) => ({ mid, direction, currentDirection }));
-  }
-
   request(what, body) {
     const transceiver = this.transceivers.get(body.name);
     switch (what) {
@@ -132,12 +128,10 @@ class Media {
         return this.pc.removeTrack(transceiver.sender) ?? null;
       case "media-stop":
         return transceiver.stop() ?? null;
-      case "media-transform":
+      case "media-prepare":
         return this.transform(body.name, transceiver) ?? null;
       case "media-request-keyframe":
         return this.requestKeyframe(body.name);
-      case "media-directions":
-        return this.directions();
       case "media-stats":
         return this.stats();
     }

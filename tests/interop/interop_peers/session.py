@@ -43,6 +43,8 @@ class Session(ABC):
     """Whether it knows ICE restarts."""
     can_be_denied_media = True
     """Whether it takes an answer that rejects its audio and video."""
+    lacks: frozenset[str] = frozenset()
+    """Requests of media.py that it does not know, and numbers that are not in its statistics."""
 
     def __init__(self) -> None:
         self.candidates: asyncio.Queue[dict | None] = asyncio.Queue()
@@ -216,10 +218,15 @@ class Host(ABC):
     name = "?"
     needs_namespace = False
     """True where it offers loopback addresses only if there are no others."""
+    asks_once = False
+    """True where it asks for a lost packet again only when it has lost another one: until then it shows nothing."""
 
     @abstractmethod
-    async def open_session(self) -> Session:
-        """Start the program where it does not run, and make a fresh connection in it; Missing without the program."""
+    async def open_session(self, configuration: dict | None = None) -> Session:
+        """Start the program where it does not run, and make a fresh connection in it; Missing without the program.
+
+        configuration  what a browser makes its RTCPeerConnection with; others have only their defaults
+        """
 
     @abstractmethod
     async def stop(self) -> None:

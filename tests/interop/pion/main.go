@@ -15,8 +15,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pion/dtls/v2"
 	"github.com/pion/interceptor"
+	"github.com/pion/logging"
 	"github.com/pion/webrtc/v3"
 )
 
@@ -92,10 +92,9 @@ func newSession() (*session, error) {
 	if err := webrtc.RegisterDefaultInterceptors(media, interceptors); err != nil {
 		return nil, err
 	}
-	engine := webrtc.SettingEngine{}
-	// AES_256_GCM is in its list, but not in its SRTP.
-	engine.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80,
-		dtls.SRTP_AES128_CM_HMAC_SHA1_32)
+	loggers := logging.NewDefaultLoggerFactory()
+	loggers.Writer = os.Stderr // stdout is ours
+	engine := webrtc.SettingEngine{LoggerFactory: loggers}
 	engine.SetIncludeLoopbackCandidate(true)
 	engine.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(engine), webrtc.WithMediaEngine(media),

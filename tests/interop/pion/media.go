@@ -125,7 +125,10 @@ type outgoing struct {
 	plis      int
 	bytes     int
 	stop      chan struct{}
+	once      sync.Once
 }
+
+func (o *outgoing) end() { o.once.Do(func() { close(o.stop) }) }
 
 // One track that has come.
 type incoming struct {
@@ -337,8 +340,15 @@ func (t *tracks) do(r *request) (interface{}, error) {
 	case "media-add":
 		return nil, t.add(r)
 	case "media-remove":
-		close(o.stop)
+		o.end()
 		return nil, t.pc.RemoveTrack(o.sender)
+	case "media-end":
+		for _, each := range t.out {
+			each.end()
+		}
+		return nil, nil
+	case "media-prepare":
+		return nil, nil
 	case "media-request-keyframe":
 		return nil, t.requestKeyframe()
 	case "media-stats":
