@@ -166,10 +166,6 @@ class Exchange:
         answers = (applied for applied in self.current.values() if applied.type is not DescriptionType.OFFER)
         return next((applied.media.get(index) for applied in answers), None)
 
-    def is_settled(self, applied: AppliedDescription) -> bool:
-        """True where a description is one of the last completed exchange."""
-        return applied in self.current.values()
-
     def previous(self, side: Side) -> SessionDescription | None:
         """The description of a side in the last completed exchange."""
         applied = self.current.get(side)

@@ -76,6 +76,6 @@ def _keep(
         applied.add_candidate(text, index)
     agreement = exchange.agreement_in_force
     is_agreed = agreement is not None and agreement.remote.is_same_generation(terms)
-    if index not in (None, terms.mline_index) and not (is_agreed and text and exchange.is_settled(applied)):
+    if index not in (None, terms.mline_index) and not (is_agreed and text):
         return CandidateUse.OTHER_SECTION
     return CandidateUse.NOW if is_agreed else CandidateUse.LATER

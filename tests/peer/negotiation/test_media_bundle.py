@@ -185,6 +185,38 @@ def test_answer_that_leaves_a_section_out_of_the_group_leaves_it_unused(ends, ed
     assert [media.port for media in offer.media] == [9, 0, 9]
 
 
+def test_answer_may_take_media_and_leave_data(ends, edit):
+    ends.b.apply_remote(offered(ends))
+    answer = ends.b.create_answer(ends.b_transport)
+    leaving = edit(answer, ("m=application 9", "m=application 0"), ("BUNDLE 0 1 2", "BUNDLE 0 1"))
+    first = ends.a.apply_remote(Description("pranswer", leaving.sdp))
+    assert (first.data, first.dtls, first.sctp) == (
+        DataOutcome.REJECTED,
+        TransportAction.START,
+        TransportAction.UNCHANGED,
+    )
+    assert (ends.a.data_section, first.transport.sctp_port) == (None, None)
+    second = ends.a.apply_remote(answer)
+    assert (second.data, second.dtls, second.sctp) == (
+        DataOutcome.ACCEPTED,
+        TransportAction.UNCHANGED,
+        TransportAction.START,
+    )
+    assert (ends.a.data_section, second.transport.sctp_port) == (("2", 2), 5000)
+
+
+def test_rollback_of_a_provisional_answer_that_began_data_ends_them(new_ends):
+    ends = new_ends(accepts_media=True, wants_data=False)
+    ends.a.media.add_transceiver(AUDIO, TRACK)
+    ends.run()
+    ends.a.request_data()
+    ends.b.apply_remote(offered(ends))
+    answer = ends.b.create_answer(ends.b_transport)
+    assert ends.a.apply_remote(Description("pranswer", answer.sdp)).sctp is TransportAction.START
+    changes = ends.a.apply_local(Description("rollback"))
+    assert (changes.dtls, changes.sctp) == (TransportAction.UNCHANGED, TransportAction.STOP)
+
+
 def test_answer_with_bundle_only_sections_is_taken(ends, edit):
     """RFC 9143 section 7.3 has answers mark all sections but the tag so."""
     ends.b.apply_remote(offered(ends))

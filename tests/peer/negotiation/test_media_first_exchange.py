@@ -182,6 +182,15 @@ def test_transceiver_that_is_not_of_a_track_waits_for_no_offer(negotiation, load
     assert end.media.transceiver(handle).mid is None
 
 
+def test_track_does_not_wait_for_an_offer_that_would_not_take_it(negotiation, load, edit):
+    """RFC 9429 section 5.10: it takes over a section only where the peer wants to receive."""
+    end = negotiation(accepts_media=True)
+    handle = end.media.add_transceiver(AUDIO, TRACK)
+    end.apply_remote(edit(load("chromium_offer_av_dc"), ("a=sendrecv", "a=sendonly")))
+    assert end.media.transceiver(handle).mid is None
+    assert len(end.media.infos()) == 3
+
+
 def test_offer_of_audio_alone_needs_no_data(answered, load):
     offer = load("chromium_offer_av_dc")
     audio = Description("offer", offer.sdp[: offer.sdp.index("m=video")])
