@@ -138,6 +138,15 @@ def test_closed_session_is_silent(media):
     assert drain(monitor, 2.0) == ([], []) and made.deadline == math.inf
 
 
+def test_nothing_is_taken_after_the_end(media):
+    made = session(media)
+    made.close(0.0)
+    made.take_datagrams(0.0), made.take_events()
+    made.receive(peer(media).protect_rtp(serialize_rtp(RtpPacket(111, 1, 0, 5, media.opus(1)))), 1.0)
+    made.handle_timer(2.0)
+    assert made.take_events() == () and made.take_datagrams(2.0) == ()
+
+
 def test_session_without_keys_closes_too(media):
     made = RtpSession(MediaConfig(), entropy=SeededEntropy(1))
     made.close(0.0)

@@ -55,6 +55,14 @@ def test_json_has_the_names_of_the_w3c(pair, media):
     assert camel_case("round_trip_time_measurements") == "roundTripTimeMeasurements"
 
 
+def test_jitter_is_told_in_seconds_by_both_ends(pair, media):
+    pair = pair(conditions=LinkConditions(jitter_s=0.02, delay_s=0.01))
+    pair.play_audio(300)
+    (seen,) = of(pair.b, pair.now, InboundRtpStats)
+    (told,) = of(pair.a, pair.now, RemoteInboundRtpStats)
+    assert 0.003 < seen.jitter < 0.01 and 0.003 < told.jitter < 0.01
+
+
 def test_ids_are_unique(pair, media):
     pair = pair()
     pair.play_audio(100)
