@@ -84,16 +84,19 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m tests.conformance.mutate", description="Try the proofs.")
     parser.add_argument("--draw", type=int, metavar="COUNT", help="print so many requirements, drawn at random")
     parser.add_argument("--seed", type=int, default=1, help="of the drawing")
-    parser.add_argument("--only", nargs="*", default=[], metavar="ID", help="try these, and write nothing")
+    parser.add_argument(
+        "--only", nargs="*", default=[], metavar="ID", help="try these, and keep what is known of others"
+    )
     arguments = parser.parse_args()
     if arguments.draw:
         for each in draw(arguments.draw, arguments.seed):
             print(f"{each.id}  {each.sentence}\n    {', '.join(each.tests)}")
         return 0
     outcomes = try_all(set(arguments.only))
-    if not arguments.only:
-        rows = ",\n".join(json.dumps(outcome, ensure_ascii=False) for outcome in outcomes)
-        OUTCOMES.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
+    known = json.loads(OUTCOMES.read_text(encoding="utf-8")) if arguments.only and OUTCOMES.exists() else []
+    merged = {each["id"]: each for each in (*known, *outcomes)}
+    rows = ",\n".join(json.dumps(outcome, ensure_ascii=False) for outcome in merged.values())
+    OUTCOMES.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
     return int(any(outcome["outcome"] != "red" for outcome in outcomes))
 
 
