@@ -178,7 +178,7 @@ class Sections:
         for sender in self.senders.values():
             if sender.is_sending and sender.kind is MediaKind.VIDEO:
                 for encoding in reversed(list(sender.encodings.values())):
-                    packets = encoding.make_padding(size_bytes)
+                    packets = encoding.make_padding(size_bytes) if encoding.settings.is_active else []
                     if packets:
                         return packets
         return []

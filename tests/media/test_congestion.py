@@ -157,3 +157,13 @@ def test_remb_of_the_peer_bounds_the_target(pair, media):
     pair, targets = run_loop(pair, media, 25.0, feedback=feedback, extensions=extensions)
     late = [target for at, target in targets if at > 15.0] or [targets[-1][1]]
     assert 0.5 * CAPACITY_BPS < sum(late) / len(late) < 1.1 * CAPACITY_BPS
+
+
+def test_what_is_not_active_sends_no_padding_either(pair, media):
+    pair = pair()
+    pair.play_video(60)
+    pair.a.set_encodings(media.VIDEO, [EncodingSettings("", is_active=False)], pair.now)
+    pair.link.run_for(0.5)
+    before = pair.a.stats.packets_sent
+    pair.link.run_for(30.0)
+    assert pair.a.stats.packets_sent == before
