@@ -47,6 +47,16 @@ INCOMING_COUNT_MAX = 256
 BitrateCallback: TypeAlias = Callable[[int], None]
 KeyframeCallback: TypeAlias = Callable[[str], None]
 
+TransceiverMedia: TypeAlias = (
+    FrameReceived
+    | PacketReceived
+    | SenderBitrateChanged
+    | KeyframeRequested
+    | StreamStarted
+    | StreamEnded
+    | FramesDropped
+)
+
 
 @attrs.define(slots=True, eq=False)
 class TransceiverInbox(Generic[SignalT]):
@@ -143,10 +153,10 @@ class MediaInboxes(Generic[SignalT]):
     def on_event(self, event: PeerEvent) -> None:
         """Take what the machine says of media; other events are not looked at."""
         match event:
-            case FrameReceived():
-                self.by_handle[event.handle].add_frame(event.frame)
-            case PacketReceived():
-                self.by_handle[event.handle].add_packet(event)
+            case FrameReceived() | PacketReceived() | SenderBitrateChanged() | KeyframeRequested():
+                self._on_media(event)
+            case StreamStarted() | StreamEnded() | FramesDropped():
+                self._on_media(event)
             case TransceiverAdded():
                 self.add(event.transceiver, event.kind)
             case TrackAdded():
@@ -157,18 +167,27 @@ class MediaInboxes(Generic[SignalT]):
                 self._on_stopped(event.transceiver)
             case TargetBitrateChanged():
                 self.target_bitrate_bps = event.bitrate_bps
+            case _:
+                pass
+
+    def _on_media(self, event: TransceiverMedia) -> None:
+        inbox = self.by_handle.get(event.handle)
+        if inbox is None:
+            return  # its transceiver was stopped: what ends with it is told after it
+        match event:
+            case FrameReceived():
+                inbox.add_frame(event.frame)
+            case PacketReceived():
+                inbox.add_packet(event)
             case SenderBitrateChanged():
-                self._on_bitrate(event)
+                self._on_bitrate(inbox, event)
             case KeyframeRequested():
-                self._on_keyframe(event)
+                self._on_keyframe(inbox, event)
             case StreamStarted() | StreamEnded():
-                inbox = self.by_handle[event.handle]
                 inbox.is_muted = type(event) is StreamEnded
                 inbox.changed.notify()
             case FramesDropped():
-                self.by_handle[event.handle].dropped_frames += event.count
-            case _:
-                pass
+                inbox.dropped_frames += event.count
 
     def end(self) -> None:
         """The connection is over."""
@@ -198,16 +217,14 @@ class MediaInboxes(Generic[SignalT]):
             self.incoming.remove(inbox)
         inbox.end()
 
-    def _on_bitrate(self, event: SenderBitrateChanged) -> None:
-        inbox = self.by_handle[event.handle]
+    def _on_bitrate(self, inbox: TransceiverInbox[SignalT], event: SenderBitrateChanged) -> None:
         inbox.bitrates[event.rid] = event.bitrate_bps
         inbox.bitrate_version += 1
         inbox.changed.notify()
         for callback in inbox.on_bitrate:
             self._call_soon(callback, inbox.target_bitrate_bps)
 
-    def _on_keyframe(self, event: KeyframeRequested) -> None:
-        inbox = self.by_handle[event.handle]
+    def _on_keyframe(self, inbox: TransceiverInbox[SignalT], event: KeyframeRequested) -> None:
         for callback in inbox.on_keyframe:
             self._call_soon(callback, event.rid)
         if not inbox.on_keyframe:
