@@ -1,4 +1,4 @@
-"""A tone that a peer's microphone hears is the tone that comes out here, without gaps."""
+"""A tone that a peer's microphone hears is the tone that a recording of it plays, without gaps."""
 
 import array
 
@@ -12,37 +12,51 @@ SECONDS = 2.0
 SKIPPED_S = 0.5
 HERTZ_OFF_MAX = 2.0
 QUIETEST_MIN = 0.5
+CODECS = {"audio": "opus", "video": "VP8"}
 
-pytest.importorskip("av", reason="PyAV is not installed")
-
-
-def decoded_sound(frames):
-    """The first channel of what Opus frames hold."""
-    from sans_rtc_av import new_decoder
-    from sans_rtc_av.frames import samples_of_sound
-
-    decoder = new_decoder("opus")
-    samples = array.array("h")
-    for frame in frames:
-        for sound in decoder.decode(frame.data, frame.timestamp):
-            samples.extend(array.array("h", samples_of_sound(sound))[:: len(sound.layout.channels)])
-    return samples
+av = pytest.importorskip("av", reason="PyAV is not installed")
 
 
-@pytest.fixture(
-    scope="session", params=[pytest.param(n, marks=pytest.mark.interop) for n in ("chromium", "firefox", "aiortc")]
-)
+@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.interop) for name in MICROPHONES])
 def peer(request, peers):
     """Those that record with a microphone, a fake one."""
     return peers[request.param]
 
 
-async def test_a_tone_keeps_its_frequency_and_has_no_gaps(theirs, media):
+def record(arrivals, path):
+    """Write the frames that have come into a file as they are."""
+    from sans_rtc_av import Recorder
+
+    with Recorder(path) as recorder:
+        tracks = {kind: recorder.add_track(codec) for kind, codec in CODECS.items()}
+        for each in arrivals:
+            recorder.write(tracks[each.kind], each.data, each.timestamp)
+
+
+def sound_in(path):
+    """The samples of a recording's sound, as one channel."""
+    samples = array.array("h")
+    with av.open(str(path)) as container:
+        mono = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+        for frame in container.decode(audio=0):
+            for each in mono.resample(frame):
+                samples.frombytes(bytes(each.planes[0])[: 2 * each.samples])
+    return samples
+
+
+def pictures_in(path):
+    """How many pictures a recording shows."""
+    with av.open(str(path)) as container:
+        return sum(1 for frame in container.decode(video=0))
+
+
+async def test_a_recorded_tone_keeps_its_frequency_and_has_no_gaps(theirs, media, tmp_path):
     async with media_between(theirs, media, Case("offers")):
         await media.until_arrived("audio", round(SECONDS * 50))
-    frames = [each for each in media.arrived if each.kind == "audio"]
-    samples = decoded_sound(frames)
-    heard = samples[round(SKIPPED_S * SAMPLE_RATE_HZ) :]
+    path = tmp_path / "call.mkv"
+    record(media.arrived, path)
+    heard = sound_in(path)[round(SKIPPED_S * SAMPLE_RATE_HZ) :]
     assert len(heard) / SAMPLE_RATE_HZ > SECONDS - SKIPPED_S - 0.2
     assert abs(frequency_of(heard) - TONE_HZ) < HERTZ_OFF_MAX
     assert quietest_share(heard) > QUIETEST_MIN
+    assert pictures_in(path) == media.count("video")

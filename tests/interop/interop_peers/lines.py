@@ -131,7 +131,7 @@ class Aiortc(LinesHost):
     can_be_denied_media = False  # it wants ICE credentials even in sections that are rejected
     asks_once = True
     # As the answerer it takes the offerer's payload types, offers others later, and goes on sending the first ones.
-    lacks = frozenset({"media-replace", "keyFramesDecoded", "offers after answers"})
+    lacks = frozenset({"media-replace", "media-stop", "keyFramesDecoded", "offers after answers"})
 
     def __init__(self) -> None:
         super().__init__("aiortc", largest=262_144)

@@ -58,6 +58,7 @@ class LocalMedia(LocalSession):
         dtls = DtlsConfig() if profile is None else DtlsConfig(srtp_profiles=(int(profile),))
         session = cls(PeerConnection(PeerConfig(dtls=dtls), bind="127.0.0.1"), echo)
         session._start(session._report_states())
+        session._start(session._report_channels())
         session._start(session._report_transceivers())
         return session
 
@@ -108,6 +109,10 @@ class LocalMedia(LocalSession):
         wanted = self.count(kind, nth=nth, rid=rid) + more
         await self.until(lambda: self.count(kind, nth=nth, rid=rid) >= wanted, f"{more} more of {kind}", timeout_s)
 
+    def has(self, kind: str) -> bool:
+        """Whether there is a transceiver of a kind that is not stopped."""
+        return self._of(kind) is not None
+
     def direction(self, kind: str, nth: int = 0) -> str:
         """The direction agreed on, of the nth transceiver of a kind."""
         return str(self._of(kind, nth).current_direction)
@@ -137,11 +142,13 @@ class LocalMedia(LocalSession):
     async def _report_frames(self, transceiver: Transceiver) -> None:
         async for frame in transceiver.receiver.frames():
             self._note(transceiver, frame, frame.rid, frame.is_keyframe, frame.data)
+        self._changed.set()  # it has ended
 
     async def _report_packets(self, transceiver: Transceiver) -> None:
         async for event in transceiver.receiver.packets():
             is_keyframe = event.codec is not None and event.codec.codec.is_keyframe_payload(event.packet.payload)
             self._note(transceiver, event, event.rid, is_keyframe, event.packet.payload)
+        self._changed.set()
 
     def _note(
         self, transceiver: Transceiver, item: MediaFrame | PacketReceived, rid: str, is_keyframe: bool, data: bytes

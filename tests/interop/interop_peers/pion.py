@@ -21,7 +21,7 @@ BUILD_TIMEOUT_S = 120.0
 class Pion(LinesHost):
     """pion/webrtc v3 of Debian's golang-github-pion-webrtc.v3-dev."""
 
-    lacks = frozenset({"media-enable", "media-direct", "media-replace"})
+    lacks = frozenset({"media-enable", "media-direct", "media-replace", "media-stop"})
 
     def __init__(self) -> None:
         # It reads a message into a buffer of 65535 bytes and closes the channel at a larger one.
