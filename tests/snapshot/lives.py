@@ -129,7 +129,7 @@ class Midwife:
             finally:
                 self._is_inside = False
             if name.startswith("take_"):
-                self.log.append((kind.__name__, name, repr(result)))
+                self.log.append((kind.__name__, name, list(result)))  # not as text: sets have no order
             return result
 
         return call

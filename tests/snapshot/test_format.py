@@ -172,6 +172,13 @@ def test_equal_states_give_equal_snapshots_and_others_do_not():
     assert snapshot_id(store(one, KEY, 0.0)) != snapshot_id(store(one, KEY, 1.0))
 
 
+def test_order_in_which_a_set_was_filled_does_not_show():
+    names = [f"name {number}" for number in range(200)]
+    backwards = names[::-1]
+    assert store([set(names)], KEY, 0.0) == store([set(backwards)], KEY, 0.0)
+    assert list(set(names)) != list(set(backwards))
+
+
 def test_snapshot_shows_nothing_of_what_it_holds():
     sealed = store([b"secret " * 20], KEY, 0.0)
     assert b"secret" not in sealed and sans_rtc.__version__.encode() not in sealed

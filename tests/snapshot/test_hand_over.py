@@ -41,6 +41,16 @@ def test_who_has_handed_over_ends_without_a_word(session, key):
     assert peer.connection_state is ConnectionState.CLOSED
 
 
+def test_answer_that_was_due_is_given_where_it_is_restored(session, key):
+    checks = [entry for entry in session.log if len(entry) == 4 and entry[1] == 1 and entry[2][:2] == b"\0\1"]
+    _, _, data, path = checks[-1]
+    peer, now = session.peers[0], session.now
+    peer.receive(Datagram(data, path.reversed()), now)
+    heir = PeerConnection.restore(peer.snapshot(key, now), key, entropy=NO_ENTROPY)
+    assert peer.take_datagrams(now) == ()
+    assert [datagram.data[:2] for datagram in heir.take_datagrams(now)] == [b"\1\1"]
+
+
 def test_who_has_handed_over_never_speaks_again(session, key):
     peer, now = session.peers[0], session.now
     session.send(1, "chat", bytes(1000))
