@@ -9,9 +9,9 @@ import attrs
 
 
 class DiscardReason(StrEnum):
-    """Why something was not sent, or not taken. What SRTP refused is counted by its own reasons, too, in `srtp`.
+    """Why something was not sent, or not taken.
 
-    Of the application: not an error, for negotiation and the peer may have changed while the frame was made.
+    What the application gives is no error here: negotiation, or the peer, may have changed while the frame was made.
     """
 
     # what was to be sent
@@ -25,7 +25,6 @@ class DiscardReason(StrEnum):
     SRTP_EXHAUSTED = "srtp_exhausted"
     NUMBER_USED = "number_used"
     # what came
-    NOT_MEDIA = "not_media"
     NOT_AUTHENTIC = "not_authentic"
     MALFORMED_RTP = "malformed_rtp"
     MALFORMED_RTCP = "malformed_rtcp"
