@@ -109,6 +109,12 @@ class LocalMedia(LocalSession):
         wanted = self.count(kind, nth=nth, rid=rid) + more
         await self.until(lambda: self.count(kind, nth=nth, rid=rid) >= wanted, f"{more} more of {kind}", timeout_s)
 
+    @property
+    def srtp(self) -> str:
+        """The SRTP profile, as our statistics name it."""
+        stats = self.connection.get_stats().values()
+        return next((str(each["srtpCipher"]) for each in stats if "srtpCipher" in each), "")
+
     def has(self, kind: str) -> bool:
         """Whether there is a transceiver of a kind that is not stopped."""
         return self._of(kind) is not None

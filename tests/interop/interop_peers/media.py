@@ -164,7 +164,7 @@ async def run_case(host: Host, case: Case, seconds: float) -> Outcome:
     try:
         async with media_between(theirs, ours, case, relay):
             await asyncio.sleep(seconds)
-            return await settled(theirs, case, seconds, relay, 2 if host.asks_once else 0)
+            return await settled(theirs, ours, case, seconds, relay, 2 if host.asks_once else 0)
     finally:
         await theirs.end()
         await ours.end()
@@ -172,14 +172,24 @@ async def run_case(host: Host, case: Case, seconds: float) -> Outcome:
             relay.close()
 
 
-async def settled(theirs: Session, case: Case, seconds: float, relay: Relay | None, waits_for_losses: int) -> Outcome:
+async def settled(
+    theirs: Session, ours: LocalMedia, case: Case, seconds: float, relay: Relay | None, waits_for_losses: int
+) -> Outcome:
     """Ask for the numbers, and again for a moment where something is amiss: on a busy machine it may just be late."""
     until = asyncio.get_running_loop().time() + PATIENCE_S
     while True:
-        outcome = judge(outcome_of(case, await stats_of(theirs), seconds, lost_by(relay, case)), waits_for_losses)
+        stats = await stats_of(theirs)
+        outcome = judge(outcome_of(case, stats, ours, seconds, lost_by(relay, case)), waits_for_losses)
+        if stats.srtp and _bare(stats.srtp) != _bare(outcome.srtp):
+            outcome.problems.append(f"the peer says that the SRTP profile is {stats.srtp}")
         if not outcome.problems or asyncio.get_running_loop().time() > until:
             return outcome
         await asyncio.sleep(PATIENCE_S / 10)
+
+
+def _bare(profile: str) -> str:
+    """A profile's name without what some leave out: SRTP_AES128_CM_HMAC_SHA1_80, AES128_CM_SHA1_80."""
+    return profile.removeprefix("SRTP_").replace("AES_CM_128", "AES128_CM").replace("_HMAC", "")
 
 
 def lost_by(relay: Relay | None, case: Case) -> int:
@@ -206,12 +216,12 @@ async def run_cases(host: Host, cases: Sequence[Case], seconds: float, at_once: 
     return dict(zip(cases, await asyncio.gather(*map(run, cases)), strict=True))
 
 
-def outcome_of(case: Case, stats: Stats, seconds: float, injected: int) -> Outcome:
+def outcome_of(case: Case, stats: Stats, ours: LocalMedia, seconds: float, injected: int) -> Outcome:
     """Gather what was counted."""
     outbound = "outbound-rtp"
     return Outcome(
         case,
-        srtp=srtp_of(stats, case),
+        srtp=ours.srtp,
         codec="/".join(sorted(stats.codecs("video"))) or case.video,
         seconds=seconds,
         sent=int(stats.sum("video", "framesSent", outbound)),
@@ -226,13 +236,6 @@ def outcome_of(case: Case, stats: Stats, seconds: float, injected: int) -> Outco
         audio_received=int(stats.sum("audio", "packetsReceived")),
         audio_lost=int(stats.sum("audio", "packetsLost")),
     )
-
-
-def srtp_of(stats: Stats, case: Case) -> str:
-    """The profile by the name of its row, as the peer has it or as we have demanded it."""
-    if stats.srtp:
-        return stats.srtp.removeprefix("SRTP_")
-    return "default" if case.profile is None else case.profile.name
 
 
 def judge(outcome: Outcome, waits_for_losses: int) -> Outcome:
@@ -255,6 +258,8 @@ def judge(outcome: Outcome, waits_for_losses: int) -> Outcome:
         problems.append(f"the peer has sent only {outcome.audio_sent} packets of audio")
     if outcome.audio_received < outcome.audio_sent * (AUDIO_SHARE_MIN - 2 * case.loss) - ON_THE_WAY:
         problems.append(f"of {outcome.audio_sent} packets of audio only {outcome.audio_received} came back")
+    if case.profile is not None and _bare(outcome.srtp) != case.profile.name:
+        problems.append(f"the SRTP profile is {outcome.srtp}")
     if outcome.codec.upper() != case.video.upper():
         problems.append(f"the codec is {outcome.codec}, not {case.video}")
     return outcome
