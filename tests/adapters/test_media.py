@@ -171,7 +171,8 @@ async def test_statistics_have_the_names_of_the_w3c(peers):
     received = {stats["type"]: stats for stats in second.get_stats().values()}
     assert sent["outbound-rtp"]["packetsSent"] == received["inbound-rtp"]["packetsReceived"] == 3
     assert (
-        received["transport"]["srtpCipher"] == "AEAD_AES_128_GCM" and received["transport"]["dtlsState"] == "connected"
+        received["transport"]["srtpCipher"] == "SRTP_AEAD_AES_128_GCM"
+        and received["transport"]["dtlsState"] == "connected"
     )
     assert sent["candidate-pair"]["state"] == "succeeded" and sent["codec"]["mimeType"] == "video/VP8"
     assert {"certificate", "local-candidate", "remote-candidate", "peer-connection"} <= sent.keys()

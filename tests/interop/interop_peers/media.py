@@ -189,7 +189,7 @@ async def settled(
 
 def _bare(profile: str) -> str:
     """A profile's name without what some leave out: SRTP_AES128_CM_HMAC_SHA1_80, AES128_CM_SHA1_80."""
-    return profile.removeprefix("SRTP_").replace("AES_CM_128", "AES128_CM").replace("_HMAC", "")
+    return profile.removeprefix("SRTP_").replace("_HMAC", "")
 
 
 def lost_by(relay: Relay | None, case: Case) -> int:
