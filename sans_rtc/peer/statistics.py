@@ -21,7 +21,6 @@ LOCAL_CERTIFICATE_ID = "CL"
 REMOTE_CERTIFICATE_ID = "CR"
 
 # RFC 5764 section 4.1.2, RFC 7714 section 14.2: as the registry writes them, which is how browsers tell them.
-# As IANA has them, which webrtc-stats asks for.
 _SRTP_NAMES = {
     SrtpProfile.AES128_CM_SHA1_80: "SRTP_AES128_CM_HMAC_SHA1_80",
     SrtpProfile.AES128_CM_SHA1_32: "SRTP_AES128_CM_HMAC_SHA1_32",
