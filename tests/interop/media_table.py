@@ -26,6 +26,8 @@ from interop_peers.pion import Pion
 from interop_peers.processes import Missing
 
 PEERS = {"chromium": Chromium, "firefox": Firefox, "aiortc": Aiortc, "pion": Pion}
+BROWSERS = ("chromium", "firefox")
+"""Those that count what was sent to them again."""
 SECONDS = 20.0
 AT_ONCE = 3
 
@@ -39,6 +41,7 @@ COLUMNS = (
     "frames sent / decoded",
     "freezes",
     "packets lost / dropped by us",
+    "sent again",
     "audio packets sent / back",
     "verdict",
 )
@@ -58,6 +61,7 @@ def row_of(peer: str, outcome: Outcome) -> tuple[str, ...]:
         f"{outcome.sent} / {outcome.decoded}",
         freezes,
         f"{outcome.lost + outcome.audio_lost} / {outcome.injected}",
+        str(outcome.repaired) if peer in BROWSERS else "",
         f"{outcome.audio_sent} / {outcome.audio_received}",
         "; ".join(outcome.problems) or "good",
     )
@@ -74,6 +78,7 @@ async def rows(names: Sequence[str], seconds: float, at_once: int) -> list[tuple
     """Run all cases of all peers, one peer after the other."""
     table: list[tuple[str, ...]] = []
     for name in names:
+        print(name, file=sys.stderr)
         host = PEERS[name]()
         try:
             outcomes = await run_cases(host, cases_in_table(name), seconds, at_once)
