@@ -135,7 +135,7 @@ class EncodingSender:
         return codec
 
     def make_frame(
-        self, data: bytes, codec: CodecParameters, timestamp: int, extra: Extra, room_bytes: int
+        self, data: bytes, codec: CodecParameters, timestamp: int, extra: Extra, room_bytes: int, now: float
     ) -> list[OutgoingPacket]:
         """The packets of one frame. InvalidArgument for a frame that the format does not take; nothing changed then.
 
@@ -143,8 +143,13 @@ class EncodingSender:
         """
         stream = self.media
         overhead = stream.layout.overhead_bytes(stream.identity, extra) + (2 if self.rtx is not None else 0)
-        at = (timestamp + self._timestamp_offset) & _MASK_32
+        offset = self._timestamp_offset
+        if self.sources.ssrc is not None:  # what was sent last was forwarded
+            offset = self.sources.take_over(timestamp, codec.codec.clock_rate, now)
+        at = (timestamp + offset) & _MASK_32
         payloads = self._payloads(data, codec, at, room_bytes - overhead)
+        self._timestamp_offset = offset
+        self.sources.give_way(at, now)
         self._frame_number += 1
         self.frame_count += 1
         self.last_codec = codec

@@ -31,8 +31,8 @@ class SourceMap:
     """
 
     __slots__ = (
-        "_base_in", "_base_out", "_first", "_highest", "_last_at", "_last_timestamp", "_moves", "_numbers", "_offset",
-        "reason", "ssrc",
+        "_base_in", "_base_out", "_first", "_highest", "_is_first", "_last_at", "_last_timestamp", "_moves", "_numbers",
+        "_offset", "reason", "ssrc",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -44,6 +44,21 @@ class SourceMap:
         self._offset = 0
         self._last_timestamp = 0
         self._last_at = 0.0
+        self._is_first = True
+
+    def take_over(self, timestamp: int, clock_rate: int, now: float) -> int:
+        """What to add to the timestamps of frames of our own where they follow what was forwarded, this one first."""
+        return self._last_timestamp + self._passed(clock_rate, now) - timestamp & _MASK_32
+
+    def give_way(self, timestamp: int, now: float) -> None:
+        """A frame of our own was sent: what is forwarded next comes from another source."""
+        self.ssrc = None
+        self._is_first = False
+        self._last_timestamp = timestamp
+        self._last_at = now
+
+    def _passed(self, clock_rate: int, now: float) -> int:
+        return max(1, round((now - self._last_at) * clock_rate))
 
     def place(self, packet: RtpPacket, codec: Codec, next_number: int, now: float) -> tuple[int, int, bool] | None:
         """Sequence number, timestamp, and whether it is the furthest so far; None where it is not to be sent.
@@ -85,7 +100,7 @@ class SourceMap:
         return base_out
 
     def _switch(self, packet: RtpPacket, codec: Codec, next_number: int, now: float) -> bool:
-        is_first = self.ssrc is None
+        is_first, self._is_first = self._is_first, False
         can_switch = is_first or codec.kind is MediaKind.AUDIO or codec.is_keyframe_payload(packet.payload)
         if not can_switch and now - self._last_at < SWITCH_WAIT_S:
             self.reason = DiscardReason.AWAITING_KEYFRAME
@@ -100,6 +115,5 @@ class SourceMap:
         if is_first:
             self._offset = 0
         else:
-            passed = max(1, round((now - self._last_at) * codec.clock_rate))
-            self._offset = self._last_timestamp + passed - packet.timestamp
+            self._offset = self._last_timestamp + self._passed(codec.clock_rate, now) - packet.timestamp
         return True

@@ -96,13 +96,13 @@ class SectionSender:
 
     # --- frames -------------------------------------------------------------------------------------------------------
 
-    def make_frame(self, frame: OutgoingFrame, room_bytes: int) -> list[OutgoingPacket]:
+    def make_frame(self, frame: OutgoingFrame, room_bytes: int, now: float) -> list[OutgoingPacket]:
         """The packets of one frame. InvalidArgument: the format does not take it, and nothing has changed."""
         sender = self.encoding(frame.rid)
         codec = sender.codec_of(frame.payload_type)
         elements = self._frame_elements(frame)
         extra = Extra(elements) if elements else NO_EXTRA
-        return sender.make_frame(frame.data, codec, frame.timestamp, extra, room_bytes)
+        return sender.make_frame(frame.data, codec, frame.timestamp, extra, room_bytes, now)
 
     def _frame_elements(self, frame: OutgoingFrame) -> tuple[Element, ...]:
         values: list[tuple[str, object]] = []

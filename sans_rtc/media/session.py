@@ -277,7 +277,7 @@ class RtpSession:
             self.stats.discard(DiscardReason.NOT_ACTIVE)
             return
         room = self._config.mtu_bytes - self._path_overhead_bytes - self._transmitter.protection_bytes
-        packets = sender.make_frame(frame, room)
+        packets = sender.make_frame(frame, room, now)
         self.stats.frames_sent += 1
         self._submit(packets, sender.priority, now)
 

@@ -225,6 +225,21 @@ def test_picture_and_sound_come_back_in_firefox(firefox, demo):
     until_figures(firefox)
 
 
+def test_python_sends_a_picture_of_its_own(page):
+    pytest.importorskip("av")
+    page.wait_for(PICTURE_IS_BACK)
+    page.js("import('/picture.js').then(({ ageOf }) => { window.ageOf = ageOf; })")
+    age = "ageOf(document.getElementById('video-back'))"
+    page.wait_for(f"{age} !== null && {age} < 5000")  # the page's own picture carries its time
+    page.wait_for("!document.getElementById('returns-choice').hidden")
+    page.js("document.getElementById('returns-python').click()")
+    page.wait_for(f"{age} === null")
+    seen = int(page.js("document.body.dataset.videoFrames"))
+    page.wait_for(f"Number(document.body.dataset.videoFrames) > {seen + 10}")
+    page.js("document.getElementById('returns-echo').click()")
+    page.wait_for(f"{age} !== null && {age} < 5000")
+
+
 def test_camera_takes_the_place_of_the_picture(page):
     page.wait_for(PICTURE_IS_BACK)
     page.js("document.querySelector('input[value=camera]').click()")

@@ -1,5 +1,7 @@
 """Audio and video of two whole peers in virtual time: JSEP, ICE, DTLS, SRTP, RTP and RTCP together."""
 
+from itertools import pairwise
+
 import pytest
 
 from sans_rtc.datachannel import ChannelOptions
@@ -186,3 +188,31 @@ def test_offered_media_are_rejected_where_they_are_not_accepted(make_pair):
     pair.connect()
     assert pair.peers[1].transceivers() == ()
     assert "m=video 0 " in pair.peers[1].local_description.sdp
+
+
+def test_own_frames_and_forwarded_packets_take_turns_in_one_stream(make_pair):
+    """Timestamps and numbers go on, whoever made the packet: a player would drop what seems to be of long ago."""
+    pair = make_pair()
+    mine, theirs = connect(pair, kinds=("video",))
+    pair.peers[1].set_receiver_output(theirs["video"], False, True, pair.now)
+    pair.peers[0].set_receiver_output(mine["video"], True, True, pair.now)
+    timestamp = 0xF0000000
+    for turn in range(3):
+        pair.peers[0].send_frame(
+            mine["video"], OutgoingFrame(KEYFRAME + bytes([turn]), timestamp + turn * 9000), pair.now
+        )
+        seen = len(pair.events(1, PacketReceived))
+        pair.link.run_for(0.1)
+        for event in pair.events(1, PacketReceived)[seen:]:
+            pair.peers[1].send_packet(theirs["video"], event, "", pair.now)
+        pair.link.run_for(0.1)
+        pair.peers[1].send_frame(theirs["video"], OutgoingFrame(KEYFRAME + b"own" + bytes([turn]), turn), pair.now)
+        pair.link.run_for(0.1)
+    packets = [event.packet for event in pair.events(0, PacketReceived)]
+    first, last = packets[0], packets[-1]
+    steps = [(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in pairwise(packets)]
+    assert all(step < 90_000 for step in steps) and sum(steps) == pytest.approx(0.7 * 90_000, rel=0.01)
+    assert (last.sequence_number - first.sequence_number) & 0xFFFF == len(packets) - 1
+    own = [KEYFRAME + b"own" + bytes([turn]) for turn in range(3)]
+    forwarded = [KEYFRAME + bytes([turn]) for turn in range(3)]
+    assert frames(pair, 0, mine["video"]) == [frame for both in zip(forwarded, own, strict=True) for frame in both]
