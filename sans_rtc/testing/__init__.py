@@ -3,7 +3,7 @@
 Nothing here is random or slow: the same seed gives the same run, and no test ever sleeps.
 """
 
-from sans_rtc.testing.cable import Cable, LinkConditions
+from sans_rtc.testing.cable import Cable, GilbertElliott, LinkConditions
 from sans_rtc.testing.clock import VirtualClock
 from sans_rtc.testing.contract import ContractMonitor, drain
 from sans_rtc.testing.entropy import SeededEntropy
@@ -21,6 +21,7 @@ from sans_rtc.testing.nat import (
 )
 from sans_rtc.testing.network import Network
 from sans_rtc.testing.realm import DropReason, Realm
+from sans_rtc.testing.watch import Watch
 
 __all__ = [
     "ADDRESS_RESTRICTED_CONE",
@@ -33,6 +34,7 @@ __all__ = [
     "DropReason",
     "Firewall",
     "Gateway",
+    "GilbertElliott",
     "Host",
     "Link",
     "LinkConditions",
@@ -42,5 +44,6 @@ __all__ = [
     "Realm",
     "SeededEntropy",
     "VirtualClock",
+    "Watch",
     "drain",
 ]

@@ -25,6 +25,29 @@ def _is_not_negative(_: object, attribute: attrs.Attribute[float], value: float)
 
 
 @attrs.frozen(slots=True)
+class GilbertElliott:
+    """Loss in bursts: a link is good or bad, and each datagram may find that this has changed.
+
+    E. N. Gilbert (1960) and E. O. Elliott (1963), "Capacity of a burst-noise channel" and its generalisation.
+
+    to_bad, to_good      probability that a datagram finds a good link bad, a bad one good; bursts are 1 / to_good long
+    loss_good, loss_bad  probability that it is lost in either state
+    """
+
+    to_bad: float = attrs.field(default=0.01, validator=_is_fraction)
+    to_good: float = attrs.field(default=0.2, validator=_is_fraction)
+    loss_good: float = attrs.field(default=0.0, validator=_is_fraction)
+    loss_bad: float = attrs.field(default=1.0, validator=_is_fraction)
+
+    @property
+    def loss(self) -> float:
+        """The part of all datagrams that is lost in the long run."""
+        changes = self.to_bad + self.to_good
+        bad = self.to_bad / changes if changes else 0.0
+        return bad * self.loss_bad + (1.0 - bad) * self.loss_good
+
+
+@attrs.frozen(slots=True)
 class LinkConditions:
     """How a link treats datagrams; probabilities are 0 to 1 and independent for each datagram.
 
@@ -32,7 +55,10 @@ class LinkConditions:
     jitter_s     up to this much more, uniform; a datagram does not overtake another by jitter alone
     reordering   probability that a datagram is held back for `reordering_s` more, so that others overtake it
     duplication  probability that it arrives twice
+    burst_loss   loss in bursts, on top of `loss`; None: none
     corruption   probability that one of its bits is flipped
+    truncation   probability that it arrives cut, to any length from nothing up
+    bytes_max    a longer datagram vanishes (a black hole); `Cable.mtu_bytes` says the same in IP packets
     rate_bytes_s bytes per second the link carries; math.inf: no queue
     queue_bytes  bytes that may wait for the link; what comes beyond is dropped
     """
@@ -46,14 +72,18 @@ class LinkConditions:
     corruption: float = attrs.field(default=0.0, validator=_is_fraction)
     rate_bytes_s: float = math.inf
     queue_bytes: int = 1 << 30
+    burst_loss: GilbertElliott | None = None
+    truncation: float = attrs.field(default=0.0, validator=_is_fraction)
+    bytes_max: float = attrs.field(default=math.inf, validator=_is_not_negative)
 
 
 class Lane:
     """One direction of a link: what is on the way, and how long the link is busy with it."""
 
-    __slots__ = ("_free_at", "_last_arrival")
+    __slots__ = ("_free_at", "_is_bad", "_last_arrival")
 
     def __init__(self) -> None:
+        self._is_bad = False
         self._free_at = 0.0
         self._last_arrival = 0.0
 
@@ -61,7 +91,7 @@ class Lane:
         self, size_bytes: int, conditions: LinkConditions, chance: SeededEntropy, now: float
     ) -> Iterator[float]:
         """Yield when each copy of a datagram that is sent now arrives: none where it is lost, two where doubled."""
-        if conditions.loss and chance.fraction() < conditions.loss:
+        if size_bytes > conditions.bytes_max or self._is_lost(conditions, chance):
             return
         start = max(now, self._free_at)
         if (start - now) * conditions.rate_bytes_s > conditions.queue_bytes:
@@ -78,9 +108,20 @@ class Lane:
                 arrival = self._last_arrival = max(arrival, self._last_arrival)
             yield arrival
 
+    def _is_lost(self, conditions: LinkConditions, chance: SeededEntropy) -> bool:
+        burst = conditions.burst_loss
+        if burst is not None:
+            if chance.fraction() < (burst.to_good if self._is_bad else burst.to_bad):
+                self._is_bad = not self._is_bad
+            if chance.fraction() < (burst.loss_bad if self._is_bad else burst.loss_good):
+                return True
+        return conditions.loss > 0.0 and chance.fraction() < conditions.loss
+
 
 def damaged(data: bytes, conditions: LinkConditions, chance: SeededEntropy) -> bytes:
-    """What a datagram is on arrival: itself, or with a bit flipped where the conditions say so."""
+    """What a datagram is on arrival: itself, or cut, or with a bit flipped, where the conditions say so."""
+    if conditions.truncation and chance.fraction() < conditions.truncation:
+        data = data[: chance.below(len(data) + 1)]
     if not conditions.corruption or not data or chance.fraction() >= conditions.corruption:
         return data
     flipped = bytearray(data)

@@ -78,6 +78,11 @@ class Program:
         """Let a UDP socket or a listening one go."""
         self.host.unbind(self, address)
 
+    @property
+    def now(self) -> float:
+        """The time as this program's host has it: what its machine's verbs are to be given."""
+        return self._network.now + self.host.clock_ahead_s
+
     # -- dying -------------------------------------------------------------------------------------------------------
 
     def crash(self, pause_s: float, *, entropy: Entropy) -> None:
@@ -90,7 +95,7 @@ class Program:
         """
         assert self._down is None, "the program has crashed already"
         wrapped = self.machine.machine if isinstance(self.machine, ContractMonitor) else self.machine
-        sealed = store(wrapped, _SNAPSHOT_KEY, self._network.now)
+        sealed = store(wrapped, _SNAPSHOT_KEY, self.now)
         self._down = _Down(type(wrapped), sealed, entropy, [*self._streams, *self._opening])
         for path, connection in self._streams.items():
             connection.close(self, path)
@@ -112,7 +117,7 @@ class Program:
         else:
             self.machine = machine
         for path in down.lost_streams:
-            machine.stream_closed(path, "the program has crashed", self._network.now)
+            machine.stream_closed(path, "the program has crashed", self.now)
         self._armed_at = math.inf
         self._network.touch(self)
 
@@ -122,19 +127,32 @@ class Program:
         """Send what the machine has to say, tell its events, keep its timer."""
         if self._down is not None:
             return
-        machine, now = self.machine, self._network.now
+        machine, now, watch = self.machine, self.now, self._network.watch
         for datagram in machine.take_datagrams(now):
+            if watch is not None:
+                watch.on_datagram(self, datagram)
             self._send(datagram)
         events = machine.take_events()
         for event in events:
+            if watch is not None:
+                watch.on_event(self, event)
             self._on_event(event)
         if events:
             self._network.touch(self)
             return
-        deadline = max(machine.deadline, now)
-        if deadline < self._armed_at:
-            self._armed_at = deadline
-            self._network.schedule(deadline, partial(self._on_timer, deadline))
+        if watch is not None:
+            watch.on_step(self)
+        self._arm()
+
+    def _arm(self) -> None:
+        """Have the timer handled when it is due by the clock of this host, in the network's time."""
+        deadline, ahead_s = self.machine.deadline, self.host.clock_ahead_s
+        moment = max(deadline - ahead_s, self._network.now)
+        while moment + ahead_s < deadline:  # what rounding has taken
+            moment = math.nextafter(moment, math.inf)
+        if moment < self._armed_at:
+            self._armed_at = moment
+            self._network.schedule(moment, partial(self._on_timer, moment))
 
     def receive(self, datagram: Datagram) -> None:
         """Hand the machine what has arrived."""
@@ -142,7 +160,7 @@ class Program:
             self._network.drops[DropReason.NO_SOCKET] += 1
             return
         self._network.carried += 1
-        self.machine.receive(datagram, self._network.now)
+        self.machine.receive(datagram, self.now)
         self._network.touch(self)
 
     def receive_packet(self, packet: Packet) -> None:
@@ -157,10 +175,16 @@ class Program:
         if armed_at < self._armed_at or self._down is not None:
             return
         self._armed_at = math.inf
-        now = self._network.now
+        now = self.now
         if self.machine.deadline <= now:
             self.machine.handle_timer(now)
         self._network.touch(self)
+
+    def on_clock_jump(self) -> None:
+        """The clock of the host is another: look when the timer is due now."""
+        self._armed_at = math.inf
+        if self._down is None:
+            self._arm()
 
     def _send(self, datagram: Datagram) -> None:
         path = datagram.path
@@ -193,7 +217,7 @@ class Program:
             return
         self._opening.discard(path)
         self._streams[path] = connection
-        self.machine.stream_opened(path, self._network.now)  # type: ignore[attr-defined]  # asked for, so it has it
+        self.machine.stream_opened(path, self.now)  # type: ignore[attr-defined]  # asked for, so it has it
         self._network.touch(self)
 
     def tell_closed(self, path: Path, reason: str) -> None:
@@ -201,7 +225,7 @@ class Program:
         if self._streams.pop(path, None) is None and path not in self._opening:
             return
         self._opening.discard(path)
-        self.machine.stream_closed(path, reason, self._network.now)  # type: ignore[attr-defined]  # as above
+        self.machine.stream_closed(path, reason, self.now)  # type: ignore[attr-defined]  # as above
         self._network.touch(self)
 
     def receive_piece(self, piece: bytes, path: Path) -> None:
@@ -211,13 +235,17 @@ class Program:
 
 
 class Host:
-    """A computer. Made by `Network.host`."""
+    """A computer. Made by `Network.host`.
+
+    clock_ahead_s  how far its clock is ahead of the network's; `jump_clock` adds to it
+    """
 
     def __init__(self, network: Network, name: str) -> None:
         self.network = network
         self.name = name
         self.interfaces: list[Port] = []
         self.programs: list[Program] = []
+        self.clock_ahead_s = 0.0
         self._sockets: dict[tuple[TransportProtocol, Address], Program] = {}
         self._next_port = FIRST_EPHEMERAL_PORT
 
@@ -242,6 +270,15 @@ class Host:
         self.programs.append(program)
         self.network.touch(program)
         return program
+
+    def jump_clock(self, duration_s: float) -> None:
+        """Let the clock of this host jump forward, as where a machine was suspended: nothing was done meanwhile, and
+        all that was due in between is due at once."""
+        if duration_s < 0.0:
+            raise InvalidArgument("a monotonic clock does not jump back")
+        self.clock_ahead_s += duration_s
+        for program in self.programs:
+            program.on_clock_jump()
 
     def bind(self, program: Program, protocol: TransportProtocol, host: str, port: int) -> Address:
         """Bind a socket, or a listening one; see `Program`."""

@@ -30,7 +30,8 @@ from sans_rtc.testing.clock import VirtualClock
 from sans_rtc.testing.entropy import SeededEntropy
 from sans_rtc.testing.host import Host, Program
 from sans_rtc.testing.nat import PORT_RESTRICTED_CONE, Firewall, Gateway, NatBehaviour
-from sans_rtc.testing.realm import DropReason, Packet, Port, Realm
+from sans_rtc.testing.realm import DropReason, Node, Packet, Port, Realm
+from sans_rtc.testing.watch import Watch
 
 # One instant of virtual time may not take more steps than this: two machines answering each other for ever.
 STEPS_PER_INSTANT_MAX = 100_000
@@ -46,6 +47,7 @@ class Network:
     internet  the realm that everything else hangs from
     drops     packets that did not arrive, by reason
     carried   packets that were handed to a machine
+    watch     is told of every step; see `sans_rtc.testing.oracles`
     """
 
     def __init__(self, *, seed: int | str = 0, clock: VirtualClock | None = None) -> None:
@@ -55,6 +57,8 @@ class Network:
         self.hosts: list[Host] = []
         self.drops: Counter[DropReason] = Counter()
         self.carried = 0
+        self.watch: Watch | None = None
+        self._parted: set[tuple[Node, Node]] = set()
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._dirty: dict[Program, None] = {}
@@ -98,6 +102,20 @@ class Network:
         for address in inside.hosts:
             gateway.announce(address)
         return gateway
+
+    # -- partitions --------------------------------------------------------------------------------------------------
+
+    def part(self, sender: Node, receiver: Node) -> None:
+        """Let nothing through from one host or gateway to another in the same realm; for both ways do it twice."""
+        self._parted.add((sender, receiver))
+
+    def join(self, sender: Node, receiver: Node) -> None:
+        """The way from one to the other is open again."""
+        self._parted.discard((sender, receiver))
+
+    def join_all(self) -> None:
+        """There is no partition any more."""
+        self._parted.clear()
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -189,6 +207,8 @@ class Network:
         port = origin.realm.port_of(packet.destination.host)
         if port is None or port is origin or packet.hops > HOPS_MAX:
             self.drop(packet, DropReason.NO_ROUTE)
+        elif self._parted and (origin.owner, port.owner) in self._parted:
+            self.drop(packet, DropReason.PARTED)
         else:
             self._travel(packet, port, is_up=False)
 

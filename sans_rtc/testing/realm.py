@@ -18,6 +18,7 @@ class DropReason(StrEnum):
 
     LOST = "lost"  # by the conditions of a cable
     NO_ROUTE = "no_route"  # nobody has the address, and there is no gateway
+    PARTED = "parted"  # between the two there is a partition
     NO_SOCKET = "no_socket"  # the host has no such socket
     NO_LINK = "no_link"  # the cable is down, or the interface gone
     TOO_BIG = "too_big"  # for the MTU of a cable
