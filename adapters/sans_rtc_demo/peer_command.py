@@ -15,6 +15,9 @@ EXIT_USAGE = 2
 TURN_USER_VARIABLE = "SANS_RTC_TURN_USERNAME"
 TURN_PASSWORD_VARIABLE = "SANS_RTC_TURN_PASSWORD"
 
+# A --record that ends so takes audio and video; the table of sans_rtc_av, which is not always installed.
+MEDIA_SUFFIXES = (".webm", ".mkv", ".mp4", ".ogg", ".wav", ".ivf")
+
 DESCRIPTION = """\
 A WebRTC peer that signals by JSON lines on stdin and stdout, so that any program can carry them to the other side.
 
@@ -25,6 +28,12 @@ It says, one object a line:
   {"type": "channel", "label": ..., "id": ...}   and "channel-closed"
   {"type": "message", "label": ..., "text": ... or "base64": ...}
   {"type": "summary", "messages": ..., "bytes": ..., ...}   with --discard, once a second
+  {"type": "track", "kind": ..., "mid": ...}   the peer sends audio or video
+  {"type": "media", "kind": ..., "mid": ..., "frames": ..., "packets": ..., "bytes": ..., "bitrate_bps": ...}
+                                               what has come, once a second while something does
+  {"type": "keyframe-requested", "mid": ..., "rid": ...}   the peer wants a keyframe
+  {"type": "played", "frames": ...}   the end of --play;  {"type": "recorded", "mid": ..., "frames": ...} of --record
+  {"type": "stats", "stats": [...]}   the answer to it
   {"type": "error", "message": ...}
   {"type": "closed", "reason": ..., ...}   the last line
 
@@ -36,6 +45,8 @@ It takes:
   {"type": "close-channel", "label": ...}
   {"type": "restart-ice"}   makes an offer with new credentials; data flow on meanwhile
   {"type": "network-changed"}   looks which addresses this machine has now
+  {"type": "request-keyframe", "mid": ...}
+  {"type": "stats"}   asks for all that is counted, as a browser's getStats has it
   {"type": "explain"}
   {"type": "close"}   as the end of the input does
 
@@ -93,8 +104,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--no-trickle", dest="trickle", action="store_false", help="put all candidates into the description"
     )
+    parser.add_argument("--audio", action="store_true", help="offer audio, and accept it")
+    parser.add_argument("--video", action="store_true", help="offer video, and accept it")
     parser.add_argument(
-        "--record", metavar="FILE", help="record everything, keys and messages too, for `sans-rtc trace`"
+        "--media-echo", action="store_true", help="send every packet of audio and video back as it came; needs no codec"
+    )
+    parser.add_argument(
+        "--play",
+        metavar="FILE",
+        help='send this file, once; "test": a picture and a tone that Python draws. Needs the extra av',
+    )
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="record the session, keys and messages too, for `sans-rtc trace`; or, where FILE ends in "
+        f"{' '.join(MEDIA_SUFFIXES)}, the audio and video that come, which needs the extra av. One of each at most",
     )
 
 
@@ -104,16 +130,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> int:
-    from sans_rtc.errors import LocalError
+    from sans_rtc.errors import SansRtcError
     from sans_rtc.ice.config import IceConfig
     from sans_rtc.peer.config import PeerConfig
     from sans_rtc_asyncio import PeerConnection
     from sans_rtc_demo.jsonl import LineReader, LineWriter
+    from sans_rtc_demo.peer_options import media_options, session_recording
     from sans_rtc_demo.peer_script import PeerScript, ScriptOptions
 
     try:
+        media = media_options(arguments)
         connection = PeerConnection(
-            PeerConfig(ice=IceConfig(is_lite=arguments.lite)),
+            PeerConfig(ice=IceConfig(is_lite=arguments.lite), accepts_media=bool(media.kinds)),
             stun_servers=arguments.stun,
             ice_servers=_turn_servers(arguments),
             ice_transport_policy="relay" if arguments.relay_only else None,
@@ -123,9 +151,9 @@ async def _run(arguments: argparse.Namespace) -> int:
             hide_host_addresses=arguments.hide_addresses,
             bind=arguments.bind,
             port=arguments.port,
-            record=arguments.record,
+            record=session_recording(arguments),
         )
-    except (LocalError, OSError) as error:
+    except (SansRtcError, OSError) as error:
         print(f"sans-rtc peer: {error}", file=sys.stderr)
         return EXIT_USAGE
     options = ScriptOptions(
@@ -134,6 +162,7 @@ async def _run(arguments: argparse.Namespace) -> int:
         is_echoing=arguments.echo,
         is_discarding=arguments.discard,
         is_trickling=arguments.trickle,
+        media=media,
     )
     script = PeerScript(connection, options, LineReader(sys.stdin.fileno()), LineWriter(sys.stdout.fileno()))
     loop = asyncio.get_running_loop()

@@ -46,12 +46,19 @@ REQUESTS: dict[str, dict[str, tuple[type, ...]]] = {
     "close-channel": {"label": _STRING},
     "restart-ice": {},
     "network-changed": {},
+    "request-keyframe": {"mid": _STRING},
+    "stats": {},
     "explain": {},
     "close": {},
 }
 
 # What a peer says of itself: taken and left out, so that two of them can be joined by nothing but two pipes.
-REPORTS = frozenset({"state", "channel", "channel-closed", "message", "summary", "error", "closed"})
+REPORTS = frozenset(
+    {"state", "channel", "channel-closed", "message", "summary", "error", "closed"}
+    | {"track", "media", "keyframe-requested", "played", "recorded"}
+)
+# The reports that have the type of the request for them, and what tells them: to answer an answer would never end.
+ANSWERS = {"explain": "text", "stats": "stats"}
 
 _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
 
@@ -124,8 +131,7 @@ def _parse_object(line: bytes) -> dict[str, object]:
 
 def _is_report(message: dict[str, object]) -> bool:
     kind = message.get("type")
-    # An explanation has the type of the request for it: to answer an answer would never end.
-    return isinstance(kind, str) and (kind in REPORTS or (kind == "explain" and "text" in message))
+    return isinstance(kind, str) and (kind in REPORTS or (kind in ANSWERS and ANSWERS[kind] in message))
 
 
 def _checked(kind: str, field: str, types: tuple[type, ...], value: object) -> Value:

@@ -19,6 +19,7 @@ import attrs
 from sans_rtc.errors import LocalError, SansRtcError
 from sans_rtc_asyncio import ChannelClosed, ConnectionLost, DataChannel, Description, PeerConnection
 from sans_rtc_demo.jsonl import LineReader, LineWriter
+from sans_rtc_demo.peer_media import MediaOptions, PeerMedia
 from sans_rtc_demo.peer_requests import BadRequest, Request, parse_request
 from sans_rtc_net.loop import WaitSignal
 from sans_rtc_net.session import CandidateList
@@ -38,6 +39,7 @@ class ScriptOptions:
     is_echoing     send every message back
     is_discarding  count messages instead of writing them out
     is_trickling   write candidates as they are found; else wait and put them into the description
+    media          what of audio and video
     """
 
     is_offerer: bool = False
@@ -45,6 +47,7 @@ class ScriptOptions:
     is_echoing: bool = False
     is_discarding: bool = False
     is_trickling: bool = True
+    media: MediaOptions = attrs.Factory(MediaOptions)
 
 
 @attrs.define(slots=True)
@@ -92,12 +95,14 @@ class PeerScript:
         self._ending = asyncio.Event()
         self._reporting: tuple[object, asyncio.Task[None]] | None = None  # the candidates being told, and who tells
         self._has_failed = False
+        self._media = PeerMedia(connection, options.media, say=self._say, complain=self._complain, start=self._start)
 
     async def run(self) -> bool:
         """Live; return whether it ended in good order."""
         self._start(self._report_states())
         self._start(self._accept_channels())
-        endless = [self._follow_requests(), self._notice_broken_output()]
+        self._start(self._media.report_tracks())
+        endless = [self._follow_requests(), self._notice_broken_output(), self._media.report()]
         if self._options.is_discarding:
             endless.append(self._summarize())
         self._endless_tasks = [self._start(work) for work in endless]
@@ -134,6 +139,7 @@ class PeerScript:
             for label in labels:
                 self._watch(self._connection.create_data_channel(label))
             if self._options.is_offerer:
+                self._media.offer()
                 await self._describe(await self._connection.create_offer())
         except (SansRtcError, OSError) as error:
             await self._complain(str(error))
@@ -143,7 +149,9 @@ class PeerScript:
     async def _on_description(self, request: Request) -> None:
         await self._connection.set_remote_description({"type": request.kind, "sdp": request.text("sdp")})
         if request.kind == "offer":
+            self._media.prepare_answer()
             await self._describe(await self._connection.create_answer())
+        self._media.negotiated()
 
     async def _describe(self, description: Description) -> None:
         """Apply a description of ours and write it out."""
@@ -201,6 +209,13 @@ class PeerScript:
     async def _on_explain(self, request: Request) -> None:
         explanation = self._connection.explain()
         await self._say("explain", text=str(explanation), likely_cause=explanation.likely_cause)
+
+    async def _on_request_keyframe(self, request: Request) -> None:
+        if not self._media.request_keyframe(request.text("mid")):
+            raise BadRequest(f"{request.kind}: no media section {request.text('mid')!r}")
+
+    async def _on_stats(self, request: Request) -> None:
+        await self._say("stats", stats=list(self._connection.get_stats().values()))
 
     async def _on_close(self, request: Request) -> None:
         self._ending.set()
@@ -299,6 +314,7 @@ class PeerScript:
             await asyncio.wait(self._tasks, timeout=FLUSH_TIMEOUT_S)
         for task in self._tasks:
             task.cancel()
+        await self._media.close()
         reason = "failed" if self._has_failed and report.reason == "aborted" else str(report.reason)
         unacknowledged = report.unacknowledged_bytes
         try:
@@ -326,7 +342,7 @@ class PeerScript:
             self._bug = error
             self._ending.set()
 
-    async def _say(self, kind: str, **fields: object) -> None:
+    async def _say(self, kind: str, /, **fields: object) -> None:
         await self._writer.write({"type": kind, **fields})
 
     async def _complain(self, text: str) -> None:
@@ -344,6 +360,8 @@ _HANDLERS: dict[str, Callable[[PeerScript, Request], Awaitable[None]]] = {
     "close-channel": PeerScript._on_close_channel,
     "restart-ice": PeerScript._on_restart_ice,
     "network-changed": PeerScript._on_network_changed,
+    "request-keyframe": PeerScript._on_request_keyframe,
+    "stats": PeerScript._on_stats,
     "explain": PeerScript._on_explain,
     "close": PeerScript._on_close,
 }

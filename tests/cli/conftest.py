@@ -36,7 +36,7 @@ class ScriptedPeer:
         for thread in self._threads:
             thread.start()
 
-    def say(self, kind, **fields):
+    def say(self, kind, /, **fields):
         """Send one request."""
         self.say_raw(json.dumps({"type": kind, **fields}).encode())
 
@@ -45,7 +45,7 @@ class ScriptedPeer:
         self.process.stdin.write(line + b"\n")
         self.process.stdin.flush()
 
-    def hear(self, kind, **fields):
+    def hear(self, kind, /, **fields):
         """Wait for a line of this kind with these fields, and return it; what comes before it is kept in `lines`."""
         until = time.monotonic() + TIMEOUT_S
         while True:
