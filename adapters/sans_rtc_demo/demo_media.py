@@ -55,16 +55,18 @@ class MediaService:
 
     async def run(self) -> None:
         """Serve every transceiver in which the page sends."""
-        with suppress(ConnectionLost):
-            async with asyncio.TaskGroup() as tasks:
-                served: set[int] = set()
-                async for transceiver in self._peer.incoming_transceivers():
-                    if transceiver.handle in served or len(served) >= TRANSCEIVERS_MAX:
-                        continue
-                    served.add(transceiver.handle)
-                    tasks.create_task(self._quietly(self._echo(transceiver)))
-                    if transceiver.kind is MediaKind.VIDEO and DRAWN in sources():
-                        tasks.create_task(self._quietly(self._draw(transceiver)))
+        async with asyncio.TaskGroup() as tasks:
+            await self._quietly(self._serve(tasks))
+
+    async def _serve(self, tasks: asyncio.TaskGroup) -> None:
+        served: set[int] = set()
+        async for transceiver in self._peer.incoming_transceivers():
+            if transceiver.handle in served or len(served) >= TRANSCEIVERS_MAX:
+                continue
+            served.add(transceiver.handle)
+            tasks.create_task(self._quietly(self._echo(transceiver)))
+            if transceiver.kind is MediaKind.VIDEO and DRAWN in sources():
+                tasks.create_task(self._quietly(self._draw(transceiver)))
 
     async def _quietly(self, serving: Awaitable[None]) -> None:
         with suppress(ConnectionLost, InvalidState):  # it ended under the service
@@ -94,6 +96,8 @@ class MediaService:
         bitrate_bps = 600_000
         number = 0
         async for _ in _ticks(DRAWN_FRAMES_PER_S):
+            if transceiver.is_stopped:
+                return
             codec = transceiver.sender.codec
             if self.source != DRAWN or codec is None or not transceiver.sender.can_send:
                 continue

@@ -2,6 +2,7 @@
 
     GET     /                                 the page; its other files by name
     POST    /offer                            {type, sdp} -> {session, type, sdp}
+    POST    /sessions/ID/offer                {type, sdp} -> {type, sdp}: more is wanted of a session
     POST    /sessions/ID/candidates           {candidates: [...]}, each an RTCIceCandidateInit
     GET     /sessions/ID/candidates?after=N   -> {candidates, next, complete}, waiting for one to come
     GET     /sessions/ID/explanation          -> {text, likely_cause}
@@ -60,6 +61,7 @@ def make_app(sessions: Sessions, names: Iterable[str] = (), metrics: PeerMetrics
     routes = [
         *(Route(path, _page_file(name, media_type)) for path, (name, media_type) in PAGE_FILES.items()),
         Route("/offer", signalling.offer, methods=["POST"]),
+        Route("/sessions/{id}/offer", signalling.offer_again, methods=["POST"]),
         Route("/sessions/{id}/candidates", signalling.add_candidates, methods=["POST"]),
         Route("/sessions/{id}/candidates", signalling.candidates, methods=["GET"]),
         Route("/sessions/{id}/explanation", signalling.explanation, methods=["GET"]),
@@ -81,12 +83,14 @@ class Signalling:
 
     async def offer(self, request: Request) -> Response:
         """Answer the page's offer with a session of its own."""
-        body = await _json_object(request)
-        sdp = body.get("sdp")
-        if body.get("type") != "offer" or not isinstance(sdp, str):
-            raise RequestRefused(HTTPStatus.BAD_REQUEST, 'The body must be {"type": "offer", "sdp": "..."}.')
-        session, answer = await self._sessions.open(sdp)
+        session, answer = await self._sessions.open(_offer(await _json_object(request)))
         return JSONResponse({"session": session.id, "type": "answer", "sdp": answer}, HTTPStatus.CREATED)
+
+    async def offer_again(self, request: Request) -> Response:
+        """Answer another offer of a page: it adds audio and video once it is connected."""
+        session = self._sessions.find(request.path_params["id"])
+        answer = await session.answer(_offer(await _json_object(request)))
+        return JSONResponse({"type": "answer", "sdp": answer})
 
     async def add_candidates(self, request: Request) -> Response:
         """Take candidates of the page."""
@@ -149,6 +153,13 @@ async def _json_object(request: Request) -> dict[str, object]:
     if not isinstance(value, dict):
         raise RequestRefused(HTTPStatus.BAD_REQUEST, "The body must be a JSON object.")
     return value
+
+
+def _offer(body: Mapping[str, object]) -> str:
+    sdp = body.get("sdp")
+    if body.get("type") != "offer" or not isinstance(sdp, str):
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, 'The body must be {"type": "offer", "sdp": "..."}.')
+    return sdp
 
 
 def _candidates(body: Mapping[str, object]) -> list[dict[str, object]]:

@@ -48,6 +48,16 @@ class FakePeer:
         for channel in ():
             yield channel
 
+    async def incoming_transceivers(self):
+        await self.ended.wait()
+        for transceiver in ():
+            yield transceiver
+
+    transceivers = ()
+
+    def get_stats(self):
+        return {"T": {"type": "transport", "id": "T"}}
+
     def explain(self):
         return type("Explanation", (), {"likely_cause": "a fake", "__str__": lambda self: "all of it"})()
 
@@ -281,3 +291,24 @@ async def test_ending_server_says_so(ask, offered, server):
 
 async def test_end_of_an_unknown_session_changes_nothing(ask, server):
     assert (await ask(server.app, "DELETE", "/sessions/nobody")).status == 204
+
+
+async def test_another_offer_of_a_session_is_answered(ask, offered, server):
+    web = server
+    session = (await offered(web))["session"]
+    answer = await ask(web.app, "POST", f"/sessions/{session}/offer", json_body={"type": "offer", "sdp": "v=0 more"})
+    assert (answer.status, answer.json()) == (200, {"type": "answer", "sdp": "v=0 answer"})
+    refused = await ask(web.app, "POST", f"/sessions/{session}/offer", json_body={"type": "offer", "sdp": "nonsense"})
+    assert refused.status == 400 and len(web.peers) == 1
+
+
+async def test_statistics_and_the_source_of_the_picture(ask, offered, server):
+    web = server
+    session = (await offered(web))["session"]
+    told = (await ask(web.app, "GET", f"/sessions/{session}/statistics")).json()
+    assert told["source"] == "echo" and told["stats"] == [{"type": "transport", "id": "T"}]
+    chosen = await ask(web.app, "POST", f"/sessions/{session}/source", json_body={"source": "echo"})
+    assert chosen.status == 204
+    for nonsense in ("nowhere", 7, None):
+        refused = await ask(web.app, "POST", f"/sessions/{session}/source", json_body={"source": nonsense})
+        assert refused.status == 400

@@ -1,6 +1,6 @@
 // The connection to Python: offer, answer, candidates as they are found, and the channels.
 // Events: "state" (detail: { state, title, text }), "message" (detail: text), "echo" (detail: milliseconds), "media"
-// (detail: the stream that Python sends).
+// (detail: the stream that Python sends), "nomedia" (detail: why there is none).
 
 const CONNECT_MS_MAX = 15_000;
 const PING_EVERY_MS = 100;
@@ -52,7 +52,7 @@ export class Connection extends EventTarget {
   #timers = [];
   #state = "starting";
 
-  /** `sources` has the tracks to send: { video, audio }. */
+  /** `sources` has the tracks to send: { video, audio }, once `start` was called. */
   constructor(sources) {
     super();
     this.sources = sources;
@@ -75,7 +75,6 @@ export class Connection extends EventTarget {
     peer.onicecandidate = ({ candidate }) => this.#onLocalCandidate(candidate);
     peer.onconnectionstatechange = () => this.#onPeerState();
     this.#openChannels(peer);
-    this.#openMedia(peer);
     try {
       await this.#signal(peer);
     } catch (error) {
@@ -130,19 +129,25 @@ export class Connection extends EventTarget {
     this.messages.onmessage = ({ data }) => this.dispatchEvent(new CustomEvent("message", { detail: data }));
   }
 
-  #openMedia(peer) {
-    const stream = new MediaStream();
-    this.senders = ["audio", "video"].map((kind) => peer.addTransceiver(this.sources[kind], { streams: [stream] }).sender);
-    const arrived = new MediaStream();
+  // Only now: a browser takes its time to look up its codecs, and the rest need not wait for that.
+  async #addMedia() {
+    const { peer } = this;
+    this.sources.start();
+    const [stream, arrived] = [new MediaStream(), new MediaStream()];
     peer.ontrack = ({ track }) => {
       arrived.addTrack(track);
       this.dispatchEvent(new CustomEvent("media", { detail: arrived }));
     };
+    this.senders = ["audio", "video"].map((kind) => peer.addTransceiver(this.sources[kind], { streams: [stream] }).sender);
+    await peer.setLocalDescription();
+    const { type, sdp } = peer.localDescription;
+    await peer.setRemoteDescription(await request("POST", this.#path("/offer"), { type, sdp }, { signal: this.#abort.signal }));
   }
 
   /** Send other tracks; nothing is negotiated again. */
   async replaceTracks(sources) {
-    await Promise.all([this.senders[0].replaceTrack(sources.audio), this.senders[1].replaceTrack(sources.video)]);
+    const [audio, video] = this.senders ?? [];
+    await Promise.all([audio?.replaceTrack(sources.audio), video?.replaceTrack(sources.video)]);
   }
 
   /** What Python counts, and where its picture comes from: { source, sources, stats }. */
@@ -200,6 +205,7 @@ export class Connection extends EventTarget {
     this.#heardAt = performance.now();
     this.#enter("connected");
     this.#timers.push(setInterval(() => this.#ping(), PING_EVERY_MS));
+    this.#addMedia().catch((error) => this.dispatchEvent(new CustomEvent("nomedia", { detail: error.message })));
   }
 
   #ping() {

@@ -32,6 +32,7 @@ function connect() {
   const whenCurrent = (action) => (event) => made === connection && action(event.detail);
   made.addEventListener("state", whenCurrent(showState));
   made.addEventListener("echo", whenCurrent(showEcho));
+  made.addEventListener("nomedia", whenCurrent((reason) => (byId("media-status").textContent = `No picture: ${reason}`)));
   made.addEventListener("media", whenCurrent((stream) => mediaPanel.show(stream)));
   made.addEventListener("message", whenCurrent((text) => messagePanel.received(text)));
   made.open();

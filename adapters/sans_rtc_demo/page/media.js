@@ -12,26 +12,28 @@ const kilobits = (value) => (value >= 1e6 ? `${(value / 1e6).toFixed(2)} Mbit/s`
 const milliseconds = (value) => `${value.toFixed(0)} ms`;
 const percent = (value) => `${value.toFixed(1)} %`;
 
-/** What the page sends: made once, for every connection. */
+/** What the page sends: made once, for every connection, when the first one is there. */
 export class Sources {
   #camera = null;
+  #picture = null;
+  #tone = null;
 
-  constructor() {
-    this.picture = new GeneratedPicture();
-    this.tone = generatedTone();
-    this.video = this.picture.track;
-    this.audio = this.tone;
+  start() {
+    if (this.#picture !== null) return;
+    this.#picture = new GeneratedPicture();
+    this.#tone = generatedTone();
+    [this.video, this.audio] = [this.#picture.track, this.#tone];
   }
 
   get isGenerated() {
-    return this.video === this.picture.track;
+    return this.#camera === null;
   }
 
   /** Take the camera and the microphone, or the generated ones again; rejects where the visitor does not allow it. */
   async choose(choice) {
     this.#camera?.getTracks().forEach((track) => track.stop());
     this.#camera = null;
-    [this.video, this.audio] = [this.picture.track, this.tone];
+    [this.video, this.audio] = [this.#picture.track, this.#tone];
     if (choice !== "camera") return;
     this.#camera = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 360 }, audio: true });
     [this.video, this.audio] = [this.#camera.getVideoTracks()[0], this.#camera.getAudioTracks()[0]];
@@ -86,7 +88,6 @@ export class MediaPanel {
       loss: new Trend(byId("trend-loss"), "Packets lost", percent),
       target: new Trend(byId("trend-target"), "Target bitrate", kilobits),
     };
-    byId("video-sent").srcObject = new MediaStream([sources.video]);
     byId("media-form").addEventListener("change", (event) => this.#onChoice(event.target));
     byId("media-sound").addEventListener("click", () => this.#toggleSound());
     this.#watchFrames();
@@ -105,6 +106,7 @@ export class MediaPanel {
 
   /** Python's side of the picture has arrived as a stream. */
   show(stream) {
+    if (byId("video-sent").srcObject === null) byId("video-sent").srcObject = new MediaStream([this.sources.video]);
     this.back.srcObject = stream;
     this.back.play().catch(() => {});
   }
