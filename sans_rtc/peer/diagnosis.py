@@ -32,6 +32,8 @@ class Facts:
     sctp_state: SctpState
     held_datagrams: int
     terminated: Terminated | None
+    has_media: bool = False
+    has_no_srtp_profile: bool = False
 
 
 def diagnose(
@@ -52,6 +54,8 @@ def diagnose(
         sctp_state=transport.data.state,
         held_datagrams=transport.held_datagrams,
         terminated=terminated,
+        has_media=transport.media.session is not None,
+        has_no_srtp_profile=transport.media.has_no_profile,
     )
     return diagnose_facts(facts)
 
@@ -77,6 +81,8 @@ def _is_connected(facts: Facts) -> tuple[str, str] | None:
     if facts.state is not ConnectionState.CONNECTED or selected is None:
         return None
     how = _way_of(facts.ice, selected)
+    if facts.has_no_srtp_profile and facts.has_media:
+        return "", f"connected {how}, but no media can flow: the two ends have no SRTP profile in common"
     if facts.sctp_state is SctpState.CONNECTING:
         return "SCTP: the peer's answer to INIT", f"the path is encrypted {how}; the peer has not answered SCTP yet"
     rtt = f", round trip {selected.rtt_s * 1000:.1f} ms" if selected.rtt_s is not None else ""

@@ -16,6 +16,7 @@ from sans_rtc.peer.diagnosis import diagnose
 from sans_rtc.peer.negotiation import Negotiation, SignalingState
 from sans_rtc.peer.relay_diagnosis import describe_relays, describe_streams
 from sans_rtc.peer.states import ConnectionState, DtlsState, SctpState
+from sans_rtc.peer.transceivers import TransceiverInfo
 from sans_rtc.peer.transport import PeerTransport
 
 
@@ -25,6 +26,7 @@ class Explanation:
 
     ice           pairs, candidates, servers
     sctp          the association's windows and times; None where there is none
+    target_bitrate_bps  what may be sent of media; None where the peer gives no feedback to tell
     waiting_for   which layer waits for what; empty where nothing is waited for
     likely_cause  one sentence: why it is not connected, or how it is
     discards      what was dropped, by layer and reason
@@ -37,6 +39,8 @@ class Explanation:
     sctp_state: SctpState
     sctp: sctp.Statistics | None
     channels: tuple[ChannelInfo, ...]
+    transceivers: tuple[TransceiverInfo, ...]
+    target_bitrate_bps: int | None
     discards: Mapping[str, Mapping[str, int]]
     terminated: Terminated | None
     waiting_for: str
@@ -86,6 +90,9 @@ class Explanation:
             f"received {channel.messages_received}, buffered {channel.buffered_amount} bytes"
             for channel in self.channels
         ]
+        lines += [_describe_transceiver(each) for each in self.transceivers]
+        if self.target_bitrate_bps is not None and self.transceivers:
+            lines.append(f"  media may take {self.target_bitrate_bps / 1000:.0f} kbit/s")
         for layer, discards in self.discards.items():
             if discards:
                 lines.append(f"  {layer} dropped: " + ", ".join(f"{count} {name}" for name, count in discards.items()))
@@ -108,6 +115,15 @@ def describe_pair(pair: ice.PairExplanation) -> str:
     return line
 
 
+def _describe_transceiver(info: TransceiverInfo) -> str:
+    """One line about a transceiver: what is wished, what is agreed, and in which format."""
+    agreed = info.current_direction or "not negotiated"
+    send = None if info.section is None else info.section.send
+    codec = f", sends {send.codecs[0].codec.name}" if send is not None and send.codecs else ""
+    layers = f" in {len(send.encodings)} layers" if send is not None and len(send.encodings) > 1 else ""
+    return f"  {info.kind} (mid {info.mid}): wanted {info.direction}, agreed {agreed}{codec}{layers}"
+
+
 def explain(
     state: ConnectionState, negotiation: Negotiation, transport: PeerTransport, terminated: Terminated | None
 ) -> Explanation:
@@ -123,6 +139,8 @@ def explain(
         sctp_state=transport.data.state,
         sctp=None if transport.data.association is None else transport.data.association.statistics,
         channels=channels,
+        transceivers=tuple(negotiation.media.infos()),
+        target_bitrate_bps=None if transport.media.session is None else transport.media.session.target_bitrate_bps,
         discards=_discards(transport),
         terminated=terminated,
         waiting_for=waiting_for,
@@ -136,6 +154,8 @@ def _discards(transport: PeerTransport) -> dict[str, dict[str, int]]:
         discards["DTLS"] = transport.connection.stats.discards
     if transport.data.association is not None:
         discards["SCTP"] = transport.data.association.stats.discards
+    if transport.media.session is not None:
+        discards["media"] = {str(name): count for name, count in transport.media.session.stats.discards.items()}
     if transport.discarded_payloads:
         discards["peer"] = {"not_dtls_or_too_early": transport.discarded_payloads}
     return {layer: {name: count for name, count in each.items() if count} for layer, each in discards.items()}

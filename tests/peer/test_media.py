@@ -4,13 +4,16 @@ from itertools import pairwise
 
 import pytest
 
+from sans_rtc import dtls
 from sans_rtc.datachannel import ChannelOptions
+from sans_rtc.dtls.config import DtlsConfig
 from sans_rtc.errors import InvalidArgument, InvalidState
+from sans_rtc.machine import Datagram
 from sans_rtc.media import EncodingSettings, FrameReceived, KeyframeRequested, OutgoingFrame, PacketReceived
-from sans_rtc.peer import PeerConfig, TrackAdded, TransceiverAdded, TransceiverOptions
+from sans_rtc.peer import Description, PeerConfig, TrackAdded, TransceiverAdded, TransceiverOptions
 from sans_rtc.rtp.recovery import KeyframeRequestKind
 from sans_rtc.sdp.values import Direction
-from sans_rtc.testing import LinkConditions
+from sans_rtc.testing import LinkConditions, SeededEntropy
 
 OPUS = b"\xf8" + bytes(range(80))
 KEYFRAME = b"\x10\x00\x00\x9d\x01\x2a\x80\x02\x68\x01" + bytes(3000)
@@ -216,3 +219,44 @@ def test_own_frames_and_forwarded_packets_take_turns_in_one_stream(make_pair):
     own = [KEYFRAME + b"own" + bytes([turn]) for turn in range(3)]
     forwarded = [KEYFRAME + bytes([turn]) for turn in range(3)]
     assert frames(pair, 0, mine["video"]) == [frame for both in zip(forwarded, own, strict=True) for frame in both]
+
+
+def test_explanation_tells_of_transceivers_bitrate_and_what_was_dropped(make_pair):
+    pair = make_pair()
+    mine, _ = connect(pair)
+    play(pair, 0, mine, seconds=1)
+    pair.peers[1].receive(Datagram(b"\x80" + bytes(60), next(iter(pair.peers[1].explain().ice.pairs)).path), pair.now)
+    explanation = pair.peers[0].explain()
+    assert "video (mid 1): wanted sendrecv, agreed sendrecv, sends VP8" in str(explanation)
+    assert explanation.target_bitrate_bps > 0 and "media may take" in str(explanation)
+    assert pair.peers[1].explain().discards["media"] == {"not_authentic": 1}
+
+
+def test_explanation_says_that_media_cannot_flow_without_an_srtp_profile(make_pair):
+    pair = make_pair(configs=(PeerConfig(dtls=DtlsConfig(srtp_profiles=())), None))
+    mine, _ = connect(pair, kinds=("audio",))
+    assert not pair.peers[0].can_send_media(mine["audio"])
+    assert "no media can flow" in pair.peers[0].explain().likely_cause
+
+
+def test_no_frame_is_told_or_sent_before_the_peer_is_proved(make_pair):
+    """RFC 8827 section 6.5, RFC 5764: media pass only after DTLS has proved the key that was signalled."""
+    pair = make_pair()
+    mine = add(pair.peers[0], "video", pair.now)
+    offerer, answerer = pair.peers
+    offerer.set_local_description(None, pair.now)
+    pair.link.flush()
+    answerer.set_remote_description(offerer.local_description, pair.now)
+    answerer.set_local_description(None, pair.now)
+    other = dtls.Certificate.generate(SeededEntropy("another"), 0, 86_400)
+    forged = answerer.local_description.sdp.replace(
+        str(answerer.statistics(pair.now)["CL"].fingerprint), str(other.fingerprint()).split(" ")[1]
+    )
+    offerer.set_remote_description(Description("answer", forged), pair.now)
+    for tick in range(50):
+        if not offerer.is_terminated:
+            offerer.send_frame(mine, OutgoingFrame(KEYFRAME, tick * 1800), pair.now)
+        pair.link.run_for(0.02)
+    assert offerer.is_terminated and pair.events(1, FrameReceived) == []
+    sent = [stats.packets_sent for stats in offerer.statistics(pair.now).values() if stats.type == "outbound-rtp"]
+    assert sent == [0]
