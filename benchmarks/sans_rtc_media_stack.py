@@ -1,88 +1,81 @@
-"""sans_rtc as a stack of the media benchmark: a media session over UDP, on the asyncio driver.
-
-deviation: below a whole peer. ICE and DTLS are not in it, and what stands for an offer carries an address and keys. It
-becomes `PeerConnection.add_transceiver`, `sender.send_frame` and `receiver.frames()` once the adapters have them.
-"""
+"""sans_rtc as a stack of the media benchmark, through its asyncio adapter: ICE, DTLS and all."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 
-from benchmarks.media_session import HANDLE, SessionOverPath, make_session, new_keys, receiving_section, sending_section
+from benchmarks.media_session import media_config
 from benchmarks.media_stack import Counts, Frames
-from sans_rtc.machine import Address, Path
-from sans_rtc.media import FrameReceived, MediaEvent, MediaSection, OutgoingFrame, RtpSession
-from sans_rtc.srtp import MasterKey
-from sans_rtc_asyncio import Driver
-from sans_rtc_net.clock import monotonic
-from sans_rtc_net.udp import UdpSocket
+from sans_rtc.media.statistics import InboundRtpStats
+from sans_rtc.sdp.values import Direction
+from sans_rtc_asyncio import PeerConfig, PeerConnection, Receiver, Transceiver
+from sans_rtc_net.errors import ConnectionLost
 
 
 class SansRtcMediaEndpoint:
-    """One end: frames go into the session, frames come as events."""
+    """One end, in the adapter's own way: a call for what is sent, iteration for what arrives."""
 
     def __init__(self, mbit_s: float) -> None:
-        self._bitrate_bps = mbit_s * 1e6
-        self._socket = UdpSocket.bind("127.0.0.1")
-        self._keys = new_keys()
-        self._session: RtpSession | None = None
-        self._driver: Driver[MediaEvent] | None = None
+        config = PeerConfig(media=media_config(mbit_s * 1e6))
+        self._connection = PeerConnection(config, bind="127.0.0.1")
+        self._transceiver: Transceiver | None = None
         self._frames = 0
+        self._receiving: asyncio.Task[None] | None = None
 
     async def offer(self) -> str:
-        """Address and keys of an end that sends."""
-        keys = [[key.key.hex(), key.salt.hex()] for key in self._keys]
-        return json.dumps({"port": self._socket.local.port, "keys": keys})
+        """The offer of an end that sends."""
+        self._transceiver = self._connection.add_transceiver("video", direction=Direction.SENDONLY, codecs=["VP8"])
+        return await self._described()
 
     async def answer(self, offer: str) -> str:
-        """The address of an end that receives."""
-        theirs = json.loads(offer)
-        send, receive = (MasterKey(bytes.fromhex(key), bytes.fromhex(salt)) for key, salt in theirs["keys"])
-        self._begin(receiving_section(), receive, send, theirs["port"])
-        return json.dumps({"port": self._socket.local.port})
+        """The answer of an end that receives."""
+        await self._connection.set_remote_description({"type": "offer", "sdp": offer})
+        answer = await self._described()
+        transceiver = await anext(self._connection.incoming_transceivers())
+        self._receiving = asyncio.create_task(self._receive(transceiver.receiver))
+        return answer
 
     async def accept(self, answer: str) -> None:
         """Take the answer."""
-        self._begin(sending_section(), *self._keys, json.loads(answer)["port"])
+        await self._connection.set_remote_description({"type": "answer", "sdp": answer})
 
     async def connected(self) -> None:
-        """Nothing to wait for."""
+        """Wait until media can flow."""
+        await self._connection.wait_connected()
 
     async def send(self, frames: Frames) -> None:
         """Send these frames until cancelled."""
-        assert self._session is not None and self._driver is not None
+        assert self._transceiver is not None
+        sender = self._transceiver.sender
         while True:
             data, timestamp = await frames.next()
-            self._session.send_frame(HANDLE, OutgoingFrame(data, timestamp), monotonic())
-            self._driver.request_flush()
+            sender.send_frame(data, timestamp)
 
     async def counts(self) -> Counts:
-        """What has arrived."""
-        packets = self._session.stats.packets_received if self._session is not None else 0
+        """What has arrived: packets behind RTX, as the statistics have them; frames behind the iterator."""
+        stats = self._connection.statistics().values()
+        packets = sum(each.packets_received for each in stats if isinstance(each, InboundRtpStats))
         return Counts(packets, self._frames)
 
     async def close(self) -> None:
-        """End the session."""
-        assert self._session is not None and self._driver is not None
-        self._session.close(monotonic())
-        self._driver.flush()
-        self._driver.close()
+        """End the connection."""
+        await self._connection.close()
+        if self._receiving is not None:
+            await self._receiving
 
-    def _begin(self, section: MediaSection, send: MasterKey, receive: MasterKey, port: int) -> None:
-        self._session = make_session(section, send, receive, self._bitrate_bps, monotonic())
-        path = Path(self._socket.local, Address("127.0.0.1", port), "udp")
-        failed = asyncio.get_running_loop().call_exception_handler
-        self._driver = Driver(
-            SessionOverPath(self._session, path),
-            on_events=self._on_events,
-            on_failure=lambda error: failed({"message": "the session failed", "exception": error}),
-        )
-        self._driver.add_socket(self._socket)
+    async def _described(self) -> str:
+        await self._connection.set_local_description()
+        await self._connection.gathering_complete()
+        description = self._connection.local_description
+        assert description is not None
+        return description.sdp
 
-    def _on_events(self, events: object) -> None:
-        assert isinstance(events, list | tuple)
-        self._frames += sum(isinstance(event, FrameReceived) for event in events)
+    async def _receive(self, receiver: Receiver) -> None:
+        try:
+            async for _ in receiver.frames():
+                self._frames += 1
+        except ConnectionLost:
+            pass  # the other process has ended first
 
 
 def make_media_endpoint(mbit_s: float) -> SansRtcMediaEndpoint:
