@@ -1,9 +1,10 @@
 """Prints what came of audio and video with every foreign peer that is installed, as the table of docs/interop.md.
 
-    python -m tests.interop.media_table [--seconds 20] [--peer chromium]... [--at-once 3]
+    python -m tests.interop.media_table [--seconds 20] [--peer chromium]... [--at-once 3] [--write]
 
 Each row is one connection over loopback: the peer sends pictures and a tone, this project sends back what comes without
-decoding it, and the peer counts what it decodes. The exit status is 1 where a row has a problem.
+decoding it, and the peer counts what it decodes. `--write` puts the table into the page. The exit status is 1 where a
+row has a problem.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ from interop_peers.network import LoopbackNetwork
 from interop_peers.pion import Pion
 from interop_peers.processes import Missing
 
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "interop.md"
+BEGIN, END = "<!-- table: python -m tests.interop.media_table --write -->", "<!-- end of the table -->"
+
 PEERS = {"chromium": Chromium, "firefox": Firefox, "aiortc": Aiortc, "pion": Pion}
-BROWSERS = ("chromium", "firefox")
+TELLING = ("chromium",)
 """Those that count what was sent to them again."""
 SECONDS = 20.0
 AT_ONCE = 3
@@ -61,7 +66,7 @@ def row_of(peer: str, outcome: Outcome) -> tuple[str, ...]:
         f"{outcome.sent} / {outcome.decoded}",
         freezes,
         f"{outcome.lost + outcome.audio_lost} / {outcome.injected}",
-        str(outcome.repaired) if peer in BROWSERS else "",
+        str(outcome.repaired) if peer in TELLING else "",
         f"{outcome.audio_sent} / {outcome.audio_received}",
         "; ".join(outcome.problems) or "good",
     )
@@ -99,12 +104,20 @@ def markdown(table: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "| " + " | ".join(line) + " |"
 
 
+def write(lines: str) -> None:
+    """Put the table between its marks in the page."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{lines}\n\n{END}{after}")
+
+
 def main() -> int:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of media in each row")
     parser.add_argument("--peer", action="append", choices=PEERS, help="only this one; may be given again")
     parser.add_argument("--at-once", type=int, default=AT_ONCE, help="connections at the same time")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.relative_to(ROOT)}")
     options = parser.parse_args()
     network = LoopbackNetwork()
     try:
@@ -112,7 +125,10 @@ def main() -> int:
             table = asyncio.run(rows(options.peer or list(PEERS), options.seconds, options.at_once))
     finally:
         network.close()
-    print("\n".join(markdown(table)))
+    lines = "\n".join(markdown(table))
+    print(lines)
+    if options.write:
+        write(lines)
     return 0 if all(line[-1] == "good" for line in table) else 1
 
 
