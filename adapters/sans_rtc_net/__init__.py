@@ -8,6 +8,7 @@ from sans_rtc_net import Pump                      # any machine, in any other l
 from sans_rtc_net.binding import BindConfig, bind_config_from, bind_sockets
 from sans_rtc_net.blocking import BlockingPeerConnection
 from sans_rtc_net.blocking_channel import BlockingDataChannel
+from sans_rtc_net.blocking_transceiver import BlockingReceiver, BlockingSender, BlockingTransceiver
 from sans_rtc_net.candidates import IceCandidate, as_candidate
 from sans_rtc_net.clock import monotonic, wall_clock_offset_s
 from sans_rtc_net.driver import Driver, drive
@@ -35,6 +36,9 @@ __all__ = [
     "BindConfig",
     "BlockingDataChannel",
     "BlockingPeerConnection",
+    "BlockingReceiver",
+    "BlockingSender",
+    "BlockingTransceiver",
     "ChannelClosed",
     "CloseReport",
     "ConnectionFailed",

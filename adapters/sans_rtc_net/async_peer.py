@@ -26,7 +26,7 @@ from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.negotiation import Description
 from sans_rtc.peer.states import ConnectionState
 from sans_rtc_net.async_channel import DataChannel
-from sans_rtc_net.async_media import MediaPeer
+from sans_rtc_net.async_media import Acting, MediaPeer
 from sans_rtc_net.async_transceiver import Transceiver
 from sans_rtc_net.binding import BindConfig, bind_config_from
 from sans_rtc_net.candidates import IceCandidate, as_candidate
@@ -172,6 +172,7 @@ class AsyncPeerConnection(PeerReads, MediaPeer):
             self._loop.clock,
         )
         self._session.is_gathering_continual = monitor_network is not False
+        self._acting = Acting(self.verb)
         self._transceivers: dict[int, Transceiver] = {}
         self._report: CloseReport | None = None
         if nursery is not None:
@@ -381,16 +382,6 @@ class AsyncPeerConnection(PeerReads, MediaPeer):
         return f"<{type(self).__name__} {self.name} {self.connection_state}>"
 
     # -- for its channels and transceivers -----------------------------------------------------------------------------
-
-    @property
-    def session(self) -> Session[WaitSignal]:
-        """The application's side of the connection, without waiting."""
-        return self._session
-
-    @property
-    def loop(self) -> Loop:
-        """The loop it lives on."""
-        return self._loop
 
     def now(self) -> float:
         """The time on the machine's scale, seconds."""

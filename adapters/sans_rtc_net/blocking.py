@@ -33,6 +33,8 @@ from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.negotiation import Description
 from sans_rtc_net.binding import BindConfig, bind_config_from
 from sans_rtc_net.blocking_channel import BlockingDataChannel, ThreadSignal, deadline_of
+from sans_rtc_net.blocking_media import BlockingMedia, Callbacks, LockedActing
+from sans_rtc_net.blocking_transceiver import BlockingTransceiver
 from sans_rtc_net.candidates import IceCandidate, as_candidate
 from sans_rtc_net.clock import monotonic
 from sans_rtc_net.driver import Driver
@@ -53,7 +55,7 @@ from sans_rtc_net.settings import as_description, peer_config_from, stream_confi
 CLOSE_MARGIN_S = 1.0
 
 
-class BlockingPeerConnection(PeerReads):
+class BlockingPeerConnection(PeerReads, BlockingMedia):
     """One WebRTC connection whose methods wait. Leaving `with` closes it; leaving it by an exception aborts it."""
 
     def __init__(
@@ -131,6 +133,7 @@ class BlockingPeerConnection(PeerReads):
         except BaseException:
             self._driver.close()
             raise
+        self._callbacks = Callbacks(self._driver.wake)
         self._session: Session[ThreadSignal] = Session(
             self._machine,
             make_signal=lambda: ThreadSignal(self.lock),
@@ -138,7 +141,10 @@ class BlockingPeerConnection(PeerReads):
             on_gather=self._gather,
             on_resolve=self._lookups.resolve,
             on_name=self._lookups.local.on_event,
+            call_soon=self._callbacks.call_soon,
         )
+        self._acting = LockedActing(self.lock, self._driver.flush)
+        self._transceivers: dict[int, BlockingTransceiver] = {}
         self._monitor = NetworkMonitor(
             monitor_network,
             self._network,
@@ -326,6 +332,7 @@ class BlockingPeerConnection(PeerReads):
                 with self.lock:
                     self._driver.process(ready)
                     self._session.room.notify()
+                self._callbacks.run()
         except BaseException as error:
             with self.lock:
                 self._session.fail(error)
