@@ -4,6 +4,7 @@ Nothing here is random or slow: the same seed gives the same run, and no test ev
 """
 
 from sans_rtc.testing.cable import Cable, GilbertElliott, LinkConditions
+from sans_rtc.testing.call import Call, Channel
 from sans_rtc.testing.clock import VirtualClock
 from sans_rtc.testing.contract import ContractMonitor, drain
 from sans_rtc.testing.entropy import SeededEntropy
@@ -20,6 +21,9 @@ from sans_rtc.testing.nat import (
     NatBehaviour,
 )
 from sans_rtc.testing.network import Network
+from sans_rtc.testing.oracles import Oracles
+from sans_rtc.testing.party import Party
+from sans_rtc.testing.promises import Promise
 from sans_rtc.testing.realm import DropReason, Realm
 from sans_rtc.testing.watch import Watch
 
@@ -29,6 +33,8 @@ __all__ = [
     "PORT_RESTRICTED_CONE",
     "SYMMETRIC",
     "Cable",
+    "Call",
+    "Channel",
     "ContractMonitor",
     "Dependence",
     "DropReason",
@@ -40,7 +46,10 @@ __all__ = [
     "LinkConditions",
     "NatBehaviour",
     "Network",
+    "Oracles",
+    "Party",
     "Program",
+    "Promise",
     "Realm",
     "SeededEntropy",
     "VirtualClock",
