@@ -6,8 +6,8 @@ import pytest
 from interop_peers.media import Case, media_between, stats_of
 from interop_peers.signalling import signalling
 
-SETTLED_S = 0.3
-WATCHED_S = 0.6
+SETTLED_S = 0.25
+WATCHED_S = 0.4
 MUTED_SHARE_MAX = 0.6
 TIMEOUT_S = 6.0
 
@@ -20,9 +20,9 @@ def needs(theirs, what):
         pytest.skip(f"{theirs.name} lacks {what}")
 
 
-def exchange(theirs, media, case):
-    """Make an offer of the peer, and answer it; of us where the peer cannot offer what it has answered."""
-    if case.role == "answers" and "offers after answers" in theirs.lacks:
+def exchange(theirs, media):
+    """Let the peer, which has answered, make an offer; or us, where the peer cannot offer then."""
+    if "offers after answers" in theirs.lacks:
         return signalling(media, theirs)
     return signalling(theirs, media)
 
@@ -87,19 +87,18 @@ async def test_muted_tracks_become_small_and_grow_again(theirs, media):
         assert again[kind] > MUTED_SHARE_MAX * much, (loud, muted, again)
 
 
-@pytest.mark.parametrize("case", ROLES, ids=lambda case: f"peer-{case.role}")
-async def test_a_direction_that_is_changed_stops_one_way_and_can_be_changed_back(theirs, media, case):
+async def test_a_direction_that_is_changed_stops_one_way_and_can_be_changed_back(theirs, media):
     needs(theirs, "media-direct")
-    async with media_between(theirs, media, case):
+    async with media_between(theirs, media, ROLES[1]):
         await media.until_arrived("video", 5)
         await theirs.request("media-direct", name="video", direction="recvonly")
-        async with exchange(theirs, media, case):
+        async with exchange(theirs, media):
             assert media.direction("video") == "sendonly"
             arrived = await watched(media)
             assert arrived["video"] == 0
             assert arrived["audio"] > 0
         await theirs.request("media-direct", name="video", direction="sendrecv")
-        async with exchange(theirs, media, case):
+        async with exchange(theirs, media):
             assert media.direction("video") == "sendrecv"
             before = await decoded(theirs)
             await media.until_arrived("video", 5)
