@@ -38,7 +38,8 @@ class PeerConfig:
                                made here
     certificate_lifetime_s     how long such a certificate is valid
     close_timeout_s            how long `close` waits for the peer to acknowledge what was sent
-    early_datagrams_max        DTLS datagrams kept while the peer's description is not known yet
+    early_datagrams_max        DTLS datagrams kept while the peer's description is not known yet, and as many of SRTP
+                               while there are no keys
     accepts_media              audio and video that the peer offers are taken (W3C); else only where a transceiver that
                                was added as of a track waits for them
     media_negotiation          formats and the rest of audio and video in descriptions

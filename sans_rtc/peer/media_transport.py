@@ -42,6 +42,7 @@ class MediaTransport:
         self._trace = trace
         self._keys: MediaKeys | None = None
         self._overhead_bytes = 0
+        self._early: list[bytes] = []
 
     def configure(self, sections: Sequence[MediaSection], now: float) -> None:
         """An exchange of descriptions has settled which media there are."""
@@ -85,9 +86,31 @@ class MediaTransport:
         if self.session is not None:
             self.session.set_keys(profile, send, receive, now)
 
+    def receive_many(self, datagrams: Sequence[bytes], now: float) -> int:
+        """Take SRTP and SRTCP; returns how many were dropped.
+
+        The peer may have completed DTLS before us, and its first packets, of a keyframe as a rule, overtaken its last
+        flight: some are kept until there are keys that tell whether they are authentic.
+        """
+        if self._keys is None or self.session is None:
+            room = max(0, self._config.early_datagrams_max - len(self._early))
+            self._early += datagrams[:room]
+            return max(0, len(datagrams) - room)
+        if self._early:
+            datagrams = [*self._early, *datagrams]
+            self._early = []
+        self.session.receive_many(datagrams, now)
+        return 0
+
+    @property
+    def has_early(self) -> bool:
+        """True where packets that were kept can be taken now."""
+        return bool(self._early) and self._keys is not None and self.session is not None
+
     def on_insecure(self, now: float) -> None:
         """DTLS has ended, or begins anew: nothing passes until it is up again."""
         self._keys = None
+        self._early = []
         if self.session is not None:
             self.session.clear_keys(now)
 

@@ -324,13 +324,10 @@ class PeerTransport:
         self._events += self.data.take_events()
 
     def _rise_from_media(self, packets: list[bytes], now: float) -> None:
-        session = self.media.session
-        if session is None:
-            self.discarded_payloads += len(packets)
-            return
-        if packets:
-            session.receive_many(packets, now)
-        self._events += session.take_events()
+        if packets or self.media.has_early:
+            self.discarded_payloads += self.media.receive_many(packets, now)
+        if self.media.session is not None:
+            self._events += self.media.session.take_events()
 
     def _on_path_selected(self, event: ice.SelectedPathChanged, now: float) -> None:
         """RFC 8261 section 6.1: "SCTP SHOULD retest the path MTU and reset the congestion state" on another path. A

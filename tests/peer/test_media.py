@@ -239,6 +239,37 @@ def test_explanation_says_that_media_cannot_flow_without_an_srtp_profile(make_pa
     assert "no media can flow" in pair.peers[0].explain().likely_cause
 
 
+def test_packets_that_overtake_the_last_flight_of_dtls_are_kept_for_the_keys(make_pair):
+    pair = make_pair()
+    mine = add(pair.peers[0], "video", pair.now)
+    offerer, answerer = pair.peers
+    offerer.set_local_description(None, pair.now)
+    pair.link.flush()
+    answerer.set_remote_description(offerer.local_description, pair.now)
+    answerer.set_local_description(None, pair.now)
+    pair.link.flush()
+    offerer.set_remote_description(answerer.local_description, pair.now)
+    late = []
+    receive = answerer.receive
+
+    def without_dtls(datagram, now):
+        if 20 <= datagram.data[0] <= 63 and str(offerer.statistics(now)["T01"].dtls_state) == "connected":
+            late.append(datagram)
+        else:
+            receive(datagram, now)
+
+    answerer.receive = without_dtls
+    pair.monitors[1].receive = without_dtls
+    pair.link.run_until(lambda: offerer.can_send_media(mine), within_s=5)
+    offerer.send_frame(mine, OutgoingFrame(KEYFRAME, 0), pair.now)
+    pair.link.run_for(0.05)
+    assert pair.events(1, FrameReceived) == []
+    for datagram in late:
+        receive(datagram, pair.now)
+    del answerer.receive
+    assert [event.frame.data for event in answerer.take_events() if isinstance(event, FrameReceived)] == [KEYFRAME]
+
+
 def test_no_frame_is_told_or_sent_before_the_peer_is_proved(make_pair):
     """RFC 8827 section 6.5, RFC 5764: media pass only after DTLS has proved the key that was signalled."""
     pair = make_pair()
