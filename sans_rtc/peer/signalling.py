@@ -171,7 +171,8 @@ class Signalling:
         if changes.state is not changes.previous_state:
             self._events.append(SignalingStateChanged(changes.state))
         if changes.state is SignalingState.HAVE_REMOTE_OFFER and changes.is_ice_restart:
-            self._candidates.rewind()  # a restart of ours that gives way to the peer's serves the answer
+            if self._has_begun_restart:
+                self._candidates.rewind()  # a restart of ours that gives way to the peer's serves the answer
         elif changes.rolled_back is not None or changes.state is SignalingState.HAVE_REMOTE_OFFER:
             self._undo_restart(now)  # also that of an offer which was made and never put in force
         if changes.rolled_back is Side.LOCAL and self.negotiation.local_credentials is None:
@@ -207,10 +208,15 @@ class Signalling:
             case TransceiverAction.STOPPED | TransceiverAction.REMOVED:
                 self._events.append(TransceiverStopped(handle))
 
-    def _undo_restart(self, now: float) -> None:
+    @property
+    def _has_begun_restart(self) -> bool:
+        """True where the ICE generation of now is one that nothing agreed on has yet."""
         agreed = self.negotiation.local_credentials
+        return agreed is not None and self._transport.agent.local_parameters.ufrag != agreed[0]
+
+    def _undo_restart(self, now: float) -> None:
         agent = self._transport.agent
-        if agreed is not None and agent.remote_parameters is None and agent.local_parameters.ufrag != agreed[0]:
+        if agent.remote_parameters is None and self._has_begun_restart:
             self._candidates.begin()
             agent.cancel_restart(now)
 

@@ -142,3 +142,22 @@ def test_nat_that_rebinds_while_ice_restarts_is_followed(rebinds_after_s):
     plan.script = [(0.0, "create", 0, "x", ChannelOptions()), (1.5, "restart", 0), (1.5 + rebinds_after_s, "rebind")]
     plan.faults_end_s = 2.5
     assert simulate(0, plan=plan).progress_s < 8.0
+
+
+def test_candidates_of_the_old_generation_are_not_announced_again_when_the_peer_restarts():
+    """Their end would be taken for that of the new generation, whose later candidates would then be left out."""
+    pair = Pair()
+    pair.connect()
+    pair.trickles = False
+    before = len(pair.events(1, LocalCandidate))
+    pair.peers[0].restart_ice(pair.now)
+    pair.peers[0].set_local_description(None, pair.now)
+    pair.link.flush()
+    pair.peers[1].set_remote_description(pair.peers[0].local_description, pair.now)
+    pair.link.flush()
+    assert pair.events(1, LocalCandidate)[before:] == []
+    pair.peers[1].set_local_description(None, pair.now)
+    pair.link.flush()
+    ufrag = pair.peers[1]._transport.agent.local_parameters.ufrag
+    said = [event.candidate for event in pair.events(1, LocalCandidate)][before:]
+    assert said and all(ufrag in candidate for candidate in said[:-1]) and said[-1] == ""
