@@ -61,6 +61,11 @@ class Channel:
     closers: set[int] = attrs.Factory(set)
 
     @property
+    def is_over(self) -> bool:
+        """True where one end at least has closed it, or has been told so."""
+        return bool(self.closers) or any(promise.is_over for promise in self.promises)
+
+    @property
     def is_open(self) -> bool:
         """True where both ends may send."""
         return all(self.label in party.channels for party in self.call.parties)
@@ -99,6 +104,7 @@ class Call:
 
     parties       the ends; the first offers where both could, the second gives way
     channels      by label
+    tracks        what is promised of each, by name
     signalling_s  what a description or a candidate takes to the other end; they stay in order
     oracles       that look on
     """
@@ -117,7 +123,7 @@ class Call:
         self.oracles = oracles or Oracles(self.network)
         self.signalling_s = signalling_s
         self.channels: dict[str, Channel] = {}
-        self._tracks: dict[str, Promise] = {}
+        self.tracks: dict[str, Promise] = {}
         self._inboxes: tuple[deque[_Letter], deque[_Letter]] = (deque(), deque())
         self._is_offer_ignored = [False, False]
         first, second = (
@@ -167,8 +173,8 @@ class Call:
 
     def add_track(self, end: int, kind: str) -> str:
         """Add a transceiver that sends; returns the name under which the other end's frames are kept."""
-        name = f"{kind}-{len(self._tracks)}"
-        self._tracks[name] = Promise(name, is_reliable=False)
+        name = f"{kind}-{len(self.tracks)}"
+        self.tracks[name] = Promise(name, is_reliable=False)
         party = self.parties[end]
         options = TransceiverOptions(direction=Direction.SENDONLY, streams=(name,))
         party.senders[name] = party.peer.add_transceiver(kind, options, party.now)
@@ -182,7 +188,7 @@ class Call:
         if not party.peer.can_send_media(handle):
             return False
         party.peer.send_frame(handle, frame, party.now)
-        self._tracks[track].send(frame.data)
+        self.tracks[track].send(frame.data)
         party.touch()
         return True
 
@@ -216,6 +222,10 @@ class Call:
             for promise in channel.promises
             if not promise.is_kept
         ]
+        for channel in self.channels.values():
+            there = [party.end for party in self.parties if channel.label in party.channels]
+            if there != ([] if channel.is_over else [0, 1]):
+                debts.append(f"channel {channel.label!r} is open at {there}, closed by {sorted(channel.closers)}")
         for party in self.parties:
             if party.is_down or party.peer.unacknowledged_bytes or party.backlog:
                 debts.append(f"end {party.end} has something to send")
@@ -229,7 +239,7 @@ class Call:
 
     def on_frame(self, track: str, data: bytes) -> None:
         """An application has got a frame."""
-        self._tracks[track].receive(data)
+        self.tracks[track].receive(data)
 
     # -- signalling --------------------------------------------------------------------------------------------------
 

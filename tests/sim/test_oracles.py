@@ -184,7 +184,7 @@ def test_secret_in_the_clear_is_seen():
 
 def test_message_before_the_peer_is_authenticated_is_seen():
     call = Call.on_two_hosts(seed=11)
-    with pytest.raises(AssertionError, match="before it is connected"):
+    with pytest.raises(AssertionError, match="before the peer is proved"):
         call.oracles.on_event(call.parties[0].program, ChannelMessage(1, "too early", 9))
 
 
