@@ -22,6 +22,9 @@ _MASK_32 = 0xFFFFFFFF
 _OSN = struct.Struct("!H")
 _MARKER = 0x80
 _PADDING_BYTES_MAX = 255
+# Of padding alone, without RTX: so much at first, for the probes of the beginning, and then this part of the media.
+_PADDING_CREDIT_BYTES = 16_000
+_PADDING_RATIO = 0.25
 
 
 class EncodingSender:
@@ -59,6 +62,7 @@ class EncodingSender:
         self._event_timestamp = -1
         self._frame_number = 0
         self._remembers = False
+        self._padding_bytes = 0
         self.media: OutboundStream
         self.rtx: OutboundStream | None = None
 
@@ -282,13 +286,21 @@ class EncodingSender:
                 self.media.packets_retransmitted += 1
                 self.media.bytes_retransmitted += len(newest.payload)
             packet = again or self._padding(min(size_bytes, _PADDING_BYTES_MAX), newest)
+            if packet is None:
+                break
             packets.append(packet)
             size_bytes -= max(len(packet.payload), 64)
         return packets
 
-    def _padding(self, size_bytes: int, newest: OutgoingPacket) -> OutgoingPacket:
-        """A packet of padding alone, behind a whole frame and with its timestamp (RFC 3550 section 5.1: P)."""
+    def _padding(self, size_bytes: int, newest: OutgoingPacket) -> OutgoingPacket | None:
+        """A packet of padding alone, behind a whole frame and with its timestamp (RFC 3550 section 5.1: P).
+
+        It takes numbers of the media's own, and who has lost one asks for it: no more of it than a part of the media.
+        """
         count = max(size_bytes, 1)
+        if self._padding_bytes + count > _PADDING_CREDIT_BYTES + _PADDING_RATIO * self.media.statistics.bytes_sent:
+            return None
+        self._padding_bytes += count
         padding = bytes(count - 1) + bytes((count,))
         stream = self.media
         return PaddingPacket(
