@@ -74,15 +74,16 @@ def is_unusable(host: str) -> bool:
     return parsed.ipv4_mapped is not None or is_ipv4_compatible or parsed.is_site_local
 
 
-def can_be_paired(local: str, remote: str) -> bool:
+def can_be_paired(local: str, remote: str, *, has_come: bool = False) -> bool:
     """True where a datagram from one address can make sense at the other.
 
+    has_come  one has: then loopback reaches further. A host takes what its own other addresses send to its loopback
     Same IP version (RFC 8445 section 6.1.2.2); "IPv6 link-local addresses MUST NOT be paired with other than link-local
     addresses" (same section); loopback reaches loopback only.
     """
     here, there = _parsed(local), _parsed(remote)
     if here is None or there is None or here.version != there.version:
         return False
-    if here.is_loopback != there.is_loopback:
+    if here.is_loopback != there.is_loopback and not has_come:
         return False
     return here.version == 4 or here.is_link_local == there.is_link_local

@@ -74,7 +74,8 @@ class Pairing:
             return pair
         source = without_zone(path.remote)
         remote = self.remotes.find(source, base.protocol) or self.remotes.learn(source, priority, base.protocol)
-        return None if remote is None else self._pair(self._best_on(base), remote)
+        # The check has been answered, so the peer may send here: a pair, or what it sends would be nobody's.
+        return None if remote is None else self._pair(self._best_on(base), remote, has_come=True)
 
     def is_proof(self, path: Path) -> bool:
         """True where a request of the peer alone proves its path.
@@ -125,9 +126,11 @@ class Pairing:
         if may_pair(gathered.candidate, remote.candidate):
             self._pair(gathered, remote)
 
-    def _pair(self, gathered: GatheredCandidate, remote: RemoteCandidate) -> CandidatePair | None:
+    def _pair(
+        self, gathered: GatheredCandidate, remote: RemoteCandidate, *, has_come: bool = False
+    ) -> CandidatePair | None:
         base = gathered.base
-        if not can_be_paired(base.address.host, remote.address.host):
+        if not can_be_paired(base.address.host, remote.address.host, has_come=has_come):
             return None
         # draft-ietf-rtcweb-mdns-ice-candidates section 3.3.2: no pairs of relayed candidates and remote mDNS ones, or
         # the TURN server would learn the address that the peer hides.

@@ -3,7 +3,7 @@
 import pytest
 
 from sans_rtc.errors import InvalidState
-from sans_rtc.ice import DiscardReason, Payload, Role
+from sans_rtc.ice import AddressFilter, DiscardReason, Payload, Role
 from sans_rtc.machine import Address, Datagram, Path
 
 STRANGER = Address("198.51.100.7", 7000)
@@ -28,6 +28,19 @@ def test_payload_on_a_path_proven_by_a_response(hand):
     hand.answer_all(hand.sent)
     hand.receive(payload(hand))
     assert len(hand.of(Payload)) == 1
+
+
+def test_payload_that_another_address_of_this_host_sends_to_its_loopback(make_hand):
+    """A browser on the same machine checks, and selects, every pair that answers; its data must not be nobody's."""
+    hand = make_hand(Role.CONTROLLED, address_filter=AddressFilter(allow_loopback=True))
+    hand.local = Address("127.0.0.1", 1111)
+    hand.meet()
+    assert hand.checks() == [], "nothing is sent there unasked"
+    hand.receive(hand.request(use_candidate=True))
+    hand.receive(payload(hand))
+    assert hand.of(Payload) == [Payload(b"\x16dtls", hand.path, 0)]
+    hand.answer_all(hand.sent)
+    assert hand.agent.selected_path == hand.path
 
 
 def test_request_sent_again_from_elsewhere_does_not_open_the_gate_for_its_sender(hand):
