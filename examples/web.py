@@ -111,7 +111,7 @@ class Visitors:
             return PlainTextResponse("an offer is application/json", 415)
         if len(self.tasks) >= VISITORS_MAX:
             return PlainTextResponse("too many pages are connected", 503)
-        peer = PeerConnection(bind=self.bind)
+        peer = PeerConnection(bind=self.bind or ())
         try:
             await peer.set_remote_description(await request.json())
             self.prepare(peer)

@@ -45,10 +45,10 @@ def said(stderr):
 
 
 @contextmanager
-def page(program, *arguments):
+def page(program, *arguments, bind=("--bind", "127.0.0.1")):
     """Run an example with a web page; gives its URL and the lines that it prints, read as they come."""
     process = subprocess.Popen(
-        command(program, *arguments, "--port", 0, "--bind", "127.0.0.1", "--seconds", 30),
+        command(program, *arguments, *bind, "--port", 0, "--seconds", 30),
         env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -69,9 +69,9 @@ def post(url, body, content_type="application/json"):
             return error.code, error.read().decode()
 
 
-async def visit(url, direction):
+async def visit(url, direction, bind="127.0.0.1"):
     """A peer of ours in place of the browser: its transceivers, connected."""
-    peer = PeerConnection(bind="127.0.0.1")
+    peer = PeerConnection(bind=bind)
     transceivers = [peer.add_transceiver(kind, direction=direction) for kind in ("audio", "video")]
     await peer.set_local_description()
     await peer.gathering_complete()
@@ -159,13 +159,13 @@ def test_what_a_page_sends_is_recorded(tmp_path):
 @needs_starlette
 def test_a_page_is_played_to():
     async def check(url):
-        peer, (audio, video) = await visit(url, "recvonly")
+        peer, (audio, video) = await visit(url, "recvonly", bind=())
         async with peer:
             frames = await take(video.receiver, 10)
             assert frames[0].is_keyframe and all(frame.is_contiguous for frame in frames)
             await take(audio.receiver, 10)
 
-    with page("play_file.py") as (url, _):
+    with page("play_file.py", bind=()) as (url, _):  # on every usable address, as without options
         asyncio.run(check(url))
 
 
