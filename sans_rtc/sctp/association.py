@@ -208,6 +208,7 @@ class Association:
         before has lost is not counted against it."""
         self._tcb.error_count = 0
         self._tcb.rto.reset()
+        self._parts.handshake.path_changed(now)
         self._outbound.flow.congestion.reset()
         self._parts.path_mtu.on_path_changed()
 

@@ -181,6 +181,14 @@ class Handshake:
         if not self._gives_up(now):
             self._send_cookie_echo(now)
 
+    def path_changed(self, now: float) -> None:
+        """What the path before has left unanswered is not counted against the new one, nor waited for at length."""
+        timers = self._tcb.timers
+        self._retransmissions = min(self._retransmissions, 1)  # not none: the round trip would be measured wrongly
+        for timer in (Timer.T1_INIT, Timer.T1_COOKIE):
+            if timers.is_armed(timer):
+                timers.arm(timer, min(timers.deadline_of(timer), now + self._tcb.rto.rto_s))
+
     def _gives_up(self, now: float) -> bool:
         """Count an attempt; True where Max.Init.Retransmits is exceeded and the association has ended."""
         self._retransmissions += 1

@@ -161,3 +161,22 @@ def test_candidates_of_the_old_generation_are_not_announced_again_when_the_peer_
     ufrag = pair.peers[1]._transport.agent.local_parameters.ufrag
     said = [event.candidate for event in pair.events(1, LocalCandidate)][before:]
     assert said and all(ufrag in candidate for candidate in said[:-1]) and said[-1] == ""
+
+
+def test_init_that_the_lost_path_left_unanswered_is_not_counted_against_the_new_one():
+    """DTLS is up, and INIT is sent into the silence of a path that is dead, until ICE has another."""
+    config = PeerConfig(sctp=SctpConfig(init_retransmissions_max=4))
+    pair = Pair(configs=(config, config), conditions=LinkConditions(delay_s=0.01))
+    pair.peers[0].create_channel("late", ChannelOptions(), pair.now)
+    pair.offer_and_answer()
+    pair.link.run_until(lambda: all(peer.connection_state == "connected" for peer in pair.peers), within_s=5.0)
+    pair.link.filter = lambda end, datagram: None if 20 <= datagram.data[0] <= 63 else datagram
+    handshake = pair.peers[0]._transport.data.association._parts.handshake
+    pair.link.run_until(lambda: handshake._retransmissions == 4)  # one more would end it
+    other = Address("10.0.0.9", 5009)
+    pair.peers[0].add_local_address(other, "wlan0", pair.now)
+    pair.link.run_for(0.3)
+    pair.peers[0].remove_local_address(Address("10.0.0.1", 5000), pair.now)
+    pair.link.run_for(3.0)
+    pair.link.filter = lambda end, datagram: datagram
+    pair.link.run_until(lambda: pair.handle_at(1, "late") is not None, within_s=6.0)
