@@ -5,6 +5,7 @@ python -m fuzz TARGET [--minutes N]       search for inputs that break it, from 
 python -m fuzz all [--minutes N]          one target after the other
 python -m fuzz TARGET --replay FILE...    run it on these inputs; needs no atheris
 python -m fuzz TARGET --keep N            make the corpus of the N inputs that reach the most; needs no atheris
+python -m fuzz --table                    write what all searches came to into docs/fuzzing.md
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from fuzz.runs import search_and_note, write_table
 from fuzz.search import distil, search, search_all
 from fuzz.table import load, names
 
@@ -26,6 +28,9 @@ _NEEDS_ATHERIS = (
 def main(arguments: list[str] | None = None) -> int:
     """The exit status: 0 where nothing was found."""
     options = _parser().parse_args(arguments)
+    if options.table:
+        write_table()
+        return 0
     if options.target is None:
         print("\n".join(names()))
         return 0
@@ -43,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if options.target == "all":
         return search_all(options.minutes)
-    return search(options.target, options.minutes)
+    return (search if options.here else search_and_note)(options.target, options.minutes)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=1.0, help="how long to search each target")
     parser.add_argument("--replay", type=Path, nargs="+", metavar="FILE", help="run the target on these inputs only")
     parser.add_argument("--keep", type=int, metavar="N", help="distil the search's finds into the corpus")
+    parser.add_argument("--table", action="store_true", help="write the table of all searches into docs/fuzzing.md")
+    parser.add_argument("--here", action="store_true", help="search in this process, and note nothing")
     return parser
 
 

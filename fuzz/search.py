@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from fuzz.runs import FOUND, search_and_note
 from fuzz.table import CORPUS, FINDS, load, names
 
 # A run that takes longer is a finding: the slowest regular one takes a fraction of a second.
 RUN_S_MAX = 20
 MEMORY_MB_MAX = 1024
 INPUT_BYTES_MAX = 4096
-# Of what is kept in the corpus: a finding says so in its name.
-FOUND, NAME_LENGTH = "found-", 12
+# Of what is kept in the corpus.
+NAME_LENGTH = 12
 # Of a long search's finds a part is looked at, small and large: each is run line by line.
 DISTILLED_MAX = 40
 
@@ -50,8 +49,7 @@ def search_all(minutes: float) -> int:
     failed = []
     for name in names():
         print(f"== {name}", flush=True)
-        command = [sys.executable, "-m", "fuzz", name, "--minutes", str(minutes)]
-        if subprocess.run(command, check=False).returncode:
+        if search_and_note(name, minutes):
             failed.append(name)
     print(f"broken: {', '.join(failed)}" if failed else "nothing found")
     return 1 if failed else 0
