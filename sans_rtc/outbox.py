@@ -20,6 +20,10 @@ class Outbox(Generic[Item]):
         self._items: list[Item] = []
         self.append = self._items.append
 
+    def extend(self, items: Sequence[Item]) -> None:
+        """Append each."""
+        self._items += items
+
     def take(self) -> Sequence[Item]:
         """Hand over everything; the next call returns only what came later."""
         items = self._items

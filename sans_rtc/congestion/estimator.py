@@ -217,6 +217,11 @@ class SendSideEstimator:
         return self._events.take()
 
     @property
+    def is_started(self) -> bool:
+        """A packet was sent on this path."""
+        return self._is_started
+
+    @property
     def target_bitrate_bps(self) -> int:
         """What may be sent now; the events lag behind it by `event_interval_s` at most."""
         return self._target_bps

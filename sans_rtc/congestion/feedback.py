@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import islice
 from operator import attrgetter
@@ -150,6 +150,25 @@ class FeedbackAdapter:
         self.in_flight_bytes += size_bytes
         self.stats.packets_sent += 1
         return sequence
+
+    def on_sent_run(self, first: int, sizes: Sequence[int], now: float, *, ssrc: int = 0, probe_id: int = 0) -> int:
+        """As `on_sent` of each, for packets that go out together, numbered on from `first`; the number of the first."""
+        history, packets_max = self._history, self._config.history_packets_max
+        if now >= self._forgets_at or len(history) + len(sizes) > packets_max:
+            self._forget_old(now, max(packets_max - len(sizes), 0))
+        sequence = begin = self._next_sequence
+        stream = ssrc << 16
+        for size_bytes in sizes:
+            key = stream | first & 0xFFFF
+            if key in history:
+                self._forget(key)
+            history[key] = _Sent(sequence, now, size_bytes, probe_id)
+            sequence += 1
+            first += 1
+        self._next_sequence = sequence
+        self.in_flight_bytes += sum(sizes)
+        self.stats.packets_sent += len(sizes)
+        return begin
 
     def on_transport_feedback(self, reports: Iterable[tuple[int, float | None]], now: float) -> list[PacketResult]:
         """Take `(transport-wide sequence number, arrival in seconds or None)` for each packet of one feedback."""

@@ -179,6 +179,26 @@ class Pacer(Generic[Item]):
         stats.bytes_sent += size_bytes
         return True
 
+    def pass_run(self, sizes: Sequence[int], now: float) -> int:
+        """As `passes` of each in turn, up to the first that has to be queued; returns how many pass."""
+        if self.queued_packets or self._probes:
+            return 0
+        config = self._config
+        next_at, latest, bits_per_s = self._next_at, now + config.burst_s, config.pacing_factor * self._target_bps
+        count = byte_count = 0
+        for size_bytes in sizes:
+            if next_at > latest:
+                break
+            next_at = (next_at if next_at > now else now) + size_bytes * 8 / bits_per_s
+            byte_count += size_bytes
+            count += 1
+        self._next_at = next_at
+        if self._padding_bps and count:
+            self._padding_at = max(self._padding_at, now) + byte_count * 8 / self._padding_bps
+        self.stats.packets_sent += count
+        self.stats.bytes_sent += byte_count
+        return count
+
     def clear(self) -> None:
         """Drop what is queued, and what was asked for: the path is gone, or the media is."""
         for queue in self._queues:

@@ -158,6 +158,15 @@ class Agent:
             raise InvalidState("no path to the peer is known to work")
         self._datagrams.append(Datagram(data, path))
 
+    def send_many(self, datagrams: Sequence[bytes], now: float) -> None:
+        """As `send` of each, in order."""
+        path = self._send_path
+        if path is None:
+            if self._is_terminated:
+                return
+            raise InvalidState("no path to the peer is known to work")
+        self._datagrams.extend([Datagram(data, path) for data in datagrams])
+
     def send_whole(self, data: bytes, now: float) -> None:
         """Send a datagram that must not be fragmented, since it asks whether the path takes its size.
 

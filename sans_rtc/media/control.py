@@ -41,7 +41,7 @@ class SendControl:
     mode  which feedback was agreed
     """
 
-    __slots__ = ("_adapter", "_config", "_estimator", "_lost", "is_started", "mode")
+    __slots__ = ("_adapter", "_config", "_estimator", "_lost", "mode")
 
     def __init__(self, config: MediaConfig) -> None:
         self._config = config
@@ -52,7 +52,6 @@ class SendControl:
         self._adapter = FeedbackAdapter(self._config.feedback)
         self._estimator = SendSideEstimator(self._config.estimator)
         self._lost: dict[int, tuple[int, int]] = {}
-        self.is_started = False
 
     def set_mode(self, mode: FeedbackMode) -> None:
         """Take another kind of feedback; what was learned from one before does not carry over."""
@@ -68,9 +67,13 @@ class SendControl:
 
     def on_sent(self, number: int, ssrc: int, size_bytes: int, probe_id: int, now: float) -> None:
         """A packet goes out: its transport-wide number (SSRC 0), or that of its SSRC."""
-        self.is_started = True
         sequence = self._adapter.on_sent(number, size_bytes, now, ssrc=ssrc, probe_id=probe_id)
         self._estimator.on_sent(sequence, size_bytes, now)
+
+    def on_sent_run(self, first: int, ssrc: int, sizes: Sequence[int], probe_id: int, now: float) -> None:
+        """Packets go out together, numbered on from `first`."""
+        sequence = self._adapter.on_sent_run(first, sizes, now, ssrc=ssrc, probe_id=probe_id)
+        self._estimator.on_sent(sequence, sum(sizes), now)
 
     def on_transport_feedback(self, packet: TransportFeedback, now: float) -> None:
         """Take transport-wide feedback."""
@@ -132,6 +135,11 @@ class SendControl:
     def take_events(self) -> Sequence[EstimatorEvent]:
         """New targets, and probes to be sent."""
         return self._estimator.take_events()
+
+    @property
+    def is_started(self) -> bool:
+        """Something was sent on this path: the first packet asks for probes."""
+        return self._estimator.is_started
 
     @property
     def target_bitrate_bps(self) -> int | None:

@@ -19,8 +19,10 @@ from sans_rtc.media.events import (
     StreamEndReason,
     StreamStarted,
 )
+from sans_rtc.media.frame_buffer import new_buffer
 from sans_rtc.media.parameters import CodecParameters
 from sans_rtc.media.payloads import Depacketizers, PayloadRow, Role
+from sans_rtc.media.shape import HeaderShape
 from sans_rtc.media.stats import DiscardReason
 from sans_rtc.replay_window import ReplayWindow
 from sans_rtc.rtcp.feedback import FirEntry, FullIntraRequest, Nack, PictureLossIndication
@@ -34,10 +36,7 @@ from sans_rtc.rtp.recovery import (
     KeyframeRequester,
     KeyframeRequestKind,
     NackGenerator,
-    ReceiveBuffer,
-    ReceiveBufferConfig,
     RedUlpFecReceiver,
-    packet_boundaries,
 )
 from sans_rtc.rtp.sequence import SequenceUnwrapper
 from sans_rtc.rtp.statistics import ReceiverStatistics
@@ -55,6 +54,7 @@ class InboundStream:
     rid          its layer in a simulcast
     is_live      media comes; False after BYE or silence, until it comes again
     heard_at     when RTCP's table of members was told of it last
+    shape        how the headers of its packets look; None where that is not known
     """
 
     __slots__ = (
@@ -62,7 +62,7 @@ class InboundStream:
         "_seen", "bytes_restored", "bytes_sent_by_peer", "clock", "clock_rate", "cname", "codec", "fir_count",
         "frames_assembled", "frames_received", "header_bytes_received", "heard_at", "is_live", "key_frames_received",
         "nack_count", "packets_repaired", "packets_restored", "packets_sent_by_peer", "pli_count", "receiver",
-        "report_at", "report_ntp", "reports_received", "requester", "rid", "ssrc", "statistics",
+        "report_at", "report_ntp", "reports_received", "requester", "rid", "shape", "ssrc", "statistics",
     )  # fmt: skip
 
     def __init__(self, receiver: SectionReceiver, ssrc: int, rid: str, clock_rate: int) -> None:
@@ -73,6 +73,7 @@ class InboundStream:
         self.clock_rate = clock_rate
         self.is_live = False
         self.heard_at = -math.inf
+        self.shape: HeaderShape | None = None
         self.statistics = ReceiverStatistics(ssrc, clock_rate, min_sequential=1)
         self.clock = RtpClock(clock_rate)
         self.cname = ""
@@ -89,7 +90,7 @@ class InboundStream:
         self._red: RedReceiver | None = None
         self._depacketizers = Depacketizers()
         self._nack = NackGenerator(config.nack) if receiver.has_nack else None
-        self._buffer = self._new_buffer(clock_rate)
+        self._buffer = new_buffer(receiver, clock_rate)
         self._seen: ReplayWindow | None = None
         self._numbers = SequenceUnwrapper()
         self._fec: RedUlpFecReceiver | None = None
@@ -98,22 +99,6 @@ class InboundStream:
             self._fec = RedUlpFecReceiver(config.fec, ssrc=ssrc, ulpfec_payload_type=receiver.ulpfec_payload_type)
         elif receiver.has_flexfec:
             self._flexfec = FlexFecReceiver(config.fec, ssrcs=(ssrc,))
-
-    def _new_buffer(self, clock_rate: int) -> ReceiveBuffer:
-        receiver, config = self.receiver, self.receiver.config
-        settings = ReceiveBufferConfig(
-            clock_rate_hz=clock_rate,
-            delay_s_max=config.receive_delay_s_max,
-            give_up_after_s=config.repair_wait_s if receiver.can_repair else config.reorder_wait_s,
-            packet_count_max=config.receive_packets_max,
-            byte_count_max=config.receive_bytes_max,
-        )
-        return ReceiveBuffer(settings, self._boundaries if receiver.kind is MediaKind.VIDEO else packet_boundaries)
-
-    def _boundaries(self, packet: RtpPacket) -> tuple[bool, bool]:
-        row = self.receiver.rows.get(packet.payload_type)
-        codec = row.codec if row is not None else None
-        return codec is not None and codec.codec.is_frame_start(packet.payload), packet.marker
 
     # --- packets ------------------------------------------------------------------------------------------------------
 
@@ -143,6 +128,34 @@ class InboundStream:
             self._receive_red(packet, plain, False, now)
         else:
             receiver.stats.discard(DiscardReason.UNKNOWN_PAYLOAD_TYPE)
+
+    def awaits(self, sequence_number: int) -> bool:
+        """Whether a packet of this number may go the short way: the next one, of video that is made into frames."""
+        return (
+            self.receiver.makes_frames_only
+            and self.is_live
+            and self._fec is None
+            and self._flexfec is None
+            and self.statistics.awaits(sequence_number)
+            and (self._nack is None or self._nack.awaits(sequence_number))
+        )
+
+    def receive_piece(
+        self, packets: list[RtpPacket], codec: CodecParameters, begins: bool, header_bytes: int, now: float
+    ) -> None:
+        """As `receive` of each, for a piece of a frame, see `ReceiveBuffer.receive_piece`, that `awaits` lets in.
+
+        begins        whether the first one begins a frame; the last one ends it where it is marked
+        header_bytes  of each
+        """
+        first, count = packets[0], len(packets)
+        payload_bytes = sum([len(packet.payload) for packet in packets])
+        self.statistics.run_received(count, first.timestamp, payload_bytes, now)
+        self.header_bytes_received += header_bytes * count
+        self.codec = codec
+        if self._nack is not None:
+            self._nack.receive_run(count)
+        self._buffer.receive_piece(packets, begins, packets[-1].marker, now)
 
     def receive_restored(self, packet: RtpPacket, now: float) -> None:
         """Take a packet that was sent again, out of RTX."""
@@ -265,14 +278,10 @@ class InboundStream:
 
     def want_keyframe(self, kind: KeyframeRequestKind, now: float) -> bool:
         """Ask for a keyframe, the way that was negotiated; False where none was."""
-        receiver = self.receiver
-        if kind is KeyframeRequestKind.PLI and not receiver.has_pli:
-            kind = KeyframeRequestKind.FIR
-        if kind is KeyframeRequestKind.FIR and not receiver.has_fir:
-            if not receiver.has_pli:
-                return False
-            kind = KeyframeRequestKind.PLI
-        self.requester.request(kind, now)
+        possible = self.receiver.keyframe_kind(kind)
+        if possible is None:
+            return False
+        self.requester.request(possible, now)
         return True
 
     def _deliver(self, now: float) -> None:

@@ -54,6 +54,30 @@ class Extra:
 NO_EXTRA = Extra()
 
 
+class HeaderRun:
+    """What the headers of a run of packets share: of one stream, with the same elements, sent at one time.
+
+    tail         what follows the transport-wide number, or without one the 12 bytes
+    words        of the header extension; number_head: the byte before the number, 0 without one
+    """
+
+    __slots__ = ("_first", "_number_head", "_words", "tail")
+
+    def __init__(self, tail: bytes, words: int, number_head: int) -> None:
+        self.tail = tail
+        self._words = words
+        self._number_head = number_head
+        self._first = 0x90 if tail or number_head else 0x80
+
+    def header(self, second: int, sequence_number: int, timestamp: int, ssrc: int, number: int) -> bytes:
+        """The header of one packet, as `HeaderLayout.header` makes it."""
+        if not self._number_head:
+            return _PLAIN.pack(self._first, second, sequence_number, timestamp, ssrc) + self.tail
+        return _NUMBERED.pack(
+            0x90, second, sequence_number, timestamp, ssrc, ONE_BYTE_PROFILE, self._words, self._number_head, number
+        ) + self.tail  # fmt: skip
+
+
 class HeaderLayout:
     """How the headers of one m= section's packets look, by the header extensions that were agreed for it.
 
@@ -121,6 +145,20 @@ class HeaderLayout:
             return _PLAIN.pack(0x80, second, sequence_number, timestamp, ssrc)
         head = _TAIL.pack(0x90, second, sequence_number, timestamp, ssrc, ONE_BYTE_PROFILE, size + 3 >> 2)
         return head + tail + _PADDING[size & 3]
+
+    def run(self, identity: Extra, extra: Extra, now: float) -> HeaderRun | None:
+        """What the headers of packets that are sent at one time share; None where they take the long way."""
+        if self._is_two_byte or extra.is_long or identity.is_long:
+            return None
+        tail = identity.data + extra.data
+        time = (self._time_head | self._send_time(now)).to_bytes(4, "big") if self.time_id else b""
+        size = len(time) + len(tail)
+        if self.is_numbered:
+            return HeaderRun(time + tail + _PADDING[size + 3 & 3], size + 6 >> 2, self._number_head)
+        if not size:
+            return HeaderRun(b"", 0, 0)
+        head = ONE_BYTE_PROFILE << 16 | size + 3 >> 2
+        return HeaderRun(head.to_bytes(4, "big") + time + tail + _PADDING[size & 3], 0, 0)
 
     def overhead_bytes(self, identity: Extra, extra: Extra) -> int:
         """The most that a header takes, in whichever form."""

@@ -42,6 +42,15 @@ class OutgoingPacket:
         self.frame_number = frame_number
         self.protected = b""
 
+    def follows(self, other: OutgoingPacket) -> bool:
+        """Whether this is the next packet of the same stream, new as the other one, with headers laid out alike."""
+        return (
+            self.stream is other.stream
+            and self.extra is other.extra
+            and self.sequence_number == other.sequence_number + 1 & _MASK_16
+            and not (self.protected or self.is_padding or other.protected or other.is_padding)
+        )
+
 
 class PaddingPacket(OutgoingPacket):
     """A packet whose payload is padding: its header says so. It is sent again only as it was, never by RTX."""

@@ -15,6 +15,8 @@ from sans_rtc.media.stats import DiscardReason, MediaStats
 from sans_rtc.rtp.extension_values import parse_audio_level, parse_capture_time, parse_orientation
 from sans_rtc.rtp.extensions import ROWS, Extension, ExtensionMap
 from sans_rtc.rtp.ntp import unix_from_ntp
+from sans_rtc.rtp.payload.interface import MediaKind
+from sans_rtc.rtp.recovery import KeyframeRequestKind
 from sans_rtc.rtp.wire import RtpPacket
 
 _FRAME_EXTENSIONS = (Extension.SSRC_AUDIO_LEVEL, Extension.VIDEO_ORIENTATION, Extension.ABS_CAPTURE_TIME)
@@ -65,13 +67,26 @@ class SectionReceiver:
         self.mid_id = self.extensions.id_of(Extension.MID) or 0
         self.rid_id = self.extensions.id_of(Extension.RID) or 0
         self.repaired_rid_id = self.extensions.id_of(Extension.REPAIRED_RID) or 0
-        self.has_frame_extensions = any(self.extensions.id_of(uri) is not None for uri in _FRAME_EXTENSIONS)
+        ids = [self.extensions.id_of(uri) for uri in _FRAME_EXTENSIONS]
+        self.frame_extension_ids = frozenset([element_id for element_id in ids if element_id is not None])
+        self.has_frame_extensions = bool(self.frame_extension_ids)
 
     def clock_rate_of(self, payload_type: int) -> int:
         """Of a payload type, or where it has no codec, that of the first."""
         row = self.rows.get(payload_type)
         codecs = [row.codec] if row is not None and row.codec is not None else self.parameters.codecs
         return codecs[0].codec.clock_rate if codecs else 90_000
+
+    @property
+    def makes_frames_only(self) -> bool:
+        """Packets of video become frames, and the application sees nothing of them."""
+        return self.wants_frames and not self.wants_packets and self.kind is MediaKind.VIDEO
+
+    def keyframe_kind(self, kind: KeyframeRequestKind) -> KeyframeRequestKind | None:
+        """How a keyframe can be asked for: this way, else the other one; None where neither was negotiated."""
+        other = KeyframeRequestKind.FIR if kind is KeyframeRequestKind.PLI else KeyframeRequestKind.PLI
+        can_ask = {KeyframeRequestKind.PLI: self.has_pli, KeyframeRequestKind.FIR: self.has_fir}
+        return next((each for each in (kind, other) if can_ask[each]), None)
 
     def add(self, ssrc: int, rid: str, payload_type: int) -> tuple[InboundStream, list[InboundStream]]:
         """A stream for a new SSRC, and those that it takes the place of.

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sans_rtc.congestion.pacer import Priority
 from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidArgument, WireError
 from sans_rtc.machine import Terminated, Trace, TraceRecord
@@ -161,8 +160,14 @@ class RtpSession:
 
     def receive_many(self, datagrams: Sequence[bytes], now: float) -> None:
         """Take datagrams that have arrived together."""
-        for datagram in datagrams:
-            self.receive(datagram, now)
+        srtp, at = self._ingress.srtp, 0
+        while at < len(datagrams):
+            begin = at
+            if srtp is not None and not self._is_closed:
+                at = self._ingress.receive_in_order(srtp, datagrams, at, now)
+            if at == begin:
+                self.receive(datagrams[at], now)
+                at += 1
 
     def _receive_rtcp(self, srtp: SrtpReceiver, datagram: bytes, now: float) -> None:
         plain = srtp.unprotect_rtcp(datagram)
@@ -279,7 +284,7 @@ class RtpSession:
         room = self._config.mtu_bytes - self._path_overhead_bytes - self._transmitter.protection_bytes
         packets = sender.make_frame(frame, room, now)
         self.stats.frames_sent += 1
-        self._submit(packets, sender.priority, now)
+        self._on_sent(self._transmitter.submit_frame(packets, sender.priority, now), now)
 
     def send_packet(
         self, handle: int, packet: RtpPacket, now: float, *, rid: str = "", source: ExtensionMap | None = None,
@@ -310,7 +315,7 @@ class RtpSession:
         if outgoing is None:
             self.stats.discard(encoding.sources.reason)
             return
-        self._submit([outgoing], sender.priority, now)
+        self._on_sent(self._transmitter.submit([outgoing], sender.priority, now), now)
 
     def _is_held(self, is_sending: bool) -> bool:
         if not is_sending or self._is_closed:
@@ -321,12 +326,10 @@ class RtpSession:
             return True
         return False
 
-    def _submit(self, packets: list[OutgoingPacket], priority: Priority, now: float) -> None:
+    def _on_sent(self, dropped: list[OutgoingPacket], now: float) -> None:
         self._reporter.rtp_sent(now)
-        dropped = self._transmitter.submit(packets, priority, now)
         if dropped:
-            stream = dropped[0].stream
-            count = len({packet.frame_number for packet in dropped})
+            stream, count = dropped[0].stream, len({packet.frame_number for packet in dropped})
             self._events.append(FramesDropped(stream.handle, stream.rid, count, DropReason.SEND_QUEUE))
 
     def request_keyframe(

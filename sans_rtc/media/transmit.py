@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sans_rtc.congestion.events import ProbeCluster, TargetBitrate
-from sans_rtc.congestion.pacer import Pacer, Priority
+from sans_rtc.congestion.pacer import Paced, Pacer, Priority
 from sans_rtc.errors import InvalidArgument, LimitExceeded, LocalError
 from sans_rtc.media.config import MediaConfig
 from sans_rtc.media.control import FeedbackMode, SendControl
@@ -107,6 +107,22 @@ class Transmitter:
                 self._enqueue(packet, priority, dropped, now)
         return dropped
 
+    def submit_frame(self, packets: Sequence[OutgoingPacket], priority: Priority, now: float) -> list[OutgoingPacket]:
+        """As `submit`, for the packets of one new frame: what the pacer lets pass at once goes as one run."""
+        if priority is Priority.AUDIO:
+            self._send_run(packets, 0, now)
+            return []
+        if self.control.mode is not FeedbackMode.NONE and not self.control.is_started:
+            return self.submit(packets, priority, now)  # the first packet asks for probes
+        count = self.pacer.pass_run([len(packet.payload) + _OVERHEAD_BYTES for packet in packets], now)
+        if count:
+            self._send_run(packets if count == len(packets) else packets[:count], 0, now)
+            self._on_control(now)
+        dropped: list[OutgoingPacket] = []
+        for packet in packets[count:]:
+            self._enqueue(packet, priority, dropped, now)
+        return dropped
+
     def _enqueue(self, packet: OutgoingPacket, priority: Priority, dropped: list[OutgoingPacket], now: float) -> None:
         size = len(packet.payload) + _OVERHEAD_BYTES
         while True:
@@ -138,14 +154,27 @@ class Transmitter:
             return
         while True:
             due = self.pacer.take(now)
-            for paced in due:
-                if paced.item is None:
-                    self._pad(paced.size_bytes, paced.probe_id, now)
-                else:
-                    self._send(paced.item, paced.probe_id, now)
+            self._send_paced(due, now)
             self._on_control(now)
             if not due:
                 return
+
+    def _send_paced(self, due: Sequence[Paced[OutgoingPacket]], now: float) -> None:
+        """Send what the pacer hands over, packets of one frame in a run."""
+        run: list[OutgoingPacket] = []
+        probe_id = 0
+        for paced in due:
+            packet = paced.item
+            if run and (packet is None or paced.probe_id != probe_id or not packet.follows(run[-1])):
+                self._send_run(run, probe_id, now)
+                run = []
+            if packet is None:
+                self._pad(paced.size_bytes, paced.probe_id, now)
+            else:
+                run.append(packet)
+                probe_id = paced.probe_id
+        if run:
+            self._send_run(run, probe_id, now)
 
     def _pad(self, size_bytes: int, probe_id: int, now: float) -> None:
         if self.padder is not None:
@@ -199,6 +228,61 @@ class Transmitter:
         self._out.append(datagram)
         self._stats.packets_sent += 1
         self._stats.bytes_sent += len(datagram)
+
+    def _send_run(self, packets: Sequence[OutgoingPacket], probe_id: int, now: float) -> None:
+        """As `_send` of each, for packets of which each `follows` the one before: what they share is made once.
+
+        Longer than others: it runs for every packet of video, and a call for each step would cost as much as the step.
+        """
+        first = packets[0]
+        stream = first.stream
+        srtp, layout, ssrc = self._srtp, stream.layout, stream.ssrc
+        shared = layout.run(stream.identity, first.extra, now)
+        if srtp is None or shared is None or first.protected or first.is_padding:
+            for packet in packets:
+                self._send(packet, probe_id, now)
+            return
+        header_of, protect = shared.header, srtp.protect_rtp_parts
+        keeps_protected, step = stream.keeps_protected, 1 if layout.is_numbered else 0
+        number = begin = self._next_number if step else 0
+        overhead_bytes = self._overhead_bytes
+        datagrams: list[bytes] = []
+        sizes: list[int] = []
+        payload_bytes = 0
+        try:
+            for packet in packets:
+                sequence_number, payload = packet.sequence_number, packet.payload
+                header = header_of(packet.second, sequence_number, packet.timestamp, ssrc, number & 0xFFFF)
+                datagram = protect(header, payload, ssrc, sequence_number)
+                number += step
+                payload_bytes += len(payload)
+                sizes.append(len(datagram) + overhead_bytes)
+                datagrams.append(datagram)
+                if keeps_protected:
+                    packet.protected = datagram
+        except (LimitExceeded, InvalidArgument):
+            pass  # `_send` says what was wrong with it, after those that went well
+        sent = packets[: len(sizes)]
+        if sent:
+            self._next_number = number & 0xFFFF if step else self._next_number
+            self._note_run(sent, len(sent) * len(header) if sent else 0, payload_bytes, now)
+            mode = self.control.mode
+            if mode is FeedbackMode.TRANSPORT_WIDE and step:
+                self.control.on_sent_run(begin, 0, sizes, probe_id, now)
+            elif mode is FeedbackMode.PER_STREAM:
+                self.control.on_sent_run(first.sequence_number, ssrc, sizes, probe_id, now)
+            self._out.extend(datagrams)
+            self._stats.packets_sent += len(sent)
+            self._stats.bytes_sent += sum(sizes) - overhead_bytes * len(sizes)
+        for packet in packets[len(sizes) :]:
+            self._send(packet, probe_id, now)
+
+    def _note_run(self, packets: Sequence[OutgoingPacket], header_bytes: int, payload_bytes: int, now: float) -> None:
+        stream = packets[0].stream
+        stream.header_bytes_sent += header_bytes
+        stream.statistics.run_sent(len(packets), payload_bytes, packets[0].timestamp, packets[-1].timestamp, now)
+        if stream.history is not None:
+            stream.history.add_run(packets, payload_bytes, now)
 
     def _note(self, packet: OutgoingPacket, header_bytes: int, datagram: bytes, now: float) -> None:
         stream = packet.stream

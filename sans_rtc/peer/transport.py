@@ -221,10 +221,11 @@ class PeerTransport:
         agent, connection, association, session = self.agent, self.connection, self.data.association, self.media.session
         traffic = self.traffic
         if session is not None:
-            for packet in session.take_datagrams(now):
-                traffic.packets_sent += 1
-                traffic.bytes_sent += len(packet)
-                agent.send(packet, now)
+            packets = session.take_datagrams(now)
+            if packets:
+                traffic.packets_sent += len(packets)
+                traffic.bytes_sent += sum(map(len, packets))
+                agent.send_many(packets, now)
         if connection is None:
             return
         if association is not None and self.dtls_state is DtlsState.CONNECTED:
@@ -302,11 +303,13 @@ class PeerTransport:
         """Carry events from each layer to the next, bottom to top, once. RFC 7983 section 7 parts the payload."""
         connection, traffic = self.connection, self.traffic
         packets: list[bytes] = []
-        for ice_event in self.agent.take_events():
+        ice_events = self.agent.take_events()
+        packet_count = byte_count = 0
+        for ice_event in ice_events:
             if type(ice_event) is Datagram:
                 data = ice_event.data
-                traffic.packets_received += 1
-                traffic.bytes_received += len(data)
+                packet_count += 1
+                byte_count += len(data)
                 if 128 <= data[0] <= 191:
                     packets.append(data)
                 elif connection is not None and 20 <= data[0] <= 63:
@@ -317,6 +320,8 @@ class PeerTransport:
                 self._events.append(ice_event)
                 if type(ice_event) is ice.SelectedPathChanged:
                     self._on_path_selected(ice_event, now)
+        traffic.packets_received += packet_count
+        traffic.bytes_received += byte_count
         if connection is not None:
             self._rise_from_dtls(connection, now)
         if packets or self.media.session is not None:

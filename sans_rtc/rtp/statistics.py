@@ -90,6 +90,29 @@ class ReceiverStatistics:
         self._transit = transit
         return True
 
+    def awaits(self, sequence_number: int) -> bool:
+        """Whether this is the number behind the highest, of a valid source."""
+        return not self._probation and sequence_number == (self._max_sequence + 1) & 0xFFFF
+
+    def run_received(self, count: int, timestamp: int, byte_count: int, now: float) -> None:
+        """Count packets that have come together, numbered on from the highest, with one timestamp; of `awaits`."""
+        number = self._max_sequence + count
+        if number > 0xFFFF:
+            number &= 0xFFFF
+            self._cycles += _SEQUENCE_RANGE
+        self._max_sequence = number
+        self.packets_received += count
+        self.bytes_received += byte_count
+        self.last_received_at = now
+        transit = (int(now * self._clock_rate) - timestamp) & _MASK_32
+        jitter = self.jitter
+        if self._transit is not None:
+            jitter += (abs(distance_32(self._transit, transit)) - jitter) / 16
+        for _ in range(count - 1):
+            jitter -= jitter / 16
+        self.jitter = jitter
+        self._transit = transit
+
     def sender_report_received(self, ntp: int, now: float) -> None:
         """Take note of the NTP timestamp of an SR, for LSR and DLSR."""
         self._report_short = short_ntp(ntp)
@@ -209,6 +232,14 @@ class SenderStatistics:
         # The first packet of a frame tells best when its timestamp was.
         if self._timestamp_at is None or timestamp != self._timestamp:
             self._timestamp = timestamp
+            self._timestamp_at = now
+
+    def run_sent(self, count: int, byte_count: int, first: int, last: int, now: float) -> None:
+        """Count packets that are sent together, with the timestamps of the first and the last of them."""
+        self.packets_sent += count
+        self.bytes_sent += byte_count
+        if self._timestamp_at is None or first != self._timestamp or last != first:
+            self._timestamp = last
             self._timestamp_at = now
 
     def make_sender_report(self, blocks: list[ReportBlock], now: float) -> SenderReport | None:

@@ -41,6 +41,8 @@ PADDING_BYTES_MAX = 255
 PACKET_BYTES_MAX = 65535
 
 _HEADER = struct.Struct("!BBHII")
+unpack_header = _HEADER.unpack_from
+"""First byte, second byte, sequence number, timestamp and SSRC, of at least 12 bytes."""
 _EXTENSION = struct.Struct("!HH")
 _CSRCS = tuple(struct.Struct(f"!{count}I") for count in range(CSRC_COUNT_MAX + 1))
 _PADDINGS = tuple(bytes(max(0, count - 1)) + bytes([count] if count else []) for count in range(256))

@@ -115,6 +115,26 @@ class SrtpReceiver:
         stream.highest = index
         return opened
 
+    def open_next(self, data: bytes, start: int, ssrc: int, sequence_number: int) -> bytes | None:
+        """The payload of a packet that is the next one of a known SSRC and has one, for whoever has read its header.
+
+        data     one datagram whose header, `start` bytes long, says `ssrc` and `sequence_number`
+        Returns  None for any other, and where it is not authentic: nothing has changed then, `unprotect_rtp` tells
+        """
+        stream, decrypt = self._streams.get(ssrc), self._keys.decrypt_rtp
+        size = len(data)
+        if stream is None or decrypt is None or not start + self._rtp_trailer_bytes < size <= PACKET_BYTES_MAX:
+            return None
+        index = stream.highest + 1
+        if index & SEQUENCE_OF_INDEX != sequence_number:
+            return None
+        try:
+            payload = decrypt((stream.nonce ^ index).to_bytes(12, "big"), data[start:], data[:start])
+        except InvalidTag:
+            return None
+        stream.highest = index
+        return payload
+
     def unprotect_rtcp(self, data: bytes) -> bytes | None:
         """Turn an SRTCP packet that arrived into the RTCP packet that was sent.
 

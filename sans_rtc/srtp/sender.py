@@ -98,6 +98,22 @@ class SrtpSender:
         stream.highest = index
         return sealed
 
+    def protect_rtp_parts(self, header: bytes, payload: bytes, ssrc: int, sequence_number: int) -> bytes:
+        """As `protect_rtp(header + payload)`, for whoever has just made the header and need not have it read again.
+
+        header   whole, with CSRCs and header extension; `ssrc` and `sequence_number` are those that it says
+        Errors   as of `protect_rtp`
+        """
+        stream, encrypt = self._streams.get(ssrc), self._keys.encrypt_rtp
+        if stream is None or encrypt is None or len(header) + len(payload) > self._rtp_bytes_max:
+            return self.protect_rtp(header + payload)
+        index = stream.highest + 1
+        if index & SEQUENCE_OF_INDEX != sequence_number:
+            return self.protect_rtp(header + payload)
+        sealed = header + encrypt((stream.nonce ^ index).to_bytes(12, "big"), payload, header)
+        stream.highest = index
+        return sealed
+
     def protect_rtcp(self, packet: bytes) -> bytes:
         """Turn an RTCP packet, compound or reduced, into an SRTCP packet.
 

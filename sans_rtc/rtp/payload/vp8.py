@@ -251,7 +251,13 @@ class Vp8Depacketizer:
             raise Malformed("the beginning of a VP8 frame is missing", field="S", offset=0)
         pieces = [piece]
         partition_id = 0
+        # What goes on with the first partition has the first descriptor without S, nearly always: no need to parse it.
+        size = len(payloads[0]) - len(piece)
+        same = bytes((payloads[0][0] & 0xEF,)) + payloads[0][1:size]
         for payload in payloads[1:]:
+            if not partition_id and payload.startswith(same) and len(payload) > size:
+                pieces.append(payload[size:])
+                continue
             descriptor, piece = parse_vp8_payload(payload)
             _require_same_picture(first, descriptor)
             # "PID SHOULD be incremented by 1 for each subsequent partition", and only at its beginning.

@@ -90,6 +90,15 @@ class NackGenerator:
         else:
             self._on_earlier(highest + difference)
 
+    def awaits(self, sequence_number: int) -> bool:
+        """Whether this is the number behind the highest, and it says nothing about those that are missing."""
+        return self._highest is not None and not self._overtaken and sequence_number == (self._highest + 1) & _MASK
+
+    def receive_run(self, count: int) -> None:
+        """As `receive` of each of so many numbers in a row, from one on that `awaits` lets in."""
+        assert self._highest is not None
+        self._highest += count
+
     def forget_before(self, sequence_number: int) -> None:
         """A keyframe begins here: what is missing before it is no longer needed."""
         if self._highest is None or not self._missing:

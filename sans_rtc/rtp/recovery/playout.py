@@ -74,6 +74,14 @@ class PlayoutDelay:
         elif transit < self._least_now:
             self._least_now = transit
 
+    def observe_run(self, timestamp: int, count: int, now: float) -> None:
+        """As `observe` of each, for packets of one timestamp that have come together."""
+        self.observe(timestamp, now)
+        jitter_s = self.jitter_s
+        for _ in range(count - 1):
+            jitter_s -= _JITTER_GAIN * jitter_s
+        self.jitter_s = jitter_s
+
     def due_at(self, timestamp: int, whole_at: float) -> float:
         """When a frame is due; never more than the largest delay after it was whole, whatever its timestamp says."""
         delay = self.delay_s

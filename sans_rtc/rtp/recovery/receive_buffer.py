@@ -116,6 +116,41 @@ class ReceiveBuffer:
         """Take a packet that has come by itself."""
         self._receive(packet, False, now)
 
+    def receive_piece(self, packets: list[RtpPacket], begins: bool, ends: bool, now: float) -> None:
+        """Take a piece of a frame: packets in a row that carry payload and have one timestamp, come together.
+
+        begins, ends  what `boundaries` says of the first and of the last; of those between, that they do neither
+        """
+        first, count, size = packets[0], len(packets), 0
+        for packet in packets:
+            size += len(packet.payload)
+        if self._may_take(first, begins, count, size):
+            self.stats.packets_received += count
+            self.playout.observe_run(first.timestamp, count, now)
+            self._at += count
+            self._highest = self._at - 1
+            self._byte_count += size
+            self._previous_timestamp, self._previous_ended, self._whole_at = first.timestamp, ends, now
+            self._head += packets
+            if ends:
+                self._finish(now)
+            return
+        for packet in packets:
+            self._receive(packet, False, now)
+
+    def _may_take(self, first: RtpPacket, begins: bool, count: int, size: int) -> bool:
+        """Whether a piece goes on where the oldest frame stands, with all before it come and room for it."""
+        head = self._head
+        if self._is_whole or self._is_fresh or self._highest is None or self._highest != self._at - 1:
+            return False
+        if first.sequence_number != self._at & _MASK:
+            return False
+        if self._byte_count + size > self._config.byte_count_max or len(head) + count > self._config.packet_count_max:
+            return False
+        if head:
+            return not begins and first.timestamp == head[0].timestamp
+        return begins or self._follows_an_end(first)
+
     def receive_recovered(self, packet: RtpPacket, now: float) -> None:
         """Take a packet that was sent again or recovered: it says nothing about the jitter."""
         self._receive(packet, True, now)

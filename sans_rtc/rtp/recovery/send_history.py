@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from sans_rtc.errors import InvalidArgument
@@ -68,6 +68,21 @@ class SendHistory(Generic[Kept]):
         while len(order) > config.packet_count_max or self._byte_count > config.byte_count_max:
             self._forget_oldest()
 
+    def add_run(self, packets: Sequence[Kept], byte_count: int, now: float) -> None:
+        """As `add` of each, for packets that are sent together; `byte_count` is that of their payloads."""
+        config, order, by_number, stats = self._config, self._order, self._by_number, self.stats
+        for packet in packets:
+            sent = (packet, now)
+            by_number[packet.sequence_number] = sent
+            order.append(sent)
+        self._byte_count += byte_count
+        stats.packets_sent += len(packets)
+        stats.bytes_sent += byte_count
+        if self._credit_bytes < config.burst_bytes_max:
+            self._credit_bytes = min(config.burst_bytes_max, self._credit_bytes + config.ratio_max * byte_count)
+        while len(order) > config.packet_count_max or self._byte_count > config.byte_count_max:
+            self._forget_oldest()
+
     def _forget_oldest(self) -> None:
         oldest = self._order.popleft()
         packet = oldest[0]
@@ -75,7 +90,8 @@ class SendHistory(Generic[Kept]):
         number = packet.sequence_number
         if self._by_number.get(number) is oldest:
             del self._by_number[number]
-            self._resent_at.pop(number, None)
+            if self._resent_at:
+                self._resent_at.pop(number, None)
 
     def answer(self, sequence_numbers: Iterable[int], now: float) -> list[Kept]:
         """The packets to send again for the numbers of a NACK, in its order; what is not sent again is counted.
