@@ -169,9 +169,12 @@ class Session:
         )
 
     def start_dtls(self):
-        """Start our end; a server takes what came before it."""
+        """Start our end; a server takes the last ClientHello that came before it, for the next may be seconds away."""
         self.connection = self.make_connection()
         self.connection.start(self.now)
+        if self.setup == "passive":
+            for heard in self.dtls[-1:]:
+                self.connection.receive(heard.data, self.now)
         self.flush()
 
     def _begin_dtls(self):
