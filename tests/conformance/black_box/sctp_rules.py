@@ -5,7 +5,7 @@ import struct
 
 from sans_rtc.sctp import RELIABLE, Reliability
 from sans_rtc.sctp.chunks import ChunkType, Init, parse_chunk, serialize
-from sans_rtc.sctp.params import ParameterType, parse_reconfig
+from sans_rtc.sctp.params import Parameter, ParameterType, parse_reconfig
 from sans_rtc.sctp.wire import Packet, parse_packet, serialize_chunk, serialize_packet
 from sans_rtc.testing.strategies.sctp import resealed
 from tests.conformance.black_box.channel_rules import BINARY, open_channel
@@ -17,6 +17,7 @@ ABORT, ERROR, RE_CONFIG, FORWARD_TSN = 6, 9, 130, 192
 ADDRESSES = {ParameterType.IPV4_ADDRESS, ParameterType.IPV6_ADDRESS, ParameterType.SUPPORTED_ADDRESS_TYPES}
 # The high bits of an unknown type: stop in silence, skip in silence, skip and report.
 STOP, SKIP, SKIP_AND_REPORT = 0x3D, 0xBD, 0xFD
+OUR_TAG, UNKNOWN_PARAMETER = 7_000_007, 0xFF0A
 UNRECOGNIZED_CHUNK, SACK_S, RETRANSMISSION_S = 6, 0.2, 6.0
 
 
@@ -90,6 +91,66 @@ def _zero_tag(session):
 @rule("sctp-init-wrong-tag", "init", "An INIT under a verification tag gets no INIT ACK", "RFC4960-8.5.1-2-1e42")
 def _init_tag(session):
     refuse_init(session, Init(7, 100_000, 10, 10, 1, []), 4711)
+
+
+def init_acks(session):
+    """(packet, INIT ACK) of those heard after an INIT of ours with an unknown parameter that is to be reported."""
+    if "init" not in session.notes:
+        session.need_dtls()
+        session.notes["init"] = len(session.sctp)
+        chunk = serialize(Init(OUR_TAG, 100_000, 10, 10, 1, [Parameter(UNKNOWN_PARAMETER, b"what")]))
+        session.send_packet(resealed(bytes.fromhex("13881388") + bytes(8) + chunk))
+        session.wait(lambda: any(each[0] == INIT_ACK for each in session.chunks(session.notes["init"])))
+    heard_since = session.sctp[session.notes["init"] :]
+    packets = [heard.parsed for heard in heard_since if heard.parsed.chunks[0][0] == INIT_ACK]
+    expect(packets, "no INIT ACK")
+    return [(packet, parse_chunk(packet.chunks[0])) for packet in packets]
+
+
+@rule("sctp-init-ack", "init", "INIT ACK has a State Cookie, stands alone, and under our initiate tag",
+      "RFC4960-5.1-3-02b1", "RFC4960-5.1-8-752b", "RFC4960-8.5-1-4bd5")  # fmt: skip
+def _init_ack(session):
+    packet, chunk = init_acks(session)[0]
+    expect(packet.verification_tag == OUR_TAG, f"tag {packet.verification_tag}")
+    expect(len(packet.chunks) == 1, f"{len(packet.chunks)} chunks")
+    expect(ParameterType.STATE_COOKIE in {each.type for each in chunk.parameters}, "no cookie")
+
+
+@rule("sctp-unknown-parameter", "init", "INIT ACK reports an unknown parameter of INIT whose type asks for it",
+      "RFC4960-3.2.2-1-f535")  # fmt: skip
+def _unknown_parameter(session):
+    _, chunk = init_acks(session)[0]
+    reported = [each.value for each in chunk.parameters if each.type == ParameterType.UNRECOGNIZED_PARAMETER]
+    expect(any(value.startswith(UNKNOWN_PARAMETER.to_bytes(2, "big")) for value in reported), "not reported")
+
+
+@rule("sctp-forged-cookie", "init", "A COOKIE ECHO with a cookie that it did not make is discarded", "RFC 9260 5.1.5")
+def _forged_cookie(session):
+    _, chunk = init_acks(session)[0]
+    count, cookie = (
+        len(session.sctp),
+        next(each.value for each in chunk.parameters if each.type == ParameterType.STATE_COOKIE),
+    )
+    forged = cookie[:-1] + bytes([cookie[-1] ^ 1])
+    head = bytes.fromhex("13881388") + chunk.initiate_tag.to_bytes(4, "big") + bytes(4)
+    session.send_packet(resealed(head + serialize_chunk(ChunkType.COOKIE_ECHO, 0, forged)))
+    session.rest()
+    expect(not any(each[0] == ChunkType.COOKIE_ACK for each in session.chunks(count)), "a COOKIE ACK")
+
+
+@rule("sctp-shutdown", "init", "A SHUTDOWN is answered by SHUTDOWN ACK, and after its COMPLETE nothing comes",
+      "RFC 9260 9.2")  # fmt: skip
+def _shutdown(session):
+    """The last of its scene."""
+    association = session.need_sctp()
+    count = len(session.sctp)
+    association.close(session.now)
+    session.flush()
+    found = session.wait(lambda: any(each[0] == ChunkType.SHUTDOWN_ACK for each in session.chunks(count)), 3.0)
+    expect(found, "no SHUTDOWN ACK")
+    count = len(session.sctp)
+    session.rest(2 * SILENCE_S)
+    expect(len(session.sctp) == count, f"{len(session.sctp) - count} packets after the end")
 
 
 # -- the association -----------------------------------------------------------------------------------------------

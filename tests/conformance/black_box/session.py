@@ -1,6 +1,8 @@
 """A session of the tester with the peer: a socket, signalling, ICE by hand, our DTLS and SCTP, and all that was heard.
 
 The tester offers and controls ICE. Each layer is begun by the first rule that needs it, and stays for those after it.
+`notes` is for the rules.
+
 `dtls_out`, `dtls_in`, `sctp_out` and `sctp_in` are filters: they see a datagram or packet and return whether it passes.
 """
 
@@ -31,7 +33,7 @@ from tests.conformance.black_box.foreign import Foreign
 from tests.conformance.black_box.rules import NotRun
 
 START_S, ANSWER_S, CONNECT_S = 20.0, 1.5, 8.0
-SILENCE_S = 0.2
+SILENCE_S = 0.15
 UFRAG, PWD = "tester01", "tester0123456789abcdefgh"
 MESSAGE_BYTES_MAX = 16_384
 HOST = "127.0.0.1"
@@ -60,6 +62,7 @@ class Session:
         self.certificate = dtls.Certificate.generate(os.urandom, NOT_BEFORE)
         self.connection = self.association = self.peer = None
         self.stun, self.dtls, self.sctp, self.events, self.sent_packets = [], [], [], [], []
+        self.notes = {}
         self.answers_checks = True
         self.dtls_in = self.dtls_out = self.sctp_in = self.sctp_out = lambda data: True
         self._use_cookies = use_cookies
