@@ -163,9 +163,10 @@ class Association:
         if not 0 <= ppid <= _PPID_MAX:
             raise InvalidArgument(f"a payload protocol identifier has 32 bits, not {ppid}")
         if not self._has_room(len(data)):
-            self._outbound.remove_where_expired(now)
-            if not self._has_room(len(data)):
+            expired = self._outbound.flow.scheduler.expired(now)
+            if not self._has_room(len(data) - sum([len(each.data) for each in expired]), len(expired)):
                 raise LimitExceeded("the send buffer is full; BufferLow says when to go on")
+            self._outbound.remove_where_expired(now)
         self._outbound.send(stream_id, ppid, data, reliability, now)
 
     def consume(self, byte_count: int, now: float) -> None:
@@ -387,9 +388,9 @@ class Association:
         if not 0 <= stream_id < self._parts.streams_outbound:
             raise InvalidArgument(f"outgoing streams are 0 to {self._parts.streams_outbound - 1}, not {stream_id}")
 
-    def _has_room(self, byte_count: int) -> bool:
+    def _has_room(self, byte_count: int, removed_count: int = 0) -> bool:
         scheduler, config = self._outbound.flow.scheduler, self._tcb.config
         return (
             scheduler.queued_bytes + byte_count <= config.send_buffer_bytes_max
-            and scheduler.queued_messages < config.send_buffer_messages_max
+            and scheduler.queued_messages - removed_count < config.send_buffer_messages_max
         )

@@ -176,6 +176,11 @@ class Scheduler:
         if is_plain and not stream.buffered_bytes and not stream.is_ready:
             del self.streams[stream_id]
 
+    def expired(self, now: float) -> list[OutboundMessage]:
+        """Every message whose lifetime ended before it was begun."""
+        queues = [queue for stream in self.streams.values() for queue in (stream.queue, *stream.held)]
+        return [message for queue in queues for message in queue if message.is_expired(now)]
+
     def remove_where_expired(self, now: float) -> list[OutboundMessage]:
         """Take every message out whose lifetime ended before it was begun; the caller accounts for their bytes."""
         expired: list[OutboundMessage] = []

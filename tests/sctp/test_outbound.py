@@ -157,6 +157,15 @@ def test_full_buffer_makes_room_where_lifetimes_are_over(sctp, send):
     assert raw.association.buffered_bytes(0) == 600
 
 
+def test_message_that_is_refused_drops_nothing_whose_lifetime_is_over(sctp, send):
+    """Found by fuzzing: where even their room is not enough, SendFailed told of others all the same."""
+    association = sctp.association(send_buffer_bytes_max=1000)
+    send(association, bytes(100), reliability=Reliability(lifetime_s=1.0), now=1.0)
+    with pytest.raises(LimitExceeded):
+        send(association, bytes(1001), now=2.0)
+    assert association.buffered_bytes(0) == 100 and not association.take_events()
+
+
 def test_send_after_close_raises(peer, send):
     peer.association.close(peer.now)
     with pytest.raises(InvalidState):
