@@ -74,10 +74,13 @@ class MediaVerbs(PeerBase):
     def send_frame(self, transceiver: int, frame: OutgoingFrame, now: float) -> None:
         """Send one encoded frame.
 
-        Effects  packets wait for the pacer. Where too much waits the oldest frames are dropped: `FramesDropped`
-        Errors   InvalidState while nothing is to be sent there (`transceiver(...).current_direction`), InvalidArgument
+        Effects  packets wait for the pacer. Where too much waits the oldest frames are dropped: `FramesDropped`. While
+                 the direction agreed on does not let it be sent, or the peer is not proved yet (`can_send_media`), it
+                 is dropped and counted, as a browser does
+        Errors   InvalidState before the transceiver is negotiated and after its end; InvalidArgument for another handle,
+                 rid or payload type, and for what is no frame of the format
         """
-        self._media_session().send_frame(transceiver, frame, now)
+        self._media_session(transceiver).send_frame(transceiver, frame, now)
 
     def send_packet(self, transceiver: int, packet: RtpPacket | PacketReceived, rid: str, now: float) -> None:
         """Forward an RTP packet as it is: SSRC, payload type and numbers become those of this sender.
@@ -87,7 +90,7 @@ class MediaVerbs(PeerBase):
         rid     of the encoding to send it in; empty where there is one only
         Effects, Errors  as of `send_frame`
         """
-        session = self._media_session()
+        session = self._media_session(transceiver)
         if isinstance(packet, PacketReceived):
             source, codec = packet.extensions, packet.codec
             session.send_packet(transceiver, packet.packet, now, rid=rid, source=source, codec=codec)
@@ -111,7 +114,7 @@ class MediaVerbs(PeerBase):
         rid   of a layer; None: of all
         kind  PLI after a loss, FIR for a new viewer (RFC 5104 section 4.3.1)
         """
-        self._media_session().request_keyframe(transceiver, now, rid=rid, kind=kind)
+        self._media_session(transceiver).request_keyframe(transceiver, now, rid=rid, kind=kind)
 
     def set_receiver_output(self, transceiver: int, frames: bool, packets: bool, now: float) -> None:
         """What is told of what arrives: whole frames (`FrameReceived`), RTP packets (`PacketReceived`), or both."""
@@ -119,12 +122,13 @@ class MediaVerbs(PeerBase):
         self._signalling.negotiation.media.transceiver(transceiver)  # LocalError where it is none
         self._transport.media.set_output(transceiver, frames, packets)
 
-    def _media_session(self) -> RtpSession:
+    def _media_session(self, transceiver: int) -> RtpSession:
         if self._end is not None:
             raise InvalidState(f"the connection has ended: {self._end.reason}")
         session = self._transport.media.session
-        if session is None:
-            raise InvalidState("no media have been negotiated yet")
+        if session is None or not session.has_section(transceiver):
+            self.transceiver(transceiver)  # LocalError where it is none
+            raise InvalidState(f"transceiver {transceiver} has not been negotiated yet")
         return session
 
     # -- reads -------------------------------------------------------------------------------------------------------

@@ -183,6 +183,12 @@ def test_nothing_is_sent_before_media_are_negotiated(make_pair):
         pair.peers[0].send_frame(handle, OutgoingFrame(KEYFRAME, 0), pair.now)
     with pytest.raises(InvalidArgument):
         add(pair.peers[0], "smell", pair.now)
+    mine, _ = connect(pair, kinds=("audio",))
+    late = add(pair.peers[0], "video", pair.now)
+    for number, error in ((late, InvalidState), (99, InvalidArgument)):
+        with pytest.raises(error):
+            pair.peers[0].send_frame(number, OutgoingFrame(KEYFRAME, 0), pair.now)
+    pair.peers[0].send_frame(mine["audio"], OutgoingFrame(OPUS, 0), pair.now)
 
 
 def test_offered_media_are_rejected_where_they_are_not_accepted(make_pair):
