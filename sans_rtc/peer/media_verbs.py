@@ -77,8 +77,8 @@ class MediaVerbs(PeerBase):
         Effects  packets wait for the pacer. Where too much waits the oldest frames are dropped: `FramesDropped`. While
                  the direction agreed on does not let it be sent, or the peer is not proved yet (`can_send_media`), it
                  is dropped and counted, as a browser does
-        Errors   InvalidState before the transceiver is negotiated and after its end; InvalidArgument for another handle,
-                 rid or payload type, and for what is no frame of the format
+        Errors   InvalidState before the transceiver is negotiated and after its end; InvalidArgument for another
+                 handle, rid or payload type, and for what is no frame of the format
         """
         self._media_session(transceiver).send_frame(transceiver, frame, now)
 
