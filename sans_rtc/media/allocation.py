@@ -30,7 +30,8 @@ def allocate(target_bps: int, senders: Sequence[SectionSender], config: MediaCon
             video.append((max(encoding.settings.priority for encoding in active), active))
     for (_, layers), share in zip(video, _divide(left, video), strict=True):
         shares |= _fill(layers, share, config.layer_bitrate_bps_min)
-    return shares
+    # error correction comes out of the share of what it protects
+    return {encoding: int(share / (1.0 + encoding.correction_ratio)) for encoding, share in shares.items()}
 
 
 def bitrate_max(senders: Sequence[SectionSender], config: MediaConfig) -> int | None:

@@ -11,7 +11,7 @@ from sans_rtc.rtcp.config import VIDEO_INTERVAL_S, SchedulerConfig
 from sans_rtc.rtp.ntp import WallClock
 from sans_rtc.rtp.recovery.config import FecReceiverConfig, KeyframeConfig, NackConfig, SendHistoryConfig
 from sans_rtc.srtp.config import SrtpConfig
-from sans_rtc.validators import count, seconds
+from sans_rtc.validators import count, number, seconds
 
 # RFC 4585 lets feedback go early once, then again after an interval, which follows from the bandwidth: 128 bytes of two
 # members at 125,000 bytes/s make 2 ms. So losses are asked for at once; reports are bound by the minimum interval.
@@ -35,6 +35,10 @@ class MediaConfig:
     arrivals                of the feedback on what is received
     unpaced_bitrate_bps     what the pacer takes as the target where the peer gives no feedback to estimate one by:
                             bursts are then bounded by 5 ms of 2.5 times this, 62 KiB
+    fec_ratio_max           the most of FlexFEC that is sent where it was negotiated, as a part of the bytes of the video
+                            that it protects; how much of it goes by the loss reported. 0: none
+    fec_delay_s_max         at the end of a frame, packets that are older are protected at once, where that part allows
+                            it: repair is of use while it is waited for
     audio_bitrate_bps       what an encoding of audio without a maximum is given; Opus needs no more
     layer_bitrate_bps_min   a layer of a simulcast, but the lowest, that would get less is off
 
@@ -69,6 +73,8 @@ class MediaConfig:
     feedback: FeedbackConfig = attrs.Factory(FeedbackConfig)
     arrivals: ArrivalsConfig = attrs.Factory(ArrivalsConfig)
     unpaced_bitrate_bps: int = count(40_000_000, 1_000, 10**10)
+    fec_ratio_max: float = number(0.25, 0.0, 1.0)
+    fec_delay_s_max: float = seconds(0.1, 0.0, 10.0)
     audio_bitrate_bps: int = count(64_000, 1_000, 10_000_000)
     layer_bitrate_bps_min: int = count(50_000, 1_000, 10**9)
     receive_delay_s_max: float = seconds(0.0, 0.0, 10.0)

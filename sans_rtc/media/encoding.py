@@ -11,8 +11,9 @@ from sans_rtc.media.config import MediaConfig
 from sans_rtc.media.forward import SourceMap
 from sans_rtc.media.layout import NO_EXTRA, Element, Extra, HeaderLayout
 from sans_rtc.media.outbound import OutboundStream, OutgoingPacket, PaddingPacket
-from sans_rtc.media.parameters import CodecParameters, Encoding, EncodingSettings
+from sans_rtc.media.parameters import CodecParameters, Encoding, EncodingSettings, FecParameters
 from sans_rtc.media.picture_ids import PictureIds
+from sans_rtc.media.protection import Protection
 from sans_rtc.rtp.extensions import Extension
 from sans_rtc.rtp.payload import Packetizer, Purpose, RedSender, parse_red_parameters
 from sans_rtc.rtp.payload.interface import MediaKind
@@ -34,6 +35,7 @@ class EncodingSender:
     settings        what the application may change
     bitrate_bps     its share; None: nothing is estimated
     last_codec      of what was sent last
+    protection      its error correction; None without
     """
 
     def __init__(self, handle: int, encoding: Encoding, kind: MediaKind, config: MediaConfig, entropy: Entropy) -> None:
@@ -65,10 +67,13 @@ class EncodingSender:
         self._padding_bytes = 0
         self.media: OutboundStream
         self.rtx: OutboundStream | None = None
+        self.protection: Protection | None = None
 
     # --- settings -----------------------------------------------------------------------------------------------------
 
-    def configure(self, encoding: Encoding, codecs: tuple[CodecParameters, ...]) -> None:
+    def configure(
+        self, encoding: Encoding, codecs: tuple[CodecParameters, ...], fec: FecParameters | None = None
+    ) -> None:
         """Take what was negotiated; streams go on."""
         before, self._codecs = self._codecs, {codec.payload_type: codec for codec in codecs}
         self._like = (None, None)
@@ -94,6 +99,17 @@ class EncodingSender:
         elif not has_rtx:
             self.rtx = None
         self.media.keeps_protected = self.rtx is None
+        self._configure_protection(encoding, fec)
+
+    def _configure_protection(self, encoding: Encoding, fec: FecParameters | None) -> None:
+        if fec is None or not encoding.fec_ssrc or self.kind is not MediaKind.VIDEO:
+            self.protection = None
+        elif self.protection is None:
+            stream = self._new_stream(encoding.fec_ssrc, is_rtx=True)
+            self.protection = Protection(stream, fec, self._config, self._entropy)
+        else:
+            self.protection.configure(fec)
+        self.media.protection = self.protection
 
     def _new_stream(self, ssrc: int, *, is_rtx: bool) -> OutboundStream:
         clock_rate = self._first.codec.clock_rate if self._first is not None else 90_000
@@ -104,30 +120,38 @@ class EncodingSender:
 
     def set_layout(self, layout: HeaderLayout, mid: str) -> None:
         """Lay out the headers: the media says mid and rid, its retransmissions mid and repaired-rid."""
-        for stream, rid_uri in ((self.media, Extension.RID), (self.rtx, Extension.REPAIRED_RID)):
-            if stream is not None:
-                elements = []
-                for uri, text in ((Extension.MID, mid), (rid_uri, self.rid)):
-                    element_id = layout.extensions.id_of(uri)
-                    if text and element_id is not None and layout.fits(element_id, text.encode()):
-                        elements.append((element_id, text.encode()))
-                stream.set_layout(layout, Extra(tuple(elements)) if elements else NO_EXTRA)
+        for stream in self.streams:
+            rid_uri = Extension.RID if stream is self.media else Extension.REPAIRED_RID
+            elements = []
+            for uri, text in ((Extension.MID, mid), (rid_uri, self.rid)):
+                element_id = layout.extensions.id_of(uri)
+                if text and element_id is not None and layout.fits(element_id, text.encode()):
+                    elements.append((element_id, text.encode()))
+            stream.set_layout(layout, Extra(tuple(elements)) if elements else NO_EXTRA)
 
     def change_ssrc(self, stream: OutboundStream, ssrc: int) -> OutboundStream:
         """Go on under another SSRC (RFC 3550 section 8.2); returns the new stream."""
         new = self._new_stream(ssrc, is_rtx=stream.is_rtx)
-        if stream.is_rtx:
+        if self.protection is not None and stream is self.protection.stream:
+            self.protection.stream = new
+        elif stream.is_rtx:
             self.rtx = new
         else:
-            new.keeps_protected = stream.keeps_protected
+            new.keeps_protected, new.protection = stream.keeps_protected, stream.protection
             self.media = new
             self.sources = SourceMap()
         return new
 
     @property
     def streams(self) -> list[OutboundStream]:
-        """Media, and its retransmissions where there are any."""
-        return [self.media] if self.rtx is None else [self.media, self.rtx]
+        """Media, and its retransmissions and error correction where there are any."""
+        streams = [self.media] if self.rtx is None else [self.media, self.rtx]
+        return streams if self.protection is None else [*streams, self.protection.stream]
+
+    @property
+    def correction_ratio(self) -> float:
+        """Bytes of error correction for each byte of media."""
+        return 0.0 if self.protection is None else self.protection.ratio
 
     # --- frames -------------------------------------------------------------------------------------------------------
 
@@ -146,7 +170,10 @@ class EncodingSender:
         room_bytes  what a datagram leaves for extensions and payload
         """
         stream = self.media
-        overhead = stream.layout.overhead_bytes(stream.identity, extra) + (2 if self.rtx is not None else 0)
+        reserved = 2 if self.rtx is not None else 0
+        if self.protection is not None:
+            reserved = max(reserved, self.protection.reserved_bytes)
+        overhead = stream.layout.overhead_bytes(stream.identity, extra) + reserved
         offset = self._timestamp_offset
         if self.sources.ssrc is not None:  # what was sent last was forwarded
             offset = self.sources.take_over(timestamp, codec.codec.clock_rate, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sans_rtc.entropy import Entropy, draw_uint
 from sans_rtc.media.layout import NO_EXTRA, Extra, HeaderLayout
 from sans_rtc.rtcp.reports import ReportBlock
@@ -9,6 +11,9 @@ from sans_rtc.rtp.ntp import WallClock
 from sans_rtc.rtp.recovery.config import SendHistoryConfig
 from sans_rtc.rtp.recovery.send_history import SendHistory
 from sans_rtc.rtp.statistics import SenderStatistics
+
+if TYPE_CHECKING:
+    from sans_rtc.media.protection import Protection
 
 # RFC 3711 section 3.3.1 advises to begin in the lower half, so that the first packets cannot be taken for a wrap.
 _FIRST_SEQUENCE_MASK = 0x7FFF
@@ -64,7 +69,8 @@ class OutboundStream:
     """The sending side of one SSRC.
 
     handle, rid       of its section and encoding
-    is_rtx            carries retransmissions of another stream
+    is_rtx            carries retransmissions of another stream, or its error correction
+    protection        error correction of what it carries; None without
     is_acknowledged   the peer has told of this SSRC in a report block, so it knows where it belongs
     history           of media that may be asked for again; None for others
     keeps_protected   lost packets are sent again as they were: there is no RTX
@@ -74,8 +80,8 @@ class OutboundStream:
     __slots__ = (
         "_identity", "block_at", "bytes_retransmitted", "clock_rate", "handle", "header_bytes_sent", "history",
         "identity", "is_acknowledged", "is_rtx", "keeps_protected", "layout", "limit_bps", "nack_count",
-        "next_sequence", "packets_retransmitted", "rid", "round_trip_count", "ssrc", "statistics", "timestamp",
-        "total_round_trip_s",
+        "next_sequence", "packets_retransmitted", "protection", "rid", "round_trip_count", "ssrc", "statistics",
+        "timestamp", "total_round_trip_s",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +96,7 @@ class OutboundStream:
         self.next_sequence = draw_uint(entropy, 16) & _FIRST_SEQUENCE_MASK
         self.statistics = SenderStatistics(ssrc, clock_rate, wall_clock)
         self.history: SendHistory[OutgoingPacket] | None = SendHistory(history) if history is not None else None
+        self.protection: Protection | None = None
         self.layout: HeaderLayout
         self.timestamp = 0
         self.is_acknowledged = False

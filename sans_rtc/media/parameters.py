@@ -40,7 +40,7 @@ class CodecParameters:
 
 @attrs.frozen(slots=True)
 class FecParameters:
-    """A format of forward error correction: "flexfec-03", "ulpfec", or "red" as the wrapping of ulpfec."""
+    """A format of forward error correction: "flexfec", "flexfec-03", "ulpfec", or "red" as the wrapping of ulpfec."""
 
     payload_type: int = attrs.field(validator=_is_payload_type)
     name: str
@@ -52,7 +52,8 @@ class Encoding:
     """One RTP stream that is sent: the only one of its sender, or one layer of a simulcast.
 
     rid               its name in a simulcast (RFC 8851), else empty
-    ssrc, rtx_ssrc    drawn when the transceiver was made; rtx_ssrc is used where a codec has a payload type for it
+    ssrc, rtx_ssrc, fec_ssrc  drawn when the transceiver was made; rtx_ssrc is used where a codec has a payload type for
+                      it, fec_ssrc where there is error correction
     is_active         it is sent at all
     max_bitrate_bps   the most that its encoder is told; None: no bound
     scale_down_by     of the resolution, for the encoder's information
@@ -66,6 +67,7 @@ class Encoding:
     max_bitrate_bps: int | None = None
     scale_down_by: float = 1.0
     priority: float = 1.0
+    fec_ssrc: int = count(0, 0, SSRC_MAX)
 
 
 @attrs.frozen(slots=True)
@@ -87,12 +89,14 @@ class SendParameters:
     encodings      one, or the layers of a simulcast
     extensions     (id, URI) of header extensions that the peer takes (RFC 8285)
     cname          of this end, in RTCP SDES (RFC 7022)
+    fec            error correction that may be sent: "flexfec" (RFC 8627); None: none
     """
 
     codecs: tuple[CodecParameters, ...]
     encodings: tuple[Encoding, ...]
     extensions: tuple[tuple[int, str], ...] = ()
     cname: str = ""
+    fec: FecParameters | None = None
 
 
 @attrs.frozen(slots=True)

@@ -47,7 +47,7 @@ class RtcpReader:
 
     rtt_s           the smoothed round trip; None before one was measured
     keyframes       what the peer has asked a keyframe of since it was taken: (encoding, kind)
-    limits_changed  the peer has bounded a stream
+    limits_changed  the peer has bounded a stream, or loses more or less of it: shares are to be made anew
     """
 
     def __init__(
@@ -162,6 +162,8 @@ class RtcpReader:
                 else:
                     self._on_rtt(rtt_s, now)
             stream.report_block_received(block, now)
+            if stream.protection is not None and stream.protection.loss_reported(block.fraction_lost / 256):
+                self.limits_changed = True
             self._control.on_report_block(block, now)
 
     def _on_extended(self, packet: ExtendedReport, now: float) -> None:

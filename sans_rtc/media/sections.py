@@ -76,7 +76,8 @@ class Sections:
     def _check(self, sections: Sequence[MediaSection]) -> None:
         config = self._config
         encodings = [encoding for section in sections if section.send for encoding in section.send.encodings]
-        ssrcs = [ssrc for encoding in encodings for ssrc in (encoding.ssrc, encoding.rtx_ssrc) if ssrc]
+        of_each = ((encoding.ssrc, encoding.rtx_ssrc, encoding.fec_ssrc) for encoding in encodings)
+        ssrcs = [ssrc for all_of_one in of_each for ssrc in all_of_one if ssrc]
         for name, values in (
             ("a handle", [section.handle for section in sections]),
             ("a MID", [section.mid for section in sections]),

@@ -68,7 +68,7 @@ class SectionSender:
             if sender is None or sender.declared_ssrc != encoding.ssrc:
                 sender = EncodingSender(self.handle, encoding, self.kind, self._config, self._entropy)
                 self.encodings[encoding.rid] = sender
-            sender.configure(encoding, parameters.codecs)
+            sender.configure(encoding, parameters.codecs, parameters.fec)
         for rid in self.encodings.keys() - {encoding.rid for encoding in parameters.encodings}:
             del self.encodings[rid]
         self.lay_out()

@@ -201,7 +201,7 @@ class _Statistics:
         stats_id = f"O{TRANSPORT_ID}{kind[0].upper()}{media.ssrc}"
         remote_id = f"RI{TRANSPORT_ID}{kind[0].upper()}{media.ssrc}" if media.statistics.last_block else None
         codec_id = self._codec_id(encoding.last_codec, kind, "O")
-        streams = encoding.streams
+        streams = [media] if rtx is None else [media, rtx]
         resent = media.packets_retransmitted if rtx is None else 0
         self.streams.append(
             OutboundRtpStats(

@@ -46,6 +46,7 @@ class MediaStats:
     discards                  how often each `DiscardReason` applied; a reason that never did reads as 0
     packets_sent, bytes_sent  datagrams of SRTP, with all that SRTP adds
     rtcp_sent, rtcp_received  datagrams of SRTCP
+    fec_packets_sent          of FlexFEC, among packets_sent
     """
 
     discards: dict[str, int] = attrs.Factory(Counter)
@@ -58,6 +59,7 @@ class MediaStats:
     frames_sent: int = 0
     frames_received: int = 0
     ssrc_collisions: int = 0
+    fec_packets_sent: int = 0
 
     def discard(self, reason: DiscardReason, count: int = 1) -> None:
         """Count what is put aside."""

@@ -15,6 +15,7 @@ from sans_rtc.errors import InvalidArgument, LimitExceeded, LocalError
 from sans_rtc.media.config import MediaConfig
 from sans_rtc.media.control import FeedbackMode, SendControl
 from sans_rtc.media.outbound import OutgoingPacket
+from sans_rtc.media.protection import Protection
 from sans_rtc.media.stats import DiscardReason, MediaStats
 from sans_rtc.outbox import Outbox
 from sans_rtc.srtp import SrtpSender
@@ -50,6 +51,7 @@ class Transmitter:
         self.pacer: Pacer[OutgoingPacket] = Pacer(config.pacer)
         self.targets: Outbox[TargetBitrate] = Outbox()
         self.padder: Padder | None = None
+        self._repairs: list[OutgoingPacket] = []  # that follow what is being sent
         self._set_pace()
 
     # --- settings -----------------------------------------------------------------------------------------------------
@@ -59,6 +61,7 @@ class Transmitter:
         self._srtp = srtp
         if srtp is None:
             self.pacer.clear()
+            self._repairs.clear()
             self._out.take()
 
     def set_mode(self, mode: FeedbackMode) -> None:
@@ -105,6 +108,8 @@ class Transmitter:
                 self._on_control(now)  # the first packet asks for probes: what follows belongs to them
             else:
                 self._enqueue(packet, priority, dropped, now)
+        if self._repairs:
+            self._submit_repairs(now)
         return dropped
 
     def submit_frame(self, packets: Sequence[OutgoingPacket], priority: Priority, now: float) -> list[OutgoingPacket]:
@@ -121,7 +126,22 @@ class Transmitter:
         dropped: list[OutgoingPacket] = []
         for packet in packets[count:]:
             self._enqueue(packet, priority, dropped, now)
+        if self._repairs:
+            self._submit_repairs(now)
         return dropped
+
+    def _submit_repairs(self, now: float) -> None:
+        """Error correction goes behind the frame that it protects; no frame has to go for it."""
+        repairs, self._repairs = self._repairs, []
+        for packet in repairs:
+            size = len(packet.payload) + _OVERHEAD_BYTES
+            if self.pacer.passes(size, now):
+                self._send(packet, 0, now)
+                continue
+            try:
+                self.pacer.enqueue(packet, size, Priority.VIDEO, now)
+            except LimitExceeded:
+                self._stats.discard(DiscardReason.PACER_FULL)
 
     def _enqueue(self, packet: OutgoingPacket, priority: Priority, dropped: list[OutgoingPacket], now: float) -> None:
         size = len(packet.payload) + _OVERHEAD_BYTES
@@ -133,7 +153,7 @@ class Transmitter:
                 if not gone:
                     self._stats.discard(DiscardReason.PACER_FULL)
                     return
-                dropped += gone
+                dropped += [packet for packet in gone if packet.frame_number >= 0]
                 continue
             return
 
@@ -155,6 +175,8 @@ class Transmitter:
         while True:
             due = self.pacer.take(now)
             self._send_paced(due, now)
+            if self._repairs:
+                self._submit_repairs(now)
             self._on_control(now)
             if not due:
                 return
@@ -209,8 +231,9 @@ class Transmitter:
             )  # fmt: skip
             if packet.is_padding:
                 header = bytes((header[0] | _P,)) + header[1:]
+            plain = header + packet.payload
             try:
-                datagram = srtp.protect_rtp(header + packet.payload)
+                datagram = srtp.protect_rtp(plain)
             except LimitExceeded:
                 self._stats.discard(DiscardReason.SRTP_EXHAUSTED)
                 return
@@ -218,6 +241,8 @@ class Transmitter:
                 self._stats.discard(DiscardReason.NUMBER_USED)
                 return
             self._note(packet, len(header), datagram, now)
+            if stream.protection is not None and stream.protection.ratio:
+                self._correct(stream.protection, plain, packet, now)
             mode = self.control.mode
             if mode is FeedbackMode.TRANSPORT_WIDE:
                 if layout.is_numbered:
@@ -238,7 +263,8 @@ class Transmitter:
         stream = first.stream
         srtp, layout, ssrc = self._srtp, stream.layout, stream.ssrc
         shared = layout.run(stream.identity, first.extra, now)
-        if srtp is None or shared is None or first.protected or first.is_padding:
+        is_corrected = stream.protection is not None and stream.protection.ratio > 0
+        if srtp is None or shared is None or first.protected or first.is_padding or is_corrected:
             for packet in packets:
                 self._send(packet, probe_id, now)
             return
@@ -276,6 +302,13 @@ class Transmitter:
             self._stats.bytes_sent += sum(sizes) - overhead_bytes * len(sizes)
         for packet in packets[len(sizes) :]:
             self._send(packet, probe_id, now)
+
+    def _correct(self, protection: Protection, plain: bytes, packet: OutgoingPacket, now: float) -> None:
+        room_bytes = self._config.mtu_bytes - self._overhead_bytes - self.protection_bytes
+        repair = protection.protect(plain, packet, room_bytes, now)
+        if repair is not None:
+            self._stats.fec_packets_sent += 1
+            self._repairs.append(repair)
 
     def _note_run(self, packets: Sequence[OutgoingPacket], header_bytes: int, payload_bytes: int, now: float) -> None:
         stream = packets[0].stream
