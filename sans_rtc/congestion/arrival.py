@@ -66,9 +66,11 @@ class InterArrival:
             return None
         if sent_at < group.first_sent_at:
             return None  # overtaken by a whole group: its delay says nothing of the queue
-        if self._belongs(group, sent_at, received_at):
-            group.sent_at = max(group.sent_at, sent_at)
-            group.received_at = max(group.received_at, received_at)
+        if sent_at - group.first_sent_at <= self._burst_s or self._belongs(group, sent_at, received_at):
+            if sent_at > group.sent_at:
+                group.sent_at = sent_at
+            if received_at > group.received_at:
+                group.received_at = received_at
             group.size_bytes += size_bytes
             return None
         delta = self._compare(group)
@@ -79,9 +81,9 @@ class InterArrival:
         self._current = _Group(sent_at, sent_at, received_at, received_at, size_bytes)
         return delta
 
-    def _belongs(self, group: _Group, sent_at: float, received_at: float) -> bool:
-        if sent_at - group.first_sent_at <= self._burst_s:
-            return True
+    @staticmethod
+    def _belongs(group: _Group, sent_at: float, received_at: float) -> bool:
+        """A packet that was sent later than a burst may still have come with it."""
         since_s = received_at - group.received_at
         variation_s = since_s - (sent_at - group.sent_at)
         is_burst = variation_s < 0.0 <= since_s <= ARRIVAL_BURST_S
@@ -127,6 +129,9 @@ class ArrivalRate:
     def add(self, received_at: float, size_bytes: int) -> None:
         """Take a packet that arrived, in the order of arrival."""
         started_at = self._started_at
+        if started_at is not None and 0.0 <= received_at - started_at < RATE_WINDOW_S:  # nearly always
+            self._byte_count += size_bytes
+            return
         window_s = RATE_WINDOW_FIRST_S if self.bitrate_bps is None else RATE_WINDOW_S
         if started_at is None or not -window_s <= received_at - started_at < JUMP_S:
             self._started_at, self._byte_count = received_at, 0

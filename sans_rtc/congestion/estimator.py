@@ -147,7 +147,7 @@ class SendSideEstimator:
         arrived = by_arrival(results)
         usage = self._filter_delays(arrived)
         if arrived:
-            self._measure_rtt(max(result.sent_at for _, result in arrived), now)
+            self._measure_rtt(max([result.sent_at for _, result in arrived]), now)
             self._measure_queue(arrived, now)
         cause = self._control(usage, now)
         self._count_losses(results, now)
@@ -255,13 +255,14 @@ class SendSideEstimator:
 
     def _filter_delays(self, arrived: list[tuple[float, PacketResult]]) -> Usage:
         """Feed the groups; over-use anywhere in the feedback is over-use."""
-        detector, trend = self._detector, self._trend
+        detector, trend, groups, rate = self._detector, self._trend, self._groups, self._arrival_rate
         has_overuse = False
         for received_at, result in arrived:
+            sent_at, size_bytes = result.sent_at, result.size_bytes
             if result.probe_id:
-                self._probes.add(result.probe_id, result.sent_at, received_at, result.size_bytes)
-            self._arrival_rate.add(received_at, result.size_bytes)
-            delta = self._groups.add(result.sent_at, received_at, result.size_bytes)
+                self._probes.add(result.probe_id, sent_at, received_at, size_bytes)
+            rate.add(received_at, size_bytes)
+            delta = groups.add(sent_at, received_at, size_bytes)
             if delta is not None:
                 trend.add(delta)
                 detector.update(trend.trend_ms, delta)
@@ -274,7 +275,7 @@ class SendSideEstimator:
 
     def _measure_queue(self, arrived: list[tuple[float, PacketResult]], now: float) -> None:
         was_draining = self._drain.bitrate_bps < math.inf
-        delay_s = min(received_at - result.sent_at for received_at, result in arrived)
+        delay_s = min([received_at - result.sent_at for received_at, result in arrived])
         is_limited = self._limit.limited_since is not None
         arrival_bps = None if is_limited else self._arrival_rate.bitrate_bps
         self._drain.update(delay_s, arrival_bps or self._target_bps, now)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import islice
 from operator import attrgetter
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import attrs
 
@@ -78,13 +78,8 @@ class PacketResult:
     probe_id: int = 0
 
 
-@attrs.define(slots=True, eq=False)
-class _Sent:
-    sequence: int
-    sent_at: float
-    size_bytes: int
-    probe_id: int
-    is_missing: bool = False
+# number in the order of sending, when, bytes, probe id: as little as can be, for each packet that goes out has one
+_Sent: TypeAlias = tuple[int, float, int, int]
 
 
 class _ArrivalClock:
@@ -118,12 +113,23 @@ class FeedbackAdapter:
     in_flight_bytes  sent, and neither reported nor forgotten
     """
 
-    __slots__ = ("_clocks", "_config", "_forgets_at", "_history", "_next_sequence", "in_flight_bytes", "stats")
+    __slots__ = (
+        "_clocks",
+        "_config",
+        "_forgets_at",
+        "_history",
+        "_missing",
+        "_next_sequence",
+        "in_flight_bytes",
+        "stats",
+    )
 
     def __init__(self, config: FeedbackConfig) -> None:
         self._config = config
         # by stream << 16 | sequence number, in the order of sending; stream 0: transport-wide
         self._history: OrderedDict[int, _Sent] = OrderedDict()
+        # of these, reported missing
+        self._missing: set[int] = set()
         self._clocks = (_ArrivalClock(TRANSPORT_WIDE_PERIOD_S), _ArrivalClock(CCFB_PERIOD_S))
         self._next_sequence = 0
         # Before this time nothing in the history is too old.
@@ -146,7 +152,7 @@ class FeedbackAdapter:
             self._forget(key)
         sequence = self._next_sequence
         self._next_sequence = sequence + 1
-        history[key] = _Sent(sequence, now, size_bytes, probe_id)
+        history[key] = (sequence, now, size_bytes, probe_id)
         self.in_flight_bytes += size_bytes
         self.stats.packets_sent += 1
         return sequence
@@ -162,7 +168,7 @@ class FeedbackAdapter:
             key = stream | first & 0xFFFF
             if key in history:
                 self._forget(key)
-            history[key] = _Sent(sequence, now, size_bytes, probe_id)
+            history[key] = (sequence, now, size_bytes, probe_id)
             sequence += 1
             first += 1
         self._next_sequence = sequence
@@ -172,9 +178,8 @@ class FeedbackAdapter:
 
     def on_transport_feedback(self, reports: Iterable[tuple[int, float | None]], now: float) -> list[PacketResult]:
         """Take `(transport-wide sequence number, arrival in seconds or None)` for each packet of one feedback."""
-        return self._on_reports(
-            [(number, arrival, 0) for number, arrival in self._bounded(reports)], self._clocks[0], now
-        )
+        bounded = self._bounded(reports)
+        return self._on_reports([(number, arrival, 0) for number, arrival in bounded], self._clocks[0], now)
 
     def on_ccfb(self, reports: Iterable[tuple[int, int, float | None, int]], now: float) -> list[PacketResult]:
         """Take `(SSRC, RTP sequence number, arrival in seconds or None, ECN)` for each metric of one RFC 8888 report.
@@ -203,33 +208,38 @@ class FeedbackAdapter:
             sent = history.get(key)
             if sent is None:
                 discards[DiscardReason.UNKNOWN_PACKET] += 1
-            elif arrival is None:
-                if self._is_newly_missing(sent):
-                    results.append(PacketResult(sent.sequence, sent.sent_at, sent.size_bytes, None, 0, sent.probe_id))
+                continue
+            sequence, sent_at, size_bytes, probe_id = sent
+            if arrival is None:
+                if self._is_newly_missing(key, size_bytes):
+                    results.append(PacketResult(sequence, sent_at, size_bytes, None, 0, probe_id))
+                continue
+            self._forget(key)
+            self.stats.packets_received += 1
+            if -arrival_max < arrival < arrival_max:
+                results.append(PacketResult(sequence, sent_at, size_bytes, unwrap(arrival), ecn, probe_id))
             else:
-                self._forget(key)
-                self.stats.packets_received += 1
-                if -arrival_max < arrival < arrival_max:
-                    at, size = unwrap(arrival), sent.size_bytes
-                    results.append(PacketResult(sent.sequence, sent.sent_at, size, at, ecn, sent.probe_id))
-                else:
-                    discards[DiscardReason.NO_ARRIVAL_TIME] += 1
+                discards[DiscardReason.NO_ARRIVAL_TIME] += 1
         results.sort(key=_by_sequence)
         return results
 
-    def _is_newly_missing(self, sent: _Sent) -> bool:
-        if sent.is_missing:
+    def _is_newly_missing(self, key: int, size_bytes: int) -> bool:
+        if key in self._missing:
             self.stats.discards[DiscardReason.ALREADY_REPORTED] += 1
             return False
-        sent.is_missing = True
-        self.in_flight_bytes -= sent.size_bytes
+        self._missing.add(key)
+        self.in_flight_bytes -= size_bytes
         self.stats.packets_lost += 1
         return True
 
     def _forget(self, key: int) -> None:
         sent = self._history.pop(key, None)
-        if sent is not None and not sent.is_missing:
-            self.in_flight_bytes -= sent.size_bytes
+        if sent is None:
+            return
+        if self._missing and key in self._missing:
+            self._missing.discard(key)
+        else:
+            self.in_flight_bytes -= sent[2]
 
     def _forget_old(self, now: float, count_max: int) -> None:
         history = self._history
@@ -237,7 +247,7 @@ class FeedbackAdapter:
         self._forgets_at = now + self._config.history_s
         while history:
             key = next(iter(history))
-            sent_at = history[key].sent_at
+            sent_at = history[key][1]
             if sent_at >= oldest_at and len(history) <= count_max:
                 self._forgets_at = sent_at + self._config.history_s
                 return

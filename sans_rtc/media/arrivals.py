@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 
 import attrs
 
@@ -117,6 +118,10 @@ class TransportArrivals:
     def note(self, sequence_number: int, now: float) -> None:
         """Note the arrival of a packet with this transport-wide sequence number, 0 to 65535."""
         self._noted.append((sequence_number, now, 0))
+
+    def note_run(self, sequence_numbers: Sequence[int], now: float) -> None:
+        """As `note` of each."""
+        self._noted.extend([(number, now, 0) for number in sequence_numbers])
 
     @property
     def deadline(self) -> float:

@@ -165,52 +165,47 @@ class Ingress:
         row = stream.receiver.rows.get(payload_type)
         if row is None or row.codec is None:
             return at
-        codec, starts, open_next = row.codec, row.codec.codec.is_frame_start, srtp.open_next
-        arrivals = self._transport_arrivals if number_at else None
-        packets: list[RtpPacket] = []
-        begins, begin, count, sequence_number = False, at, len(datagrams), expected
-        while first == first_byte and second & 0x7F == payload_type and sequence_number == expected:
+        begin, count, following = at, len(datagrams), expected
+        while first == first_byte and second & 0x7F == payload_type:
             if mask and int.from_bytes(data[HEADER_BYTES:size], "big") & mask != pattern:
                 break
-            payload = open_next(data, size, ssrc, sequence_number)
-            if payload is None:
-                break
-            if starts(payload):
-                if packets:
-                    self._take_piece(stream, packets, codec, begins, size, now)
-                    packets = []
-                begins = True
-            if arrivals is not None:
-                arrivals.note(data[number_at] << 8 | data[number_at + 1], now)
-            is_last = second > 0x7F
-            packets.append(RtpPacket(payload_type, sequence_number, timestamp, ssrc, payload, is_last, (), []))
             at += 1
-            if is_last or at == count or len(data := datagrams[at]) < HEADER_BYTES:
+            if second > 0x7F or at == count or len(data := datagrams[at]) < HEADER_BYTES:
                 break
-            expected = expected + 1 & 0xFFFF
-            first, second, sequence_number, its_timestamp, its_ssrc = unpack_header(data)
-            if its_ssrc != ssrc or its_timestamp != timestamp:
+            following = following + 1 & 0xFFFF
+            first, second, number, its_timestamp, its_ssrc = unpack_header(data)
+            if number != following or its_ssrc != ssrc or its_timestamp != timestamp:
                 break
-        if packets:
-            self._stats.packets_received += at - begin
-            self._stats.bytes_received += sum(map(len, datagrams[begin:at]))
-            self._take_piece(stream, packets, codec, begins, size, now)
-        return at
+        alike = datagrams[begin:at]
+        payloads = srtp.open_run(alike, size, ssrc, expected)
+        if payloads:
+            alike = alike[: len(payloads)]
+            self._stats.packets_received += len(alike)
+            self._stats.bytes_received += sum(map(len, alike))
+            if number_at and self._transport_arrivals is not None:
+                low = number_at + 1
+                self._transport_arrivals.note_run([data[number_at] << 8 | data[low] for data in alike], now)
+            packets = [
+                RtpPacket(payload_type, number & 0xFFFF, timestamp, ssrc, payload, False, (), [])
+                for number, payload in enumerate(payloads, expected)
+            ]
+            packets[-1].marker = alike[-1][1] > 0x7F
+            self._take_frames(stream, packets, row.codec, size, now)
+        return begin + len(payloads)
 
-    def _take_piece(
-        self,
-        stream: InboundStream,
-        packets: list[RtpPacket],
-        codec: CodecParameters,
-        begins: bool,
-        size: int,
-        now: float,
+    def _take_frames(
+        self, stream: InboundStream, packets: list[RtpPacket], codec: CodecParameters, size: int, now: float
     ) -> None:
+        """Hand over packets of one timestamp, frame by frame: hardly ever does more than the first begin one."""
         if now - stream.heard_at >= _HEARD_EVERY_S:
             stream.heard_at = now
             self._reporter.rtp_received(stream.ssrc, now)
-        stream.receive_piece(packets, codec, begins, size, now)
-        self.settle(stream, now)
+        starts = codec.codec.is_frame_start
+        begins = [index for index, packet in enumerate(packets) if starts(packet.payload)]
+        cuts = [index for index in begins if index]
+        for start, end in zip([0, *cuts], [*cuts, len(packets)], strict=True):
+            stream.receive_piece(packets[start:end], codec, start in begins, size, now)
+            self.settle(stream, now)
 
     def _resolve(self, packet: RtpPacket, now: float) -> Source | None:
         if packet.ssrc in self._sections.streams:

@@ -9,7 +9,8 @@ one-byte form of RFC 8285, the packet takes the long way.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from sans_rtc.rtp.extensions import Extension, ExtensionMap
 from sans_rtc.rtp.header_extension import ONE_BYTE_PROFILE, fits_one_byte, serialize_elements
@@ -54,6 +55,22 @@ class Extra:
 NO_EXTRA = Extra()
 
 
+class Numbered(Protocol):
+    """What a header says of its packet alone."""
+
+    @property
+    def second(self) -> int:
+        """The second byte: the marker and the payload type."""
+
+    @property
+    def sequence_number(self) -> int:
+        """0 to 65535."""
+
+    @property
+    def timestamp(self) -> int:
+        """0 to 2**32 - 1."""
+
+
 class HeaderRun:
     """What the headers of a run of packets share: of one stream, with the same elements, sent at one time.
 
@@ -69,13 +86,20 @@ class HeaderRun:
         self._number_head = number_head
         self._first = 0x90 if tail or number_head else 0x80
 
-    def header(self, second: int, sequence_number: int, timestamp: int, ssrc: int, number: int) -> bytes:
-        """The header of one packet, as `HeaderLayout.header` makes it."""
-        if not self._number_head:
-            return _PLAIN.pack(self._first, second, sequence_number, timestamp, ssrc) + self.tail
-        return _NUMBERED.pack(
-            0x90, second, sequence_number, timestamp, ssrc, ONE_BYTE_PROFILE, self._words, self._number_head, number
-        ) + self.tail  # fmt: skip
+    def headers(self, packets: Sequence[Numbered], ssrc: int, number: int) -> list[bytes]:
+        """The headers of packets, as `HeaderLayout.header` makes each; `number` is the first's transport-wide one."""
+        tail, words, head = self.tail, self._words, self._number_head
+        if not head:
+            first, pack = self._first, _PLAIN.pack
+            return [pack(first, each.second, each.sequence_number, each.timestamp, ssrc) + tail for each in packets]
+        pack = _NUMBERED.pack
+        return [
+            pack(
+                0x90, each.second, each.sequence_number, each.timestamp, ssrc, ONE_BYTE_PROFILE, words, head,
+                its_number & 0xFFFF,
+            ) + tail
+            for its_number, each in enumerate(packets, number)
+        ]  # fmt: skip
 
 
 class HeaderLayout:

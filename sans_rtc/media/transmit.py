@@ -255,10 +255,7 @@ class Transmitter:
         self._stats.bytes_sent += len(datagram)
 
     def _send_run(self, packets: Sequence[OutgoingPacket], probe_id: int, now: float) -> None:
-        """As `_send` of each, for packets of which each `follows` the one before: what they share is made once.
-
-        Longer than others: it runs for every packet of video, and a call for each step would cost as much as the step.
-        """
+        """As `_send` of each, for packets of which each `follows` the one before: what they share is made once."""
         first = packets[0]
         stream = first.stream
         srtp, layout, ssrc = self._srtp, stream.layout, stream.ssrc
@@ -268,30 +265,20 @@ class Transmitter:
             for packet in packets:
                 self._send(packet, probe_id, now)
             return
-        header_of, protect = shared.header, srtp.protect_rtp_parts
-        keeps_protected, step = stream.keeps_protected, 1 if layout.is_numbered else 0
-        number = begin = self._next_number if step else 0
+        step = 1 if layout.is_numbered else 0
+        begin = self._next_number
+        headers = shared.headers(packets, ssrc, begin)
+        datagrams = srtp.protect_run(headers, [packet.payload for packet in packets], ssrc, first.sequence_number)
         overhead_bytes = self._overhead_bytes
-        datagrams: list[bytes] = []
-        sizes: list[int] = []
-        payload_bytes = 0
-        try:
-            for packet in packets:
-                sequence_number, payload = packet.sequence_number, packet.payload
-                header = header_of(packet.second, sequence_number, packet.timestamp, ssrc, number & 0xFFFF)
-                datagram = protect(header, payload, ssrc, sequence_number)
-                number += step
-                payload_bytes += len(payload)
-                sizes.append(len(datagram) + overhead_bytes)
-                datagrams.append(datagram)
-                if keeps_protected:
-                    packet.protected = datagram
-        except (LimitExceeded, InvalidArgument):
-            pass  # `_send` says what was wrong with it, after those that went well
+        sizes = [len(datagram) + overhead_bytes for datagram in datagrams]
+        if stream.keeps_protected:
+            for packet, datagram in zip(packets, datagrams, strict=False):
+                packet.protected = datagram
         sent = packets[: len(sizes)]
         if sent:
-            self._next_number = number & 0xFFFF if step else self._next_number
-            self._note_run(sent, len(sent) * len(header) if sent else 0, payload_bytes, now)
+            self._next_number = begin + step * len(sent) & 0xFFFF
+            payload_bytes = sum([len(packet.payload) for packet in sent])
+            self._note_run(sent, len(sent) * len(headers[0]), payload_bytes, now)
             mode = self.control.mode
             if mode is FeedbackMode.TRANSPORT_WIDE and step:
                 self.control.on_sent_run(begin, 0, sizes, probe_id, now)
@@ -300,7 +287,7 @@ class Transmitter:
             self._out.extend(datagrams)
             self._stats.packets_sent += len(sent)
             self._stats.bytes_sent += sum(sizes) - overhead_bytes * len(sizes)
-        for packet in packets[len(sizes) :]:
+        for packet in packets[len(sizes) :]:  # `_send` says what is wrong with the first of them
             self._send(packet, probe_id, now)
 
     def _correct(self, protection: Protection, plain: bytes, packet: OutgoingPacket, now: float) -> None:

@@ -6,6 +6,8 @@ made for it, no window and no rollover counter moved.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cryptography.exceptions import InvalidTag
 
 from sans_rtc.errors import InvalidArgument, InvalidState, LimitExceeded
@@ -115,25 +117,28 @@ class SrtpReceiver:
         stream.highest = index
         return opened
 
-    def open_next(self, data: bytes, start: int, ssrc: int, sequence_number: int) -> bytes | None:
-        """The payload of a packet that is the next one of a known SSRC and has one, for whoever has read its header.
+    def open_run(self, packets: Sequence[bytes], start: int, ssrc: int, first: int) -> list[bytes]:
+        """The payloads of packets that are the next ones of a known SSRC, for whoever has read their headers already.
 
-        data     one datagram whose header, `start` bytes long, says `ssrc` and `sequence_number`
-        Returns  None for any other, and where it is not authentic: nothing has changed then, `unprotect_rtp` tells
+        packets  whose headers, `start` bytes long, say `ssrc` and the numbers from `first` on
+        Returns  those up to the first that has no payload or is not authentic, which is left to `unprotect_rtp`; none
+                 where `first` is not the next number
         """
         stream, decrypt = self._streams.get(ssrc), self._keys.decrypt_rtp
-        size = len(data)
-        if stream is None or decrypt is None or not start + self._rtp_trailer_bytes < size <= PACKET_BYTES_MAX:
-            return None
-        index = stream.highest + 1
-        if index & SEQUENCE_OF_INDEX != sequence_number:
-            return None
+        payloads: list[bytes] = []
+        if stream is None or decrypt is None or (stream.highest + 1) & SEQUENCE_OF_INDEX != first:
+            return payloads
+        nonce, index, bytes_min = stream.nonce, stream.highest, start + self._rtp_trailer_bytes
         try:
-            payload = decrypt((stream.nonce ^ index).to_bytes(12, "big"), data[start:], data[:start])
+            for data in packets:
+                if not bytes_min < len(data) <= PACKET_BYTES_MAX:
+                    break
+                payloads.append(decrypt((nonce ^ index + 1).to_bytes(12, "big"), data[start:], data[:start]))
+                index += 1
         except InvalidTag:
-            return None
+            pass
         stream.highest = index
-        return payload
+        return payloads
 
     def unprotect_rtcp(self, data: bytes) -> bytes | None:
         """Turn an SRTCP packet that arrived into the RTCP packet that was sent.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 from sans_rtc.errors import InvalidArgument, LimitExceeded
 from sans_rtc.srtp.ciphers import SealRtp
@@ -98,19 +99,27 @@ class SrtpSender:
         stream.highest = index
         return sealed
 
-    def protect_rtp_parts(self, header: bytes, payload: bytes, ssrc: int, sequence_number: int) -> bytes:
-        """As `protect_rtp(header + payload)`, for whoever has just made the header and need not have it read again.
+    def protect_run(self, headers: Sequence[bytes], payloads: Sequence[bytes], ssrc: int, first: int) -> list[bytes]:
+        """As `protect_rtp(header + payload)` of each, for whoever has just made the headers: they are not read again.
 
-        header   whole, with CSRCs and header extension; `ssrc` and `sequence_number` are those that it says
-        Errors   as of `protect_rtp`
+        headers  whole, with CSRCs and header extension, of `ssrc` and numbered on from `first`
+        Returns  the protected packets up to the first that `protect_rtp` would refuse
         """
         stream, encrypt = self._streams.get(ssrc), self._keys.encrypt_rtp
-        if stream is None or encrypt is None or len(header) + len(payload) > self._rtp_bytes_max:
-            return self.protect_rtp(header + payload)
-        index = stream.highest + 1
-        if index & SEQUENCE_OF_INDEX != sequence_number:
-            return self.protect_rtp(header + payload)
-        sealed = header + encrypt((stream.nonce ^ index).to_bytes(12, "big"), payload, header)
+        sealed: list[bytes] = []
+        if encrypt is None or stream is None or (stream.highest + 1) & SEQUENCE_OF_INDEX != first:
+            try:
+                for header, payload in zip(headers, payloads, strict=True):
+                    sealed.append(self.protect_rtp(header + payload))
+            except (InvalidArgument, LimitExceeded):
+                pass
+            return sealed
+        nonce, index, bytes_max = stream.nonce, stream.highest, self._rtp_bytes_max
+        for header, payload in zip(headers, payloads, strict=True):
+            if len(header) + len(payload) > bytes_max:
+                break
+            index += 1
+            sealed.append(header + encrypt((nonce ^ index).to_bytes(12, "big"), payload, header))
         stream.highest = index
         return sealed
 

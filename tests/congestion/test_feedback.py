@@ -152,8 +152,9 @@ def test_any_reports_leave_flight_and_history_in_agreement(steps):
             adapter.on_sent(number, value, index / 10)
         else:
             results += adapter.on_transport_feedback([(number, value)], index / 10)
-    kept = adapter._history.values()
-    assert sum(sent.size_bytes for sent in kept if not sent.is_missing) == adapter.in_flight_bytes
+    kept = adapter._history
+    assert sum(size for key, (_, _, size, _) in kept.items() if key not in adapter._missing) == adapter.in_flight_bytes
+    assert adapter._missing <= kept.keys()
     assert len(kept) <= 10
     received = [result.sequence for result in results if result.received_at is not None]
     assert len(received) == len(set(received))

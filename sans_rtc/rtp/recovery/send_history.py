@@ -65,33 +65,38 @@ class SendHistory(Generic[Kept]):
         stats.bytes_sent += size
         if self._credit_bytes < config.burst_bytes_max:
             self._credit_bytes = min(config.burst_bytes_max, self._credit_bytes + config.ratio_max * size)
-        while len(order) > config.packet_count_max or self._byte_count > config.byte_count_max:
-            self._forget_oldest()
+        if len(order) > config.packet_count_max or self._byte_count > config.byte_count_max:
+            self._forget()
 
     def add_run(self, packets: Sequence[Kept], byte_count: int, now: float) -> None:
         """As `add` of each, for packets that are sent together; `byte_count` is that of their payloads."""
         config, order, by_number, stats = self._config, self._order, self._by_number, self.stats
-        for packet in packets:
-            sent = (packet, now)
-            by_number[packet.sequence_number] = sent
-            order.append(sent)
+        sent = [(packet, now) for packet in packets]
+        order.extend(sent)
+        by_number.update(zip([packet.sequence_number for packet in packets], sent, strict=True))
         self._byte_count += byte_count
         stats.packets_sent += len(packets)
         stats.bytes_sent += byte_count
         if self._credit_bytes < config.burst_bytes_max:
             self._credit_bytes = min(config.burst_bytes_max, self._credit_bytes + config.ratio_max * byte_count)
-        while len(order) > config.packet_count_max or self._byte_count > config.byte_count_max:
-            self._forget_oldest()
+        self._forget()
 
-    def _forget_oldest(self) -> None:
-        oldest = self._order.popleft()
-        packet = oldest[0]
-        self._byte_count -= len(packet.payload)
-        number = packet.sequence_number
-        if self._by_number.get(number) is oldest:
-            del self._by_number[number]
-            if self._resent_at:
-                self._resent_at.pop(number, None)
+    def _forget(self) -> None:
+        """Forget the oldest while there is too much."""
+        order, by_number, resent_at = self._order, self._by_number, self._resent_at
+        bytes_max, byte_count = self._config.byte_count_max, self._byte_count
+        excess = len(order) - self._config.packet_count_max
+        while excess > 0 or byte_count > bytes_max:
+            oldest = order.popleft()
+            packet = oldest[0]
+            byte_count -= len(packet.payload)
+            excess -= 1
+            number = packet.sequence_number
+            if by_number.get(number) is oldest:
+                del by_number[number]
+                if resent_at:
+                    resent_at.pop(number, None)
+        self._byte_count = byte_count
 
     def answer(self, sequence_numbers: Iterable[int], now: float) -> list[Kept]:
         """The packets to send again for the numbers of a NACK, in its order; what is not sent again is counted.
