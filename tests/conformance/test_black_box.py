@@ -23,6 +23,7 @@ FAILED_BY_AIORTC = {
     "stun-unknown-required",
     "port-empty",
     "sctp-init-zero-tag",
+    "sctp-unknown-parameter",
     "sctp-unknown-report",
     "sctp-unknown-stop",
 }

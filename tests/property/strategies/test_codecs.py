@@ -28,7 +28,7 @@ from sans_rtc.stun import is_fingerprint_valid, is_integrity_valid, parse_messag
 from sans_rtc.testing import strategies as s
 from sans_rtc.turn import parse_channel_data, serialize_channel_data
 
-FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 def reduced(data):

@@ -3,12 +3,17 @@
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from sans_rtc import dtls, ice, mdns, sctp, stun
+from sans_rtc import dtls, ice, mdns, sctp, stun, turn
 from sans_rtc.datachannel import ChannelOptions
+from sans_rtc.errors import LocalError, WireError
 from sans_rtc.machine import Address, Datagram, Path
-from sans_rtc.peer import Description, PeerConfig, PeerConnection
+from sans_rtc.media import MediaConfig, MediaSection, RtpSession
+from sans_rtc.peer import Description, Mux, PeerConfig, PeerConnection
+from sans_rtc.rtp.payload import MediaKind
+from sans_rtc.srtp import MasterKey, SrtpProfile, SrtpSender
 from sans_rtc.testing import SeededEntropy
 from sans_rtc.testing import strategies as s
+from sans_rtc.turn.server import Credentials, Server, ServerConfig, User
 
 HERE, THERE = Address("10.0.0.1", 5000), Address("10.0.0.2", 5000)
 PATHS = st.sampled_from((Path(HERE, THERE), Path(HERE, Address("192.0.2.1", 9)), Path(Address("::1", 1), THERE)))
@@ -18,7 +23,7 @@ def addressed(data):
     return st.builds(Datagram, st.one_of(data, st.binary(max_size=40)), PATHS)
 
 
-def rules_of(build, datagrams, verbs=(), *, examples=16, steps=20):
+def rules_of(build, datagrams, verbs=(), *, examples=12, steps=20):
     """The test case of a machine by itself."""
     return as_case(s.machine_rules(build, datagrams, dict(verbs)), examples, steps)
 
@@ -113,10 +118,93 @@ TestPeer = rules_of(
     lambda entropy: PeerConnection(PeerConfig(), entropy=entropy), addressed(s.nearly_dtls_datagrams()), PEER_VERBS
 )
 
-TestIceAgentPair = as_case(s.IceAgentPair, 24, 15)
-TestDtlsPair = as_case(s.DtlsPair, 30, 15)
-TestSctpPair = as_case(s.SctpPair, 30, 20)
-TestDataChannelPair = as_case(s.DataChannelPair, 30, 20)
+TestBehaviorDiscovery = rules_of(
+    lambda entropy: stun.BehaviorDiscovery(Path(HERE, THERE), entropy=entropy),
+    addressed(s.nearly_stun_datagrams()),
+    {"start": lambda machine, data, now: machine.start(now)},
+)
+TestResponder = rules_of(
+    lambda entropy: mdns.Responder(mdns.ResponderConfig(), entropy=entropy),
+    addressed(st.one_of(s.dns_datagrams(), s.nearly_dns_datagrams())),
+    {
+        "address": MDNS_VERBS["address"],
+        "publish": lambda machine, data, now: machine.publish(data.draw(s.dns_names()), ["10.0.0.1"], now),
+        "withdraw": lambda machine, data, now: machine.withdraw(data.draw(s.dns_names()), now),
+    },
+)
+KEY = stun.long_term_key("alice", "example.org", "secret", stun.PasswordAlgorithm.MD5)
+TURN_DATAGRAMS = addressed(
+    st.one_of(s.stun_datagrams(KEY), s.nearly_stun_datagrams(KEY), s.nearly_channel_data_frames())
+)
+TestTurnClient = rules_of(
+    lambda entropy: turn.Client(
+        turn.TurnConfig(username="alice", password="secret"), Path(HERE, THERE), entropy=entropy
+    ),
+    TURN_DATAGRAMS,
+    {
+        "allocate": lambda machine, data, now: machine.allocate(now),
+        "permit": lambda machine, data, now: machine.create_permission(data.draw(s.addresses()).host, now),
+        "bind": lambda machine, data, now: machine.bind_channel(data.draw(s.addresses()), now),
+        "send": lambda machine, data, now: machine.send(b"x", data.draw(s.addresses()), now),
+    },
+)
+TestTurnServer = rules_of(
+    lambda entropy: Server(
+        ServerConfig(realm="example.org", relay_hosts=("192.0.2.2",), own_hosts=(HERE.host,)),
+        credentials=Credentials(users=(User("alice", "secret"),)),
+        entropy=entropy,
+    ),
+    TURN_DATAGRAMS,
+)
+TestMux = rules_of(
+    lambda entropy: Mux(entropy=entropy),
+    addressed(st.one_of(s.nearly_stun_datagrams(), s.nearly_dtls_datagrams(), s.nearly_rtp_datagrams())),
+    {
+        "address": lambda machine, data, now: machine.add_local_address(HERE, "", now),
+        "create": lambda machine, data, now: machine.create(None, None, now),
+        "remove": lambda machine, data, now: machine.remove(data.draw(st.integers(0, 3)), now),
+    },
+)
+
+MASTER = MasterKey(bytes(16), bytes(14))
+PROFILE = SrtpProfile.AES128_CM_SHA1_80
+
+
+def media_session(entropy):
+    session = RtpSession(MediaConfig(), entropy=entropy)
+    session.set_keys(PROFILE, MASTER, MASTER, 0.0)
+    session.configure([MediaSection(1, "0", MediaKind.AUDIO)], 0.0)
+    return session
+
+
+def protected(data):
+    """As the peer sends it, who has the keys; what is no packet goes as it is."""
+    try:
+        sender = SrtpSender(PROFILE, MASTER)
+        return sender.protect_rtcp(data) if 192 <= data[1] <= 223 else sender.protect_rtp(data)
+    except (LocalError, WireError, IndexError):
+        return data
+
+
+TestRtpSession = rules_of(
+    media_session,
+    st.one_of(
+        *(
+            strategy.map(protected)
+            for strategy in (
+                s.rtp_datagrams(),
+                s.nearly_rtp_datagrams(),
+                s.rtcp_datagrams(reduced_size=True),
+                s.nearly_rtcp_datagrams(),
+            )
+        )
+    ),
+)
+
+TestIceAgentPair = as_case(s.IceAgentPair, 14, 15)
+TestDtlsPair = as_case(s.DtlsPair, 24, 15)
+TestSctpPair = as_case(s.SctpPair, 20, 20)
+TestDataChannelPair = as_case(s.DataChannelPair, 24, 20)
 TestPeerPair = as_case(s.PeerPair, 10, 12)
 
 
