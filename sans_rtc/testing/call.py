@@ -255,7 +255,7 @@ class Call:
                 self.network.after(_RETRY_S, partial(self._read_inbox, end))
                 return
             letter = inbox.popleft()
-            if not party.peer.is_terminated:
+            if not party.is_over:
                 letter.deliver()
                 party.touch()
 
@@ -280,7 +280,7 @@ class Call:
         if self._is_offer_ignored[end] or is_stale:
             return
         party.peer.set_remote_description(description, party.now)
-        if is_offer and not party.peer.is_terminated:
+        if is_offer and not party.is_over:
             party.peer.set_local_description(None, party.now)
             self._tell_description(end)
 

@@ -60,6 +60,7 @@ class Party:
         self.backlog: list[tuple[str, Payload]] = []
         self.is_reading = True
         self.restarts = True
+        self._is_ending = False
         self._entropy = entropy
         self._labels: dict[int, str] = {}
         self._tracks: dict[int, str] = {}
@@ -90,11 +91,25 @@ class Party:
     @property
     def is_over(self) -> bool:
         """True where no verb may be used: now, or any more."""
-        return self.program.is_down or self.peer.is_terminated
+        return self.program.is_down or self._is_ending or self.peer.is_terminated
 
     def touch(self) -> None:
         """A verb was used: what the machine has to say is taken before time goes on."""
         self.call.network.touch(self.program)
+
+    # -- its end -----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End gracefully."""
+        self._is_ending = True
+        self.peer.close(self.now)
+        self.touch()
+
+    def abort(self) -> None:
+        """End at once."""
+        self._is_ending = True
+        self.peer.abort(self.now)
+        self.touch()
 
     # -- what may happen to it ---------------------------------------------------------------------------------------
 
@@ -134,9 +149,9 @@ class Party:
                 self.peer.name_resolved(name, (), self.now)
             case LocalCandidate():
                 self.call.signal(self.end, partial(self.call.on_candidate, 1 - self.end, event.candidate, event.mid))
-            case NegotiationNeeded() if not self.peer.is_terminated:
+            case NegotiationNeeded() if not self.is_over:
                 self.call.offer(self.end)
-            case ConnectionStateChanged(state=ConnectionState.FAILED) if self.restarts and not self.peer.is_terminated:
+            case ConnectionStateChanged(state=ConnectionState.FAILED) if self.restarts and not self.is_over:
                 self.peer.restart_ice(self.now)
             case ChannelOpened():
                 self._labels[event.channel] = event.label

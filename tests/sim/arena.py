@@ -205,7 +205,7 @@ class Arena:
         network, ending, closer = self.network, self.scenario.ending, self.scenario.seed % 2
         for end in (0, 1) if ending == "both close" else (closer,):
             party = self.call.parties[end]
-            (party.peer.abort if ending == "abort" else party.peer.close)(party.now)
+            party.abort() if ending == "abort" else party.close()
         network.run_for(CLOSE_BOUND_S)
         assert self.call.parties[closer].peer.is_terminated, "closing takes too long"
         assert self.call.parties[1 - closer].peer.is_terminated, "the other end is not told"
