@@ -35,8 +35,8 @@ class MediaConfig:
     arrivals                of the feedback on what is received
     unpaced_bitrate_bps     what the pacer takes as the target where the peer gives no feedback to estimate one by:
                             bursts are then bounded by 5 ms of 2.5 times this, 62 KiB
-    fec_ratio_max           the most of FlexFEC that is sent where it was negotiated, as a part of the bytes of the video
-                            that it protects; how much of it goes by the loss reported. 0: none
+    fec_ratio_max           the most of FlexFEC that is sent where it was negotiated, as a part of the bytes of video it
+                            protects; how much of it goes by the loss reported. 0: none
     fec_delay_s_max         at the end of a frame, packets that are older are protected at once, where that part allows
                             it: repair is of use while it is waited for
     audio_bitrate_bps       what an encoding of audio without a maximum is given; Opus needs no more

@@ -22,7 +22,7 @@ _LOSS_MIN = 0.01
 # A row is about so long that a fifth of a packet of it is lost: four of five losses are alone in theirs.
 _RATIO_PER_LOSS = 5.0
 # Of a new report: protection comes fast and goes slowly.
-_RISE, _FALL = 0.5, 0.125
+_RISE, _FALL = 0.5, 0.25
 # What a mask of two words names; it takes 8 bytes behind the 8 of the FEC header (RFC 8627 section 4.2.2.1).
 _ROW_PACKETS_MAX = MASK_BITS[1]
 _FEC_HEADER_BYTES = 16
