@@ -304,12 +304,11 @@ class PeerTransport:
         connection, traffic = self.connection, self.traffic
         packets: list[bytes] = []
         ice_events = self.agent.take_events()
-        packet_count = byte_count = 0
+        payload_bytes: list[int] = []
         for ice_event in ice_events:
             if type(ice_event) is Datagram:
                 data = ice_event.data
-                packet_count += 1
-                byte_count += len(data)
+                payload_bytes.append(len(data))
                 if 128 <= data[0] <= 191:
                     packets.append(data)
                 elif connection is not None and 20 <= data[0] <= 63:
@@ -320,8 +319,8 @@ class PeerTransport:
                 self._events.append(ice_event)
                 if type(ice_event) is ice.SelectedPathChanged:
                     self._on_path_selected(ice_event, now)
-        traffic.packets_received += packet_count
-        traffic.bytes_received += byte_count
+        traffic.packets_received += len(payload_bytes)
+        traffic.bytes_received += sum(payload_bytes)
         if connection is not None:
             self._rise_from_dtls(connection, now)
         if packets or self.media.session is not None:

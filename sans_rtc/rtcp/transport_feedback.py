@@ -18,6 +18,8 @@ without times (transport-wide-cc-02) leaves all deltas out.
 from __future__ import annotations
 
 import struct
+from itertools import accumulate
+from typing import cast
 
 import attrs
 
@@ -67,6 +69,11 @@ class TransportFeedback:
         The reference time wraps after 12.4 days: unwrap it (`sans_rtc.rtp.ReferenceTimeUnwrapper`) to compare feedback.
         """
         at = self.reference_time * DELTAS_PER_REFERENCE
+        if None not in self.deltas:  # nothing is missing, nearly always
+            times = accumulate(cast(list[int], self.deltas), initial=at)
+            next(times)
+            base = self.base_sequence
+            return [(number & 0xFFFF, its) for number, its in enumerate(times, base)]
         found: list[tuple[int, int | None]] = []
         for number, delta in enumerate(self.deltas, self.base_sequence):
             if delta is None:
@@ -126,6 +133,9 @@ _ONE_BIT_VECTORS = tuple(bytes([bits >> shift & 1 for shift in range(6, -1, -1)]
 
 
 def _parse_deltas(body: bytes, offset: int, symbols: bytearray) -> list[int | None]:
+    count = len(symbols)
+    if symbols.count(_SMALL) == count:  # all arrived, one soon after the other
+        return list(body[offset : offset + count])
     deltas: list[int | None] = []
     append = deltas.append
     for symbol in symbols:
@@ -150,7 +160,17 @@ def serialize_transport_feedback(packet: TransportFeedback) -> tuple[int, bytes]
         raise InvalidArgument(f"feedback on {count} packets; 1 to {PACKET_COUNT_MAX} fit")
     if not 0 <= packet.reference_time < REFERENCE_TIME_RANGE or not 0 <= packet.feedback_count <= 0xFF:
         raise InvalidArgument("a reference time has 24 bits, a feedback count 8")
-    symbols = bytearray(count)
+    symbols, deltas = _split_deltas(packet)
+    chunks = _serialize_symbols(bytes(symbols))
+    head = _HEAD.pack(packet.base_sequence, count, packet.reference_time << 8 | packet.feedback_count)
+    body = SOURCES.pack(packet.sender_ssrc, packet.media_ssrc) + head + chunks + deltas
+    # Without times, zeros behind the chunks would be read as deltas: there `wire` adds counted padding.
+    return 15, body + bytes(-len(body) & 3 if packet.has_times else 0)
+
+
+def _split_deltas(packet: TransportFeedback) -> tuple[bytearray, bytearray]:
+    """What became of each packet, and the deltas of those that arrived."""
+    symbols = bytearray(len(packet.deltas))
     deltas = bytearray()
     for at, delta in enumerate(packet.deltas):
         if delta is None:
@@ -160,11 +180,7 @@ def serialize_transport_feedback(packet: TransportFeedback) -> tuple[int, bytes]
         elif packet.has_times:
             deltas += _large_delta(delta)
         symbols[at] = _SMALL if 0 <= delta <= 0xFF or not packet.has_times else _LARGE
-    chunks = _serialize_symbols(bytes(symbols))
-    head = _HEAD.pack(packet.base_sequence, count, packet.reference_time << 8 | packet.feedback_count)
-    body = SOURCES.pack(packet.sender_ssrc, packet.media_ssrc) + head + chunks + deltas
-    # Without times, zeros behind the chunks would be read as deltas: there `wire` adds counted padding.
-    return 15, body + bytes(-len(body) & 3 if packet.has_times else 0)
+    return symbols, deltas
 
 
 def _large_delta(delta: int) -> bytes:

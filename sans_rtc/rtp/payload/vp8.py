@@ -212,10 +212,10 @@ class Vp8Packetizer:
             descriptor.partition_id = number
             descriptor.starts_partition = True
             first = serialize_vp8_descriptor(descriptor)
-            descriptor.starts_partition = False
-            rest = serialize_vp8_descriptor(descriptor)
+            rest = bytes((first[0] & 0xEF,)) + first[1:]  # without S
             pieces = cut(partition, payload_bytes_max - len(first))
-            payloads += [(rest if index else first) + piece for index, piece in enumerate(pieces)]
+            payloads.append(first + pieces[0])
+            payloads += [rest + piece for piece in pieces[1:]]
         self.next_picture_id = (self.next_picture_id + 1) & PICTURE_ID_MAX
         if layer is not None:
             self._tl0_picture_index = descriptor.tl0_picture_index or 0
