@@ -32,7 +32,7 @@ from sans_rtc.stun import (
 from tests.conformance.black_box.foreign import Foreign
 from tests.conformance.black_box.rules import NotRun
 
-START_S, ANSWER_S, CONNECT_S = 20.0, 1.5, 8.0
+START_S, ANSWER_S, CONNECT_S = 20.0, 3.0, 8.0
 SILENCE_S = 0.15
 UFRAG, PWD = "tester01", "tester0123456789abcdefgh"
 MESSAGE_BYTES_MAX = 16_384
@@ -149,17 +149,17 @@ class Session:
         if not self.foreign.said("answer"):
             return "the peer has ended"
         self.wait(lambda: bool(self._addresses()), ANSWER_S)
-        for _ in range(12):
+        for _ in range(40):
             for address in self._addresses():
                 if self.ask(self.check(), address, within_s=0.1) is not None:
                     self.peer = address
                     return ""
         return "no check succeeds"
 
-    def make_connection(self, **changes):
+    def make_connection(self):
         """Our end of DTLS, not started."""
         role = dtls.Role.SERVER if self.setup == "passive" else dtls.Role.CLIENT
-        config = dtls.DtlsConfig(use_cookies=self._use_cookies, handshake_timeout_s=CONNECT_S, **changes)
+        config = dtls.DtlsConfig(use_cookies=self._use_cookies, handshake_timeout_s=CONNECT_S, alert_grace_s=SILENCE_S)
         fingerprints = [
             dtls.Fingerprint.parse(text) for text in re.findall(r"(?m)^a=fingerprint:(.*?)\s*$", self.answer)
         ]

@@ -11,8 +11,7 @@ from tests.conformance.black_box.session import Session
 MODULES = [module.__name__ for module in (stun_rules, dtls_rules, sctp_rules, channel_rules)]
 SCENES = {
     "main": {"setup": "passive", "use_cookies": True},
-    "empty": {"setup": "passive"},
-    "garbage": {"setup": "passive"},
+    "hostile": {"setup": "passive"},
     "server": {"setup": "active"},
     "old": {"setup": "active"},
     "wrong-server": {"setup": "passive", "is_fingerprint_wrong": True},
