@@ -229,6 +229,12 @@ class Call:
         for party in self.parties:
             if party.is_down or party.peer.unacknowledged_bytes or party.backlog:
                 debts.append(f"end {party.end} has something to send")
+            else:
+                debts += [
+                    f"{track} cannot be sent yet"
+                    for track, handle in party.senders.items()
+                    if not party.peer.can_send_media(handle)
+                ]
         return debts
 
     # -- what arrives ------------------------------------------------------------------------------------------------
