@@ -15,7 +15,8 @@ from sans_rtc.rtp.payload.interface import Codec, MediaKind
 from sans_rtc.sdp.grammar import is_token, shorten
 from sans_rtc.validators import count
 
-FEC_NAMES = frozenset({"red", "ulpfec", "flexfec-03"})
+FLEXFEC = "flexfec"
+FEC_NAMES = frozenset({"red", "ulpfec", "flexfec-03", FLEXFEC})
 _CNAME_CHARACTERS_MAX = 255  # of an SDES item, RFC 3550 section 6.5
 
 
@@ -132,7 +133,8 @@ class MediaNegotiationConfig:
 
     audio, video           of each kind
     rtx                    video is offered with retransmissions in streams of their own (RFC 4588)
-    fec                    formats of error correction that are taken for video: "flexfec-03", or "red" and "ulpfec"
+    fec                    formats of error correction for video: "flexfec" (RFC 8627) is sent and taken; taken alone
+                           are "flexfec-03", or "red" and "ulpfec", which are what browsers have
     takes_simulcast        a peer that offers a simulcast is told to send all its layers (RFC 8853); else one
     reduced_size_rtcp      `a=rtcp-rsize` (RFC 5506) is offered and answered
     receiver_rtt           `a=rtcp-xr:rcvr-rtt` (RFC 3611 section 5.1) is offered and answered

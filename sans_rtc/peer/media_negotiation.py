@@ -15,7 +15,7 @@ from sans_rtc.entropy import Entropy
 from sans_rtc.errors import InvalidArgument, InvalidState
 from sans_rtc.media.parameters import Encoding, EncodingSettings, MediaSection
 from sans_rtc.peer.exchange import Exchange
-from sans_rtc.peer.media_config import CodecChoice
+from sans_rtc.peer.media_config import FLEXFEC, CodecChoice
 from sans_rtc.peer.media_needs import is_media_negotiation_needed
 from sans_rtc.peer.media_offering import MediaAuthor
 from sans_rtc.peer.media_settling import settle, settled_direction
@@ -52,7 +52,8 @@ class MediaNegotiation:
         self._entropy = entropy
         self._saved_numbering: Numbering | None = None
         self.author = MediaAuthor(config.media, Numbering(), config.media.cname or "")
-        self.transceivers = Transceivers(config.media.transceiver_count_max, entropy)
+        draws_fec = FLEXFEC in config.media.fec
+        self.transceivers = Transceivers(config.media.transceiver_count_max, entropy, draws_fec=draws_fec)
 
     # -- verbs -------------------------------------------------------------------------------------------------------
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import attrs
 
 from sans_rtc.media.parameters import Encoding, RemoteSource
-from sans_rtc.peer.media_config import KindConfig, MediaNegotiationConfig
+from sans_rtc.peer.media_config import FLEXFEC, KindConfig, MediaNegotiationConfig
 from sans_rtc.peer.media_terms import NO_STREAM, RTX, Format, MediaTerms
-from sans_rtc.peer.numbering import FormatKey, Numbering, codec_key, match
+from sans_rtc.peer.numbering import FormatKey, Numbering, codec_key, correction_key, match
 from sans_rtc.peer.transceivers import Transceiver, intersect, reverse
 from sans_rtc.rtp.extensions import Extension
 from sans_rtc.rtp.payload.interface import MediaKind, Purpose
@@ -20,8 +20,9 @@ from sans_rtc.sdp.rtp_values import HeaderExtension, MediaStreamId
 from sans_rtc.sdp.values import Direction
 
 VIDEO_CLOCK_RATE = 90_000
-# draft-ietf-payload-flexible-fec-scheme-05 section 5.1: microseconds; what libwebrtc says.
-_FEC_PARAMETERS = {"flexfec-03": "repair-window=10000000"}
+# Microseconds. "flexfec-03", draft-ietf-payload-flexible-fec-scheme-05 section 5.1: what libwebrtc says. "flexfec",
+# RFC 8627 section 5.1: as long as a session waits for a packet that may be repaired; later repair is of no use.
+_FEC_PARAMETERS = {"flexfec-03": "repair-window=10000000", FLEXFEC: "repair-window=500000"}
 _OTHER_WAY = {
     None: None,
     Direction.SENDRECV: Direction.SENDRECV,
@@ -63,7 +64,6 @@ class MediaAuthor:
         extensions = tuple(HeaderExtension(number, uri) for number, uri in ids if number is not None)
         sends = transceiver.wants_to_send
         encodings = transceiver.association.encodings
-        has_rtx = any(format_.apt is not None for format_ in formats)
         return MediaTerms(
             mline_index=index,
             mid=mid,
@@ -72,7 +72,7 @@ class MediaAuthor:
             formats=formats,
             extensions=extensions,
             msids=_msids(transceiver) if sends else (),
-            sources=_sources(encodings, self.cname, has_rtx=has_rtx) if sends else (),
+            sources=_sources(encodings, self.cname, formats) if sends else (),
             sent=_rids(encodings) if sends else (),
             received=transceiver.association.rids if transceiver.wants_to_receive else (),
             is_reduced_size=self.config.reduced_size_rtcp and (answered is None or answered.is_reduced_size),
@@ -106,7 +106,7 @@ class MediaAuthor:
         return [] if repair is None else [Format(repair, RTX, VIDEO_CLOCK_RATE, parameters=f"apt={number}")]
 
     def _correction(self, name: str) -> list[Format]:
-        key = (name, VIDEO_CLOCK_RATE, 1, "fec")
+        key = correction_key(name, VIDEO_CLOCK_RATE)
         number = self.numbering.payload_type(key)
         if number is None:
             return []
@@ -131,7 +131,6 @@ class MediaAuthor:
         received = offered.sent if offered.is_sending and self.config.takes_simulcast and has_rids else ()
         sent = tuple(rid for rid in _rids(encodings) if rid in offered.received) if sends and has_rids else ()
         used = encodings if sent else encodings[:1]
-        has_rtx = any(format_.apt is not None for format_ in formats)
         return MediaTerms(
             mline_index=offered.mline_index,
             mid=offered.mid,
@@ -140,7 +139,7 @@ class MediaAuthor:
             formats=formats,
             extensions=extensions,
             msids=_msids(transceiver) if transceiver.wants_to_send else (),
-            sources=_sources(used, self.cname, has_rtx=has_rtx) if sends else (),
+            sources=_sources(used, self.cname, formats) if sends else (),
             sent=sent,
             received=received[: self.config.encoding_count_max] if direction is not Direction.SENDONLY else (),
             is_reduced_size=self.config.reduced_size_rtcp and offered.is_reduced_size,
@@ -177,7 +176,7 @@ class MediaAuthor:
                 repairs.setdefault(format_.apt, attrs.evolve(format_, parameters=f"apt={format_.apt}", feedback=()))
         is_video = offered.kind is MediaKind.VIDEO
         corrections = [
-            attrs.evolve(format_, feedback=())
+            attrs.evolve(format_, parameters=_answered_correction(format_), feedback=())
             for format_ in offered.formats
             if is_video and format_.name.lower() in self.config.fec and format_.payload_type not in accepted
         ]
@@ -190,6 +189,11 @@ class MediaAuthor:
             if format_.payload_type in repairs:
                 formats.append(repairs[format_.payload_type])
         return formats
+
+
+def _answered_correction(format_: Format) -> str:
+    """What an answer says of a format: of FlexFEC how long this end waits, without what it may not know."""
+    return _FEC_PARAMETERS[FLEXFEC] if format_.name.lower() == FLEXFEC else format_.parameters
 
 
 def _names_only(parameters: str, accepted: dict[int, Format]) -> bool:
@@ -244,9 +248,11 @@ def _rids(encodings: Sequence[Encoding]) -> tuple[str, ...]:
     return tuple(encoding.rid for encoding in encodings) if len(encodings) > 1 else ()
 
 
-def _sources(encodings: Sequence[Encoding], cname: str, *, has_rtx: bool) -> tuple[RemoteSource, ...]:
+def _sources(encodings: Sequence[Encoding], cname: str, formats: Sequence[Format]) -> tuple[RemoteSource, ...]:
     """The streams by SSRC; layers of a simulcast go by their rid alone, as browsers have it."""
     if len(encodings) != 1:
         return ()
     only = encodings[0]
-    return (RemoteSource(ssrc=only.ssrc, rtx_ssrc=only.rtx_ssrc if has_rtx else 0, cname=cname),)
+    rtx_ssrc = only.rtx_ssrc if any(format_.apt is not None for format_ in formats) else 0
+    fec_ssrc = only.fec_ssrc if any(format_.name.lower() == FLEXFEC for format_ in formats) else 0
+    return (RemoteSource(ssrc=only.ssrc, rtx_ssrc=rtx_ssrc, cname=cname, fec_ssrc=fec_ssrc),)

@@ -19,7 +19,7 @@ from sans_rtc.media.parameters import (
     ReceiveParameters,
     SendParameters,
 )
-from sans_rtc.peer.media_config import FEC_NAMES
+from sans_rtc.peer.media_config import FEC_NAMES, FLEXFEC
 from sans_rtc.peer.media_terms import Format, MediaTerms
 from sans_rtc.peer.numbering import match
 from sans_rtc.peer.transceivers import intersect, reverse
@@ -96,7 +96,14 @@ def _settle_sending(
         encodings=_settle_encodings(encodings, local, remote),
         extensions=_extensions(remote, local),
         cname=local.cname,
+        fec=_settle_correction(local, remote),
     )
+
+
+def _settle_correction(local: MediaTerms, remote: MediaTerms) -> FecParameters | None:
+    """What is sent, under the number and with the parameters that the peer has said; None unless both have it."""
+    ours, theirs = ([each for each in terms.formats if each.name.lower() == FLEXFEC] for terms in (local, remote))
+    return FecParameters(theirs[0].payload_type, FLEXFEC, theirs[0].parameters) if ours and theirs else None
 
 
 def _settle_encodings(encodings: Sequence[Encoding], local: MediaTerms, remote: MediaTerms) -> tuple[Encoding, ...]:

@@ -302,8 +302,10 @@ def _write_sources(media: MediaDescription, terms: MediaTerms) -> None:
     for source in terms.sources:
         if source.rtx_ssrc:
             media.lines.add(SSRC_GROUP, SourceGroup("FID", (source.ssrc, source.rtx_ssrc)))
+        if source.fec_ssrc:  # RFC 5956 section 4.3
+            media.lines.add(SSRC_GROUP, SourceGroup("FEC-FR", (source.ssrc, source.fec_ssrc)))
     for source in terms.sources:
-        for ssrc in (source.ssrc, source.rtx_ssrc):
+        for ssrc in (source.ssrc, source.rtx_ssrc, source.fec_ssrc):
             if ssrc:
                 media.lines.add(SSRC, SourceAttribute(ssrc, "cname", source.cname))
                 for msid in terms.msids[:1]:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import attrs
 
 from sans_rtc.errors import InvalidArgument, WireError
+from sans_rtc.peer.media_config import FEC_NAMES
 from sans_rtc.peer.media_terms import RTX, Format, MediaTerms
 from sans_rtc.rtp.payload.interface import Codec
 
@@ -29,6 +30,11 @@ FormatKey: TypeAlias = tuple[object, ...]
 def codec_key(codec: Codec) -> FormatKey:
     """What makes a format of ours another one than the others."""
     return (codec.name.lower(), codec.clock_rate, codec.channels, codec.parameters)
+
+
+def correction_key(name: str, clock_rate: int) -> FormatKey:
+    """What makes a format of error correction another one than the others, whatever its parameters."""
+    return (name, clock_rate, 1, "fec")
 
 
 def match(codecs: Iterable[Codec], format_: Format) -> tuple[Codec, str] | None:
@@ -55,6 +61,14 @@ def _negotiate(negotiate: Callable[[str, str], str | None], ours: str, theirs: s
 _negotiate_again = lru_cache(maxsize=512)(_negotiate)
 
 
+def _key_of(format_: Format) -> FormatKey:
+    """Of a format of the peer's that is no codec of ours."""
+    name = format_.name.lower()
+    if name in FEC_NAMES:
+        return correction_key(name, format_.clock_rate)
+    return (name, format_.clock_rate, format_.channels, format_.parameters, "theirs")
+
+
 @attrs.define(slots=True)
 class Numbering:
     """The numbers that have a meaning."""
@@ -75,8 +89,7 @@ class Numbering:
         for format_ in terms.formats:
             if format_.apt is None:
                 matched = match(codecs, format_)
-                raw = (format_.name.lower(), format_.clock_rate, format_.channels, format_.parameters, "theirs")
-                keys[format_.payload_type] = raw if matched is None else codec_key(matched[0])
+                keys[format_.payload_type] = _key_of(format_) if matched is None else codec_key(matched[0])
         for format_ in terms.formats:
             if format_.apt is not None:
                 keys[format_.payload_type] = (RTX, keys.get(format_.apt, ()))

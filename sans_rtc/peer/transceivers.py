@@ -122,9 +122,10 @@ class Transceiver:
 class Transceivers:
     """The transceivers of one session, in the order of their making."""
 
-    __slots__ = ("_by_handle", "_count_max", "_entropy", "_next_handle", "_saved", "_ssrcs")
+    __slots__ = ("_by_handle", "_count_max", "_draws_fec", "_entropy", "_next_handle", "_saved", "_ssrcs")
 
-    def __init__(self, count_max: int, entropy: Entropy) -> None:
+    def __init__(self, count_max: int, entropy: Entropy, *, draws_fec: bool = False) -> None:
+        self._draws_fec = draws_fec
         self._by_handle: dict[int, Transceiver] = {}
         self._count_max = count_max
         self._entropy = entropy
@@ -192,6 +193,7 @@ class Transceivers:
                 max_bitrate_bps=each.max_bitrate_bps,
                 scale_down_by=each.scale_down_by,
                 priority=each.priority,
+                fec_ssrc=self._draw_ssrc() if kind is MediaKind.VIDEO and self._draws_fec else 0,
             )
             for each in settings
         )
