@@ -86,6 +86,10 @@ class EncodingSender:
             for payload_type, packetizer in self._packetizers.items()
             if self._codecs.get(payload_type) == before[payload_type]
         }
+        for codec in codecs:  # now, for they draw numbers: a frame that is refused changes nothing
+            if codec.payload_type not in self._packetizers and codec.codec.new_packetizer is not None:
+                packetizer = codec.codec.new_packetizer(codec.parameters, self._entropy)
+                self._packetizers[codec.payload_type] = packetizer
         if encoding != self._declared:  # else what the application has set since holds
             self._declared = encoding
             self.settings = EncodingSettings(
@@ -221,10 +225,7 @@ class EncodingSender:
     def _packetizer(self, codec: CodecParameters) -> Packetizer:
         packetizer = self._packetizers.get(codec.payload_type)
         if packetizer is None:
-            if codec.codec.new_packetizer is None:
-                raise InvalidArgument(f"{codec.codec.name} carries no frames")
-            packetizer = codec.codec.new_packetizer(codec.parameters, self._entropy)
-            self._packetizers[codec.payload_type] = packetizer
+            raise InvalidArgument(f"{codec.codec.name} carries no frames")
         return packetizer
 
     # --- packets of others --------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def test_target_converges_to_the_capacity_with_a_short_queue(pair, media, kind):
     late = [target for at, target in targets if at > 10.0] or [targets[-1][1]]
     assert 0.7 * CAPACITY_BPS < sum(late) / len(late) < 1.1 * CAPACITY_BPS
     pace = pair.a._transmitter.pacer.rate_bps(pair.now)
-    assert pace == pytest.approx(2.5 * targets[-1][1])
+    assert pace == pytest.approx(2.5 * targets[-1][1], rel=0.02)  # what changes by less than 1 % is not told
     received = pair.b.stats.bytes_received * 8 / pair.elapsed_s
     assert received > 0.6 * CAPACITY_BPS
     frames = [frame for frame in pair.frames(1) if frame.received_at > pair.now - 10.0]

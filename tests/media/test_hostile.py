@@ -1,5 +1,6 @@
 """Whatever comes, from a stranger or the authenticated peer: nothing raised, nothing unbounded, the contract kept."""
 
+import copy
 import math
 
 import pytest
@@ -197,6 +198,18 @@ def test_misuse_is_refused_and_changes_nothing(media, misuse):
         misuse(made, media)
     assert {ssrc: stream.next_sequence for ssrc, stream in made._sections.streams.items()} == streams
     assert made.take_datagrams(0.0) == () and made.take_events() == () and made.deadline == deadline
+
+
+def test_first_frame_draws_nothing_when_it_is_refused(media):
+    """Found by fuzzing: the number of the first picture had been drawn by then."""
+    entropy = SeededEntropy("refused")
+    made = RtpSession(MediaConfig(), entropy=entropy)
+    made.set_keys(media.PROFILE, media.KEY_A, media.KEY_B, 0.0)
+    made.configure([media.video_section()], 0.0)
+    after = copy.copy(entropy)
+    with pytest.raises(InvalidArgument):
+        made.send_frame(media.VIDEO, OutgoingFrame(b"", 0), 0.0)
+    assert entropy(8) == after(8)
 
 
 def test_too_many_sections_and_encodings_are_refused(media):
