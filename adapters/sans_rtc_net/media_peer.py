@@ -10,7 +10,7 @@ from sans_rtc.errors import InvalidArgument
 from sans_rtc.media import EncodingSettings
 from sans_rtc.media.statistics import Json, Stats
 from sans_rtc.peer.connection import PeerConnection as Machine
-from sans_rtc.peer.media_verbs import as_direction
+from sans_rtc.peer.transceiver_types import as_direction
 from sans_rtc.peer.transceivers import TransceiverOptions
 from sans_rtc.rtp.payload.interface import MediaKind
 from sans_rtc.sdp.values import Direction

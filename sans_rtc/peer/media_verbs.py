@@ -12,6 +12,7 @@ from sans_rtc.media import EncodingSettings, OutgoingFrame, PacketReceived, RtpS
 from sans_rtc.media.statistics import Stats
 from sans_rtc.peer.base import PeerBase
 from sans_rtc.peer.statistics import transport_statistics
+from sans_rtc.peer.transceiver_types import as_direction
 from sans_rtc.peer.transceivers import TransceiverInfo, TransceiverOptions
 from sans_rtc.rtp import RtpPacket
 from sans_rtc.rtp.payload.codecs import CODECS, codecs_named
@@ -161,14 +162,6 @@ def _kind_of(kind: MediaKind | str) -> MediaKind:
         return MediaKind(kind)
     except ValueError:
         raise InvalidArgument(f'a transceiver is of "audio" or "video", not {kind!r}') from None
-
-
-def as_direction(direction: Direction | str) -> Direction:
-    """The direction of a name; InvalidArgument where it is none."""
-    try:
-        return Direction(direction)
-    except ValueError:
-        raise InvalidArgument(f"a direction is one of {', '.join(Direction)}, not {direction!r}") from None
 
 
 def _codecs_of(names: Sequence[str]) -> list[Codec]:

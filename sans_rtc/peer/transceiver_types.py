@@ -37,6 +37,14 @@ def intersect(first: Direction, second: Direction) -> Direction:
     return combine(first in SENDING and second in SENDING, first in RECEIVING and second in RECEIVING)
 
 
+def as_direction(direction: Direction | str) -> Direction:
+    """The direction of a name; InvalidArgument where it is none."""
+    try:
+        return Direction(direction)
+    except ValueError:
+        raise InvalidArgument(f"a direction is one of {', '.join(Direction)}, not {direction!r}") from None
+
+
 def _check_streams(streams: Sequence[str]) -> tuple[str, ...]:
     for stream in streams:
         if not (is_token(stream) and len(stream) <= _STREAM_CHARACTERS_MAX) or stream == "-":
@@ -54,7 +62,7 @@ class TransceiverOptions:
     is_from_track  it was added as W3C addTrack does: a section that the peer offers may take it over
     """
 
-    direction: Direction = Direction.SENDRECV
+    direction: Direction = attrs.field(default=Direction.SENDRECV, converter=as_direction)
     streams: tuple[str, ...] = attrs.field(default=(), converter=_check_streams)
     encodings: tuple[EncodingSettings, ...] = ()
     is_from_track: bool = False

@@ -41,6 +41,14 @@ def connect(pair, *, kinds=("audio", "video"), answers="sendrecv", **options):
     return mine, theirs
 
 
+@pytest.mark.parametrize("direction", ["sendonly", Direction.SENDONLY])
+def test_direction_of_the_options_is_a_word_or_a_member(direction):
+    """Found by fuzzing: a word was taken, and making the offer failed by it."""
+    assert TransceiverOptions(direction=direction).direction is Direction.SENDONLY
+    with pytest.raises(InvalidArgument):
+        TransceiverOptions(direction="stopped")
+
+
 def play(pair, end, handles, *, seconds=2.0):
     """Send 20 ms packets of audio and 30 frames of video a second from one end; returns what was sent."""
     sent = {"audio": [], "video": []}
