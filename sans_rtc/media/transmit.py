@@ -115,7 +115,8 @@ class Transmitter:
     def submit_frame(self, packets: Sequence[OutgoingPacket], priority: Priority, now: float) -> list[OutgoingPacket]:
         """As `submit`, for the packets of one new frame: what the pacer lets pass at once goes as one run."""
         if priority is Priority.AUDIO:
-            self._send_run(packets, 0, now)
+            for packet in packets:  # nearly always one
+                self._send(packet, 0, now)
             return []
         if self.control.mode is not FeedbackMode.NONE and not self.control.is_started:
             return self.submit(packets, priority, now)  # the first packet asks for probes

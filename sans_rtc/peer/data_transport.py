@@ -104,7 +104,7 @@ class DataTransport:
 
     def take_events(self) -> list[ChannelEvent | SctpEnded]:
         """Hand over what the channels say, and the association's end."""
-        events: list[ChannelEvent | SctpEnded] = [*self.channels.take_events()]
+        events: list[ChannelEvent | SctpEnded] = list(self.channels.take_events())
         if self._ends:
             events += self._ends
             self._ends = []

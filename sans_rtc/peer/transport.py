@@ -301,14 +301,25 @@ class PeerTransport:
 
     def rise(self, now: float) -> None:
         """Carry events from each layer to the next, bottom to top, once. RFC 7983 section 7 parts the payload."""
+        ice_events = self.agent.take_events()
+        packets = self._rise_from_ice(ice_events, now) if ice_events else []
+        if self.connection is not None:
+            self._rise_from_dtls(self.connection, now)
+        if packets or self.media.session is not None:
+            self._rise_from_media(packets, now)
+        data_events = self.data.take_events()
+        if data_events:
+            self._events += data_events
+
+    def _rise_from_ice(self, ice_events: Sequence[ice.IceEvent], now: float) -> list[bytes]:
+        """Hand payload to DTLS, and return what is for the RTP session."""
         connection, traffic = self.connection, self.traffic
         packets: list[bytes] = []
-        ice_events = self.agent.take_events()
-        payload_bytes: list[int] = []
+        sizes: list[int] = []
         for ice_event in ice_events:
             if type(ice_event) is Datagram:
                 data = ice_event.data
-                payload_bytes.append(len(data))
+                sizes.append(len(data))
                 if 128 <= data[0] <= 191:
                     packets.append(data)
                 elif connection is not None and 20 <= data[0] <= 63:
@@ -319,13 +330,9 @@ class PeerTransport:
                 self._events.append(ice_event)
                 if type(ice_event) is ice.SelectedPathChanged:
                     self._on_path_selected(ice_event, now)
-        traffic.packets_received += len(payload_bytes)
-        traffic.bytes_received += sum(payload_bytes)
-        if connection is not None:
-            self._rise_from_dtls(connection, now)
-        if packets or self.media.session is not None:
-            self._rise_from_media(packets, now)
-        self._events += self.data.take_events()
+        traffic.packets_received += len(sizes)
+        traffic.bytes_received += sum(sizes)
+        return packets
 
     def _rise_from_media(self, packets: list[bytes], now: float) -> None:
         if packets or self.media.has_early:
