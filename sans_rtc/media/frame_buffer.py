@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sans_rtc.rtp.payload.interface import MediaKind
 from sans_rtc.rtp.recovery import ReceiveBuffer, ReceiveBufferConfig, packet_boundaries
-from sans_rtc.rtp.wire import RtpPacket
 
 if TYPE_CHECKING:
     from sans_rtc.media.receiver import SectionReceiver
@@ -23,9 +22,4 @@ def new_buffer(receiver: SectionReceiver, clock_rate: int) -> ReceiveBuffer:
         byte_count_max=config.receive_bytes_max,
     )
 
-    def boundaries(packet: RtpPacket) -> tuple[bool, bool]:
-        row = receiver.rows.get(packet.payload_type)
-        codec = row.codec if row is not None else None
-        return codec is not None and codec.codec.is_frame_start(packet.payload), packet.marker
-
-    return ReceiveBuffer(settings, boundaries if receiver.kind is MediaKind.VIDEO else packet_boundaries)
+    return ReceiveBuffer(settings, receiver.boundaries if receiver.kind is MediaKind.VIDEO else packet_boundaries)

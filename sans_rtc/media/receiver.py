@@ -38,6 +38,12 @@ class SectionReceiver:
         self.wants_frames, self.wants_packets = True, False
         self.streams: dict[int, InboundStream] = {}
 
+    def boundaries(self, packet: RtpPacket) -> tuple[bool, bool]:
+        """Whether a packet of video begins a frame for certain, and whether it ends one (`FrameBoundaries`)."""
+        row = self.rows.get(packet.payload_type)
+        codec = row.codec if row is not None else None
+        return codec is not None and codec.codec.is_frame_start(packet.payload), packet.marker
+
     def configure(self, section: MediaSection, parameters: ReceiveParameters) -> None:
         """Take what was negotiated."""
         self.mid = section.mid

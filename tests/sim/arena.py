@@ -32,9 +32,6 @@ CLOSE_BOUND_S = 4.0
 BEGINNINGS = {"video": b"\x10\x00\x00\x9d\x01\x2a\x80\x02\x68\x01", "audio": b"\xf8"}
 CLOCKS = {"video": 1800, "audio": 960}
 FRAME_S = 0.02
-# A video receiver's buffer has a local function in it at present, which no snapshot can hold:
-# python -m tests.sim --seed 1747 fails with True here.
-CRASHES_WITH_VIDEO = False
 # In every message, label and frame: no datagram may show it.
 SECRET = b"not-for-the-wire"
 NOT_BEFORE = 0
@@ -291,8 +288,7 @@ class Arena:
             self.gateways[end].rebind()
 
     def _play_crash(self, end, pause_s):
-        has_video = any(name.startswith("video") for name in self.tracks.values())
-        if not self.call.parties[end].is_over and (CRASHES_WITH_VIDEO or not has_video):
+        if not self.call.parties[end].is_over:
             self.call.parties[end].crash(pause_s)
 
     def _play_jump(self, end, duration_s):
