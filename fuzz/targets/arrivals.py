@@ -26,16 +26,17 @@ def run(data: bytes) -> None:
     config = script.pick(CONFIGS)
     transport, streams = TransportArrivals(config, sender_ssrc=1, media_ssrc=2), CcfbArrivals(config, sender_ssrc=1)
     now, number = 0.0, 0xFFF0
-    came: set[int] = set()
+    came: set[tuple[int, int]] = set()  # SSRC and number; SSRC 9 stands for the whole transport
     for _ in range(OPERATIONS_MAX):
         if script.is_over:
             break
         now += script.pick(PAUSES_S)
         for _ in range(1 + script.below(8)):
             number = (number + script.pick(JUMPS)) & 0xFFFF
-            came.add(number)
+            ssrc = script.below(4)
+            came |= {(9, number), (ssrc, number)}
             transport.note(number, now)
-            streams.note(script.below(4), number, now, script.below(4))
+            streams.note(ssrc, number, now, script.below(4))
         if script.below(3) == 0:
             _take(transport, streams, config, came, now)
     _take(transport, streams, config, came, now + 100.0)
@@ -48,9 +49,12 @@ def _take(transport: TransportArrivals, streams: CcfbArrivals, config: ArrivalsC
         assert not transport.take_feedback(now)
         return
     feedback = transport.take_feedback(now)
-    told = {number for message in feedback for number, at in message.arrivals() if at is not None}
-    assert told <= came, f"{sorted(told - came)} never came"
+    told = {(9, number) for message in feedback for number, at in message.arrivals() if at is not None}
     reports = streams.take_feedback(now)
+    for block in (block for report in reports for block in report.streams):
+        metrics = enumerate(block.metrics, block.begin_sequence)
+        told |= {(block.ssrc, number & 0xFFFF) for number, metric in metrics if metric is not None}
+    assert told <= came, f"{sorted(told - came)} never came"
     assert len(reports) <= config.messages_max
     for message in [*feedback, *reports]:
         wire = serialize_compound([message])
