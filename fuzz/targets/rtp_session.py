@@ -191,6 +191,10 @@ def run(data: bytes) -> None:
             world.drain()
     world.deliver()
     world.drain()
+    world.wait(0.5)
+    assert world.sessions[0].stats == world.sessions[1].stats
+    figures = [str(session.statistics(world.now)) for session in world.sessions]
+    assert figures[0] == figures[1], "their statistics differ"
     size = footprint(world.sessions[0])
     assert size.items <= ITEMS_MAX and size.bytes <= BYTES_MAX, size
     for front in world.fronts:
