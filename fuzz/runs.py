@@ -90,6 +90,11 @@ def read_runs(path: Path = RUNS) -> list[Run]:
     return [Run(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def cpu_minutes_of(name: str) -> float:
+    """What all runs of a target have taken."""
+    return sum(run.cpu_s for run in read_runs() if run.target == name) / 60
+
+
 def write_table() -> None:
     """Put the table into docs/fuzzing.md."""
     text = DOCUMENT.read_text()
