@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import attrs
+
 from fuzz.arguments import a_number
 from fuzz.codec import allow_misuse
 from fuzz.media import Stream, an_rtcp, written
 from fuzz.reports import KIND_COUNT, a_report
 from fuzz.script import Script
 from sans_rtc.errors import LocalError
-from sans_rtc.media import Encoding, FecParameters, MediaConfig, OutgoingFrame, PacketReceived, RemoteSource, RtpSession
+from sans_rtc.media import (
+    Encoding,
+    FecParameters,
+    MediaConfig,
+    MediaSection,
+    OutgoingFrame,
+    PacketReceived,
+    RemoteSource,
+    RtpSession,
+)
 from sans_rtc.media import EncodingSettings as Settings
 from sans_rtc.rtp import Extension, RtpPacket, is_rtcp
 from sans_rtc.rtp.extensions import ExtensionMap
@@ -65,6 +76,16 @@ REMB = frozenset(("nack", "goog-remb", "ccm fir"))
 FEC = (FecParameters(118, "flexfec-03"), FecParameters(102, "red"), FecParameters(103, "ulpfec"))
 SOURCES = (RemoteSource(5, 6, "them", 8),)
 LAYERS = (Encoding("h", 0xB1, 0xB2), Encoding("l", 0xC1, 0xC2))
+
+
+def _correcting() -> list[MediaSection]:
+    """Video that is sent with error correction, as the peer sends its own."""
+    fec = FecParameters(118, "flexfec", "repair-window=500000")
+    codec = video_codec(feedback=frozenset(("nack pli",)), rtx=None)
+    section = video_section(codec=codec, encodings=(Encoding("", 0xB1, fec_ssrc=0xB2),), fec=(fec,), sources=SOURCES)
+    return [attrs.evolve(section, send=attrs.evolve(section.send, fec=fec))]
+
+
 SECTIONS = (
     lambda: [audio_section(ssrc=0xA1), video_section(ssrc=0xB1)],
     lambda: [audio_section(ssrc=0xA1), video_section(ssrc=0xB1, codec=video_codec(feedback=CCFB))],
@@ -75,6 +96,7 @@ SECTIONS = (
     lambda: [video_section(ssrc=0xB1, codec=video_codec("VP9", rtx=None), extensions=())],
     lambda: [audio_section(ssrc=0xA1, send=False), video_section(ssrc=0xB1, receive=False)],
     list,
+    _correcting,
 )
 KINDS = (vp8, vp8, h264, *VIDEO_FRAMES.values())
 PAUSES_S = (0.0, 0.001, 0.005, 0.02, 0.033, 0.1, 0.5, 2.0, 10.0)
