@@ -56,7 +56,7 @@ def _session() -> RtpSession:
 def _step(end: Negotiation, name: str, said: list[Description], script: Script) -> None:
     """One call; where it is refused, nothing has changed."""
     operation = script.pick(OPERATIONS)
-    before = snapshot(end) if script.below(4) == 1 else None
+    before = snapshot(end) if script.below(4) == 1 and operation not in (_exchange, _answer) else None
     try:
         operation(end, name, said, script)
     except (LocalError, WireError):
