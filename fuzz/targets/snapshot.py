@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from fuzz.codec import allow_misuse
 from fuzz.script import Script
 from sans_rtc.machine import Address
-from sans_rtc.media import MediaConfig, RtpSession
+from sans_rtc.media import MediaConfig, OutgoingFrame, RtpSession
 from sans_rtc.peer import PeerConnection
+from sans_rtc.rtp import RtpPacket, serialize_rtp
 from sans_rtc.sctp import RELIABLE, Association, SctpConfig
 from sans_rtc.snapshot import restore, snapshot_id, store
 from sans_rtc.snapshot.encode import encode
 from sans_rtc.snapshot.sealing import seal
-from sans_rtc.srtp import MasterKey
+from sans_rtc.srtp import MasterKey, SrtpSender
 from sans_rtc.testing import SeededEntropy
-from tests.media.conftest import PROFILE, audio_section, video_section
+from tests.media.conftest import PROFILE, VIDEO, audio_section, video_section, vp8
 from tests.property.objects import footprint
 
 KEY = bytes(range(32))
@@ -41,9 +42,15 @@ def _association() -> Association:
 
 
 def _media() -> RtpSession:
+    key = MasterKey(bytes(16), bytes(12))
     session = RtpSession(MediaConfig(), entropy=SeededEntropy("media"))
-    session.set_keys(PROFILE, MasterKey(bytes(16), bytes(12)), MasterKey(bytes(16), bytes(12)), 1.0)
+    session.set_keys(PROFILE, key, key, 1.0)
     session.configure([audio_section(), video_section()], 1.0)
+    sealer = SrtpSender(PROFILE, key)
+    for number in (1, 2, 4):
+        packet = RtpPacket(96, number, 3000 * number, 5, b"\x10" + vp8(number == 1, 60, number), True)
+        session.receive(sealer.protect_rtp(serialize_rtp(packet)), 1.0)
+    session.send_frame(VIDEO, OutgoingFrame(vp8(True, 200, 1), 0), 1.0)
     return session
 
 
