@@ -51,4 +51,7 @@ def _stepped(replayer: Replayer | None, record: Record) -> Replayer | None:
         replayer.step(record)
     except (NotReplayable, ReplayMismatch, WireError, AssertionError):
         return None
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
+        # An altered recording calls with anything; of what it says the machine did, no more can be made out.
+        return None
     return replayer
