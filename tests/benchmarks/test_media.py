@@ -53,8 +53,9 @@ def test_search_for_the_most_ends_at_what_does_not_keep_up(monkeypatch):
         done.packets = round(load.mbit_s)
 
     monkeypatch.setattr(media, "_transfer", transfer)
-    assert media._most("any", SHORT).packets == 27
-    assert [load.mbit_s for load in loads] == pytest.approx([16, 20.8, 27.04, 35.152])
+    assert media._most("any", SHORT).packets == 29
+    tried = [16, 20.8, 27.04, 35.152, 35.152, 31.096, 31.096, 29.068, 30.082, 30.082]
+    assert [load.mbit_s for load in loads] == pytest.approx(tried), "what does not keep up has a second try"
     assert all(load.mbit_s * 1e6 / 8 / load.frames_per_s == pytest.approx(11_000) for load in loads)
 
 
