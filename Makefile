@@ -33,7 +33,7 @@ unit: $(TEST)/.installed
 	$(PYTEST) -n 2 -m "not interop" tests || $(AGAIN) -m "not interop" tests
 
 interop: $(TEST)/.installed
-	$(PYTEST) -m interop tests || $(AGAIN) -m interop tests
+	$(PYTEST) -n 2 --dist loadfile -m interop tests || $(AGAIN) -m interop tests
 
 lint: $(TEST)/.installed
 	$(TEST)/bin/ruff check .
