@@ -83,11 +83,7 @@ class TransceiverIterator(Items[Transceiver]):
         session = self._session
         if session.media.incoming:
             return self._make(session.media.incoming.popleft().handle)
-        loss = session.loss()
-        if loss is not None:
-            raise loss
-        if session.terminated is not None:
-            raise StopAsyncIteration
+        self._wait_unless_over()
         return None
 
     def _changed(self) -> WaitSignal:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from sans_rtc.media import MediaFrame, PacketReceived
+from sans_rtc_net.iterators import Items
 from sans_rtc_net.loop import Loop, WaitSignal
 from sans_rtc_net.media_inbox import TransceiverInbox
 from sans_rtc_net.transceiver import BitrateTaker, MediaHost, ReceiverBase, SenderBase, TransceiverBase
@@ -21,8 +22,8 @@ class MediaOwner(MediaHost[WaitSignal], Protocol):
         """The loop it lives on."""
 
 
-class _Stream(Generic[Item]):
-    """Iterates over what arrives in one transceiver, until it or the connection ends."""
+class _Stream(Items[Item]):
+    """What arrives in one transceiver, until it or the connection ends."""
 
     def __init__(
         self,
@@ -31,26 +32,19 @@ class _Stream(Generic[Item]):
         take: Callable[[], Item | None],
         signal: WaitSignal,
     ) -> None:
-        self._owner = owner
+        super().__init__(owner.loop, owner.session)
         self._inbox = inbox
-        self._take = take
+        self._take_one = take
         self._signal = signal
 
-    def __aiter__(self) -> _Stream[Item]:
-        return self
-
-    async def __anext__(self) -> Item:
-        loop, session = self._owner.loop, self._owner.session
-        await loop.may_act()
-        while (item := self._take()) is None:
-            loss = session.loss()
-            if loss is not None:
-                raise loss
-            if self._inbox.is_ended or session.terminated is not None:
-                raise StopAsyncIteration
-            await self._signal.wait()
-        await loop.has_acted()
+    def _take(self) -> Item | None:
+        item = self._take_one()
+        if item is None:
+            self._wait_unless_over(is_over=self._inbox.is_ended)
         return item
+
+    def _changed(self) -> WaitSignal:
+        return self._signal
 
 
 class Sender(SenderBase[WaitSignal]):

@@ -39,6 +39,14 @@ class Items(Generic[Item]):
         """The next item; None where it has to be waited for; StopAsyncIteration at the end."""
         raise NotImplementedError
 
+    def _wait_unless_over(self, *, is_over: bool = False) -> None:
+        """Return while more may come; else raise what ended it: ConnectionLost, or StopAsyncIteration."""
+        loss = self._session.loss()
+        if loss is not None:
+            raise loss
+        if is_over or self._session.terminated is not None:
+            raise StopAsyncIteration
+
     def _changed(self) -> WaitSignal:
         """Notified when there may be one."""
         return self._session.changed
@@ -99,11 +107,7 @@ class ChannelIterator(Items[DataChannel]):
         session = self._session
         if session.incoming:
             return self._make_channel(session.incoming.popleft())
-        loss = session.loss()
-        if loss is not None:
-            raise loss
-        if session.terminated is not None:
-            raise StopAsyncIteration
+        self._wait_unless_over()
         return None
 
     def _changed(self) -> WaitSignal:

@@ -132,11 +132,6 @@ class MediaTerms:
         """Its author sends."""
         return self.direction in (Direction.SENDRECV, Direction.SENDONLY)
 
-    @property
-    def is_receiving(self) -> bool:
-        """Its author receives."""
-        return self.direction in (Direction.SENDRECV, Direction.RECVONLY)
-
 
 def media_kind(media: MediaDescription) -> MediaKind | None:
     """The kind of a section that could be taken: audio or video over a protocol that may mean DTLS-SRTP; else None."""

@@ -206,6 +206,7 @@ class Signalling:
             case TransceiverAction.DIRECTION:
                 self._events.append(DirectionChanged(handle, change.current_direction))
             case TransceiverAction.STOPPED | TransceiverAction.REMOVED:
+                self._transport.media.forget(handle)
                 self._events.append(TransceiverStopped(handle))
 
     @property

@@ -38,15 +38,21 @@ class Pair:
     def events(self, end, kind):
         return [event for event in self.link.events[end] if isinstance(event, kind)]
 
-    def offer_and_answer(self, first=0):
-        """One exchange of descriptions; candidates gathered by then are inside."""
+    def offer_and_answer(self, first=0, *, before_answer=None, altered=lambda answer: answer):
+        """One exchange of descriptions; candidates gathered by then are inside.
+
+        before_answer  called once the answerer has taken the offer
+        altered        the answer on its way
+        """
         offerer, answerer = self.peers[first], self.peers[1 - first]
         offerer.set_local_description(None, self.now)
         self.link.flush()
         answerer.set_remote_description(offerer.local_description, self.now)
+        if before_answer is not None:
+            before_answer()
         answerer.set_local_description(None, self.now)
         self.link.flush()
-        offerer.set_remote_description(answerer.local_description, self.now)
+        offerer.set_remote_description(altered(answerer.local_description), self.now)
         self.link.flush()
 
     def answer_offer(self):
