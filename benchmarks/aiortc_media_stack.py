@@ -1,9 +1,9 @@
 """aiortc as a stack of the media benchmark.
 
-The frames are `av.Packet`s, which aiortc sends without an encoder. Four things are changed: aioice leaves loopback
-addresses out, payloads are cut to the size that is measured, and the decoder decodes nothing, for its cost is that of
-libvpx. And packets are counted where their payload is parsed, behind SRTP, RTX and NACK, for the statistics tell of one
-SSRC only, be it that of RTX; frames behind the jitter buffer.
+The frames are `av.Packet`s, which aiortc sends without an encoder. Three things are changed: payloads are cut to the
+size that is measured, the decoder decodes nothing, for its cost is that of libvpx, and packets are counted where their
+payload is parsed, behind SRTP, RTX and NACK, for the statistics tell of one SSRC only, be it that of RTX; frames behind
+the jitter buffer.
 """
 
 from __future__ import annotations
@@ -11,20 +11,16 @@ from __future__ import annotations
 import asyncio
 import fractions
 
-import aioice.ice
 import aiortc.codecs.vpx
 import aiortc.rtcrtpreceiver
 import av
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpCodecParameters, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCRtpCodecParameters
 from aiortc.codecs import depayload
 
+from benchmarks.aiortc_connection import AiortcConnection
 from benchmarks.media_stack import CLOCK_HZ, PACKET_BYTES, Counts, Frames
 
 TIME_BASE = fractions.Fraction(1, CLOCK_HZ)
-
-
-def _loopback_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-    return ["127.0.0.1"]
 
 
 class _Count:
@@ -50,7 +46,6 @@ def _counted_depayload(codec: RTCRtpCodecParameters, payload: bytes) -> bytes:
     return depayload(codec, payload)
 
 
-aioice.ice.get_host_addresses = _loopback_addresses
 aiortc.codecs.vpx.PACKET_MAX = PACKET_BYTES
 aiortc.rtcrtpreceiver.depayload = _counted_depayload  # type: ignore[attr-defined]  # not its own interface
 aiortc.rtcrtpreceiver.get_decoder = _no_decoder  # type: ignore[attr-defined, assignment]  # not its own interface
@@ -74,11 +69,11 @@ class _EncodedTrack(MediaStreamTrack):
         return packet
 
 
-class AiortcMediaEndpoint:
+class AiortcMediaEndpoint(AiortcConnection):
     """One end, in aiortc's own way: a track for what is sent."""
 
     def __init__(self) -> None:
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        super().__init__()
         self._connection.on("connectionstatechange", self._on_state)
         self._is_connected = asyncio.Event()
         self._track: _EncodedTrack | None = None
@@ -87,18 +82,7 @@ class AiortcMediaEndpoint:
         """The offer of an end that sends."""
         self._track = _EncodedTrack()
         self._connection.addTransceiver(self._track, direction="sendonly")
-        await self._connection.setLocalDescription(await self._connection.createOffer())
-        return str(self._connection.localDescription.sdp)
-
-    async def answer(self, offer: str) -> str:
-        """The answer of an end that receives."""
-        await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        await self._connection.setLocalDescription(await self._connection.createAnswer())
-        return str(self._connection.localDescription.sdp)
-
-    async def accept(self, answer: str) -> None:
-        """Take the answer."""
-        await self._connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        return await self._offered()
 
     async def connected(self) -> None:
         """Wait until media can flow."""
@@ -113,10 +97,6 @@ class AiortcMediaEndpoint:
     async def counts(self) -> Counts:
         """What has arrived."""
         return Counts(_Count.packets, _Count.frames)
-
-    async def close(self) -> None:
-        """End the connection."""
-        await self._connection.close()
 
     async def _on_state(self) -> None:
         if self._connection.connectionState == "connected":

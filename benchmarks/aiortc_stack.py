@@ -1,30 +1,20 @@
-"""aiortc as a stack of the benchmarks.
-
-aioice leaves loopback addresses out; that is the one thing changed here, or nothing would connect.
-"""
+"""aiortc as a stack of the benchmarks."""
 
 from __future__ import annotations
 
 import asyncio
 
-import aioice.ice
-from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCDataChannel
 
+from benchmarks.aiortc_connection import AiortcConnection
 from benchmarks.stack import HIGH_WATER_BYTES, LOW_WATER_BYTES, Counter
 
 
-def _loopback_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-    return ["127.0.0.1"]
-
-
-aioice.ice.get_host_addresses = _loopback_addresses
-
-
-class AiortcEndpoint:
+class AiortcEndpoint(AiortcConnection):
     """One end, in aiortc's own way: callbacks for what arrives."""
 
     def __init__(self) -> None:
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        super().__init__()
         self._connection.on("datachannel", self._use)
         self._channel: RTCDataChannel | None = None
         self._is_open = asyncio.Event()
@@ -34,18 +24,7 @@ class AiortcEndpoint:
     async def offer(self) -> str:
         """The offer with all candidates; makes the channel."""
         self._use(self._connection.createDataChannel("benchmark"))
-        await self._connection.setLocalDescription(await self._connection.createOffer())
-        return str(self._connection.localDescription.sdp)
-
-    async def answer(self, offer: str) -> str:
-        """The answer with all candidates."""
-        await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        await self._connection.setLocalDescription(await self._connection.createAnswer())
-        return str(self._connection.localDescription.sdp)
-
-    async def accept(self, answer: str) -> None:
-        """Take the answer."""
-        await self._connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        return await self._offered()
 
     async def opened(self) -> None:
         """Wait until the channel is open."""
@@ -79,10 +58,6 @@ class AiortcEndpoint:
         self._echoed = asyncio.get_running_loop().create_future()
         self._open_channel.send(data)
         await self._echoed
-
-    async def close(self) -> None:
-        """End the connection."""
-        await self._connection.close()
 
     @property
     def _open_channel(self) -> RTCDataChannel:

@@ -11,30 +11,18 @@ import contextlib
 import time
 
 from benchmarks.media_stack import Frames, MediaEndpoint, load_media_stack
+from benchmarks.remote_end import Line, RemoteEnd, serve
 from benchmarks.sampler import Sampler
-from benchmarks.worker import Line, cpu_s, serve
+from benchmarks.worker import cpu_s
 
 
-class MediaEnd:
-    """Each request is a method, each answer what it returns."""
+class MediaEnd(RemoteEnd):
+    """The end that offers sends, the other one receives."""
 
     def __init__(self, endpoint: MediaEndpoint, frames: Frames) -> None:
+        super().__init__(endpoint)
         self._endpoint = endpoint
         self._frames = frames
-        self._sending: asyncio.Task[None] | None = None
-
-    async def offer(self) -> Line:
-        """Begin as the end that sends."""
-        return {"sdp": await self._endpoint.offer()}
-
-    async def answer(self, sdp: str) -> Line:
-        """Begin as the end that receives."""
-        return {"sdp": await self._endpoint.answer(sdp)}
-
-    async def accept(self, sdp: str) -> Line:
-        """Take the answer."""
-        await self._endpoint.accept(sdp)
-        return {}
 
     async def connected(self) -> Line:
         """Wait until media can flow."""
@@ -58,15 +46,6 @@ class MediaEnd:
             "packets": counts.packets,
             "frames": counts.frames,
         }
-
-    async def close(self) -> Line:
-        """Stop sending and end the connection."""
-        if self._sending is not None:
-            self._sending.cancel()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(2.0):
-                await self._endpoint.close()
-        return {}
 
 
 async def _run(stack: str, frames: Frames) -> None:

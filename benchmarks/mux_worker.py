@@ -17,9 +17,10 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from benchmarks.remote_end import Line
 from benchmarks.sampler import Sampler
 from benchmarks.stack import Counter
-from benchmarks.worker import Line, cpu_s, resident_bytes
+from benchmarks.worker import cpu_s, resident_bytes
 from sans_rtc.ice import IceConfig
 from sans_rtc.machine import Datagram
 from sans_rtc.peer.config import PeerConfig

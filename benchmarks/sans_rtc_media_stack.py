@@ -6,6 +6,7 @@ import asyncio
 
 from benchmarks.media_session import media_config
 from benchmarks.media_stack import Counts, Frames
+from benchmarks.sans_rtc_stack import describe
 from sans_rtc.media.statistics import InboundRtpStats
 from sans_rtc.sdp.values import Direction
 from sans_rtc_asyncio import PeerConfig, PeerConnection, Receiver, Transceiver
@@ -25,12 +26,12 @@ class SansRtcMediaEndpoint:
     async def offer(self) -> str:
         """The offer of an end that sends."""
         self._transceiver = self._connection.add_transceiver("video", direction=Direction.SENDONLY, codecs=["VP8"])
-        return await self._described()
+        return await describe(self._connection)
 
     async def answer(self, offer: str) -> str:
         """The answer of an end that receives."""
         await self._connection.set_remote_description({"type": "offer", "sdp": offer})
-        answer = await self._described()
+        answer = await describe(self._connection)
         transceiver = await anext(self._connection.incoming_transceivers())
         self._receiving = asyncio.create_task(self._receive(transceiver.receiver))
         return answer
@@ -62,13 +63,6 @@ class SansRtcMediaEndpoint:
         await self._connection.close()
         if self._receiving is not None:
             await self._receiving
-
-    async def _described(self) -> str:
-        await self._connection.set_local_description()
-        await self._connection.gathering_complete()
-        description = self._connection.local_description
-        assert description is not None
-        return description.sdp
 
     async def _receive(self, receiver: Receiver) -> None:
         try:

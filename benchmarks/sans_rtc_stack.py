@@ -9,6 +9,15 @@ from sans_rtc_asyncio import DataChannel, PeerConfig, PeerConnection
 from sans_rtc_net.errors import ChannelClosed, ConnectionLost
 
 
+async def describe(connection: PeerConnection) -> str:
+    """Offer, or answer what was offered: the description with all candidates."""
+    await connection.set_local_description()
+    await connection.gathering_complete()
+    description = connection.local_description
+    assert description is not None
+    return description.sdp
+
+
 class SansRtcEndpoint:
     """One end, in the adapter's own way: iteration for what arrives."""
 
@@ -20,12 +29,12 @@ class SansRtcEndpoint:
     async def offer(self) -> str:
         """The offer with all candidates; makes the channel."""
         self._use(self._connection.create_data_channel("benchmark"))
-        return await self._described()
+        return await describe(self._connection)
 
     async def answer(self, offer: str) -> str:
         """The answer with all candidates."""
         await self._connection.set_remote_description({"type": "offer", "sdp": offer})
-        return await self._described()
+        return await describe(self._connection)
 
     async def accept(self, answer: str) -> None:
         """Take the answer."""
@@ -69,13 +78,6 @@ class SansRtcEndpoint:
         self._channel = channel
         channel.high_water_bytes = HIGH_WATER_BYTES
         channel.low_water_bytes = LOW_WATER_BYTES
-
-    async def _described(self) -> str:
-        await self._connection.set_local_description()
-        await self._connection.gathering_complete()
-        description = self._connection.local_description
-        assert description is not None
-        return description.sdp
 
     async def _count(self, counter: Counter) -> None:
         try:

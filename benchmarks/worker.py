@@ -17,6 +17,7 @@ import sys
 import time
 import tracemalloc
 
+from benchmarks.remote_end import Line, RemoteEnd, serve
 from benchmarks.sampler import Sampler
 from benchmarks.stack import Counter, Endpoint, MakeEndpoint, connect, is_linux, load_stack
 
@@ -24,29 +25,14 @@ WARM_UP_PAIRS = 3
 WARM_UP_ECHOES = 50
 WARM_UP_MEMORY_PAIRS = 4
 
-Line = dict[str, object]
 
-
-class Transfer:
-    """One end of a transfer between two processes: each request is a method, each answer what it returns."""
+class Transfer(RemoteEnd):
+    """One end of a transfer between two processes."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
         self._endpoint = endpoint
         self._counter = Counter()
-        self._sending: asyncio.Task[None] | None = None
-
-    async def offer(self) -> Line:
-        """Begin as the end that offers."""
-        return {"sdp": await self._endpoint.offer()}
-
-    async def answer(self, sdp: str) -> Line:
-        """Begin as the end that answers."""
-        return {"sdp": await self._endpoint.answer(sdp)}
-
-    async def accept(self, sdp: str) -> Line:
-        """Take the answer."""
-        await self._endpoint.accept(sdp)
-        return {}
 
     async def opened(self) -> Line:
         """Wait for the channel, and count what arrives from now on."""
@@ -62,15 +48,6 @@ class Transfer:
     async def mark(self) -> Line:
         """How much has been received, and how much processor time was used, until now."""
         return {"at_s": time.perf_counter(), "cpu_s": cpu_s(), "bytes": self._counter.byte_count}
-
-    async def close(self) -> Line:
-        """Stop sending and end the connection."""
-        if self._sending is not None:
-            self._sending.cancel()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(2.0):
-                await self._endpoint.close()
-        return {}
 
     async def _send(self, data: bytes) -> None:
         while True:
@@ -95,17 +72,6 @@ def resident_bytes() -> int:
 async def serve_transfer(make_endpoint: MakeEndpoint) -> None:
     """Be one end of a transfer."""
     await serve(Transfer(await make_endpoint()))
-
-
-async def serve(end: object) -> None:
-    """Do what the lines of stdin ask for, each by a method, and answer each with a line, until stdin ends."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=1 << 20)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while line := await reader.readline():
-        request = json.loads(line)
-        do = getattr(end, request.pop("do"))
-        print(json.dumps(await do(**request)), flush=True)
 
 
 async def measure_connect(make_endpoint: MakeEndpoint, count: int) -> Line:
