@@ -59,6 +59,7 @@ async def serve(
     make_peer: Callable[[], PeerConnection],
     on_ready: Callable[[], None],
     metrics: PeerMetrics | None = None,
+    on_closed: Callable[[PeerConnection], None] | None = None,
 ) -> None:
     """Serve the page until a stop signal; then end every connection, and return.
 
@@ -67,8 +68,9 @@ async def serve(
     make_peer  makes the Python end of one page's connection
     on_ready   called once pages and signals are handled
     metrics    what GET /metrics tells; None: there is no such page
+    on_closed  called with the peer of a connection that has ended; more than once at times
     """
-    sessions = Sessions(make_peer, SessionLimits())
+    sessions = Sessions(make_peer, SessionLimits(), on_closed)
     server = _Server(_config(make_app(sessions, names, metrics)))
     with _stop_signals() as stop:
         serving = asyncio.create_task(server.serve(sockets=[listener]))

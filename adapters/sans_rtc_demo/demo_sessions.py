@@ -49,9 +49,12 @@ class SessionLimits:
 class Session:
     """One page's connection. `run` is its life; the rest are the page's requests."""
 
-    def __init__(self, peer: PeerConnection, limits: SessionLimits) -> None:
+    def __init__(
+        self, peer: PeerConnection, limits: SessionLimits, on_closed: Callable[[PeerConnection], None] | None = None
+    ) -> None:
         self.id = secrets.token_urlsafe(16)
         self._peer = peer
+        self._on_closed = on_closed
         self._limits = limits
         self._media = MediaService(peer, self._note_use)
         self._remote_candidate_count = 0
@@ -133,6 +136,8 @@ class Session:
                 await self._peer.close()
         except TimeoutError:
             self._peer.abort()
+        if self._on_closed is not None:
+            self._on_closed(self._peer)
         await self._end_gathering()
 
     async def _collect_local_candidates(self) -> None:
@@ -176,11 +181,20 @@ class Session:
 
 
 class Sessions:
-    """All sessions of the server, up to the limit."""
+    """All sessions of the server, up to the limit.
 
-    def __init__(self, make_peer: Callable[[], PeerConnection], limits: SessionLimits) -> None:
+    on_closed  called with the peer of a session that has ended; more than once at times
+    """
+
+    def __init__(
+        self,
+        make_peer: Callable[[], PeerConnection],
+        limits: SessionLimits,
+        on_closed: Callable[[PeerConnection], None] | None = None,
+    ) -> None:
         self._make_peer = make_peer
         self._limits = limits
+        self._on_closed = on_closed
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
         self._ended: deque[Session] = deque(maxlen=limits.ended_count_max)
         self._is_closed = False
@@ -191,7 +205,7 @@ class Sessions:
         if len(self._sessions) >= self._limits.session_count_max:
             text = "Too many pages are connected already. Close one of them, then reconnect."
             raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, text)
-        session = Session(self._make_peer(), self._limits)
+        session = Session(self._make_peer(), self._limits, self._on_closed)
         run = asyncio.create_task(session.run())
         self._sessions[session.id] = session, run
         run.add_done_callback(lambda _: self._on_ended(session))

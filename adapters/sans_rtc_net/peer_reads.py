@@ -10,12 +10,15 @@ from sans_rtc.peer.connection import PeerConnection as Machine
 from sans_rtc.peer.explain import Explanation
 from sans_rtc.peer.negotiation import Description, SignalingState
 from sans_rtc.peer.states import ConnectionState
+from sans_rtc_net.recording import RecordingFile
 
 _NO_LOCK: AbstractContextManager[object] = nullcontext()
 
 
 class PeerReads:
     """The plain reads of one peer connection, over its machine."""
+
+    _recording: RecordingFile | None = None
 
     def __init__(self, machine: Machine, lock: AbstractContextManager[object] = _NO_LOCK) -> None:
         """Read from `machine`, with `lock` held where it is not one thread's alone."""
@@ -62,3 +65,8 @@ class PeerReads:
         """Say what was tried, what came of it, and the likely cause where it failed; `str` of it is readable."""
         with self._reading:
             return self._machine.explain()
+
+    @property
+    def recording(self) -> RecordingFile | None:
+        """The file of `record=`, whose `failure` says whether it has ended early, and why; None where there is none."""
+        return self._recording

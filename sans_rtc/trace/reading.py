@@ -12,6 +12,7 @@ import attrs
 from sans_rtc.dtls.certificate import Certificate
 from sans_rtc.errors import LocalError, Malformed, Truncated, Unsupported
 from sans_rtc.machine import Address, Datagram, Path
+from sans_rtc.rtp.extensions import ExtensionMap
 from sans_rtc.trace.values import DATAGRAM_DONT_FRAGMENT, DATAGRAM_NEW_PATH, FLOAT, PROTOCOLS
 from sans_rtc.trace.withheld import CheckedDatagrams, Checksum, LeftOut, Withheld
 
@@ -180,7 +181,7 @@ class Decoder:
             if tag == b"n" and issubclass(kind, tuple):
                 items = self.value(depth + 1)
                 return kind(*items) if isinstance(items, tuple) else None
-            if tag == b"o" and attrs.has(kind):
+            if tag == b"o" and (attrs.has(kind) or kind is ExtensionMap):
                 fields = {self.short(): self.value(depth + 1) for _ in range(self.u8())}
                 return kind(**{name: _given(value) for name, value in fields.items()})
         except (TypeError, ValueError, LocalError) as error:

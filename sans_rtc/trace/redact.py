@@ -18,6 +18,7 @@ import attrs
 from sans_rtc.dtls.certificate import Certificate
 from sans_rtc.errors import LocalError, WireError
 from sans_rtc.machine import Address, Datagram, Path
+from sans_rtc.rtp.extensions import ExtensionMap
 from sans_rtc.trace.aliases import Aliases
 from sans_rtc.trace.reading import find_class
 from sans_rtc.trace.redact_text import redact_candidate, redact_extension, redact_sdp
@@ -172,8 +173,8 @@ class _Redactor:
                 return self._datagram(value)
             case Withheld() | Checksum():
                 return Withheld(value.size, value.is_text)
-            case Certificate():
-                return LeftOut("Certificate")
+            case Certificate() | ExtensionMap():
+                return LeftOut(kind.__name__)
         try:
             if attrs.has(kind):
                 fields = [field for field in attrs.fields(kind) if field.init]

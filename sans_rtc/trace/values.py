@@ -16,6 +16,7 @@ import attrs
 
 from sans_rtc.dtls.certificate import Certificate
 from sans_rtc.machine import Address, Datagram, Path
+from sans_rtc.rtp.extensions import ExtensionMap
 from sans_rtc.sctp.wire import crc32c_extend
 from sans_rtc.trace.withheld import PAYLOAD_FIELDS, LeftOut, Withheld
 
@@ -85,10 +86,13 @@ class Encoder:
             Path: lambda value, out: out.append(b"p" + self._path_bytes(value)),
             Datagram: lambda value, out: self._write_datagram(value, out),
             Certificate: self._write_certificate,
+            # As an output it is what was negotiated: a replay makes it again, and every packet that came has one.
+            ExtensionMap: _write_no_extension_map if bursts is Bursts.CHECKED else self._write_extension_map,
             Withheld: _write_withheld,
             LeftOut: lambda value, out: _write_left_out(value.what, out),  # type: ignore[attr-defined]  # by its type
         }
         self._paths: dict[Path, bytes] = {}
+        self._extension_maps: dict[object, bytes] = {}
 
     def encode(self, value: object) -> bytes:
         """The bytes of one value."""
@@ -185,6 +189,19 @@ class Encoder:
             return
         pem = value.to_pem()
         out += [SIZED.pack(b"c", len(pem)), pem]
+
+    def _write_extension_map(self, value: object, out: list[bytes]) -> None:
+        """As an object of two fields; each packet that is forwarded brings one, and there are few of them."""
+        assert isinstance(value, ExtensionMap)
+        key = (value.entries, value.allow_mixed)
+        encoded = self._extension_maps.get(key)
+        if encoded is None:
+            if len(self._extension_maps) >= 64:
+                self._extension_maps.clear()
+            pieces = [b"o" + _name_bytes(ExtensionMap) + _U8.pack(2) + _short("entries"), self.encode(key[0])]
+            encoded = b"".join([*pieces, _short("allow_mixed"), self.encode(key[1])])
+            self._extension_maps[key] = encoded
+        out.append(encoded)
 
     def _writer_of(self, value: object) -> Callable[[object, list[bytes]], None]:
         """How values of a class seen for the first time are written."""
@@ -313,6 +330,10 @@ def _write_withheld(value: object, out: list[bytes]) -> None:
 
 def _write_left_out(what: str, out: list[bytes]) -> None:
     out.append(b"x" + _short(what))
+
+
+def _write_no_extension_map(value: object, out: list[bytes]) -> None:
+    _write_left_out("ExtensionMap", out)
 
 
 def _short(text: str) -> bytes:

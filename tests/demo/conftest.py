@@ -176,9 +176,9 @@ def _flags(profile):
 class Demo:
     """The command `sans-rtc demo` as a process."""
 
-    def __init__(self, port="0"):
+    def __init__(self, port="0", *arguments):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sans_rtc_demo.main", "demo", "--port", port],
+            [sys.executable, "-m", "sans_rtc_demo.main", "demo", "--port", port, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -201,6 +201,14 @@ class Demo:
         self.process.send_signal(number)
         _, errors = self.process.communicate(timeout=10)
         return time.monotonic() - started_at, self.process.returncode, errors
+
+    def printed_until(self, text):
+        """Wait for a line with this text; returns the line."""
+        for line in self.process.stdout:
+            self.printed.append(line)
+            if text in line:
+                return line
+        raise RuntimeError(f"{text!r} was never printed: {''.join(self.printed)}")
 
     def kill(self):
         """End it whatever it does."""
