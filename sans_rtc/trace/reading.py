@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import struct
+from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
@@ -181,9 +182,10 @@ class Decoder:
             if tag == b"n" and issubclass(kind, tuple):
                 items = self.value(depth + 1)
                 return kind(*items) if isinstance(items, tuple) else None
-            if tag == b"o" and (attrs.has(kind) or kind is ExtensionMap):
+            if tag == b"o" and (attrs.has(kind) or issubclass(kind, ExtensionMap)):
                 fields = {self.short(): self.value(depth + 1) for _ in range(self.u8())}
-                return kind(**{name: _given(value) for name, value in fields.items()})
+                make: Callable[..., object] = kind
+                return make(**{name: _given(value) for name, value in fields.items()})
         except (TypeError, ValueError, LocalError) as error:
             raise Malformed(f"{kind.__qualname__} cannot be made of this: {error}", field="object") from error
         raise Malformed(f"{kind.__qualname__} is not what it is said to be", field="object", offset=self.offset)
