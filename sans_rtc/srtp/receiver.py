@@ -131,7 +131,7 @@ class SrtpReceiver:
         nonce, index, bytes_min = stream.nonce, stream.highest, start + self._rtp_trailer_bytes
         try:
             for data in packets:
-                if not bytes_min < len(data) <= PACKET_BYTES_MAX:
+                if not bytes_min < len(data) <= PACKET_BYTES_MAX or index + 1 >= RTP_INDEX_COUNT:
                     break
                 payloads.append(decrypt((nonce ^ index + 1).to_bytes(12, "big"), data[start:], data[:start]))
                 index += 1

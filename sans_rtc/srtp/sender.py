@@ -115,6 +115,8 @@ class SrtpSender:
                 pass
             return sealed
         nonce, index, bytes_max = stream.nonce, stream.highest, self._rtp_bytes_max
+        if index + len(headers) >= RTP_INDEX_COUNT:
+            headers, payloads = headers[: RTP_INDEX_COUNT - 1 - index], payloads[: RTP_INDEX_COUNT - 1 - index]
         for header, payload in zip(headers, payloads, strict=True):
             if len(header) + len(payload) > bytes_max:
                 break

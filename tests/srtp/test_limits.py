@@ -2,7 +2,7 @@
 
 import pytest
 
-from sans_rtc.errors import LimitExceeded
+from sans_rtc.errors import InvalidArgument, LimitExceeded
 from sans_rtc.srtp.streams import RTCP_INDEX_COUNT, RTP_INDEX_COUNT
 
 LAST_ROC = (1 << 32) - 1
@@ -22,6 +22,39 @@ def test_sender_ends_after_the_last_index_of_48_bits(profile, tools, make_pair):
     assert tools.state_of(pair.sender) == before
     assert pair.send(65534)
     assert pair.send(0, ssrc=1)
+
+
+@pytest.mark.proves("RFC3711-9.2-3-4d48", "RFC3711-9.2-4-f3cf", "RFC3711-3.3.1-9-cf92")
+def test_run_of_packets_ends_at_the_last_index_of_48_bits(profile, tools, make_pair):
+    pair = make_pair(profile)
+    pair.sender.set_rollover_counter(tools.SSRC, LAST_ROC)
+    pair.send(65533)
+    headers = [tools.rtp(number & 0xFFFF, payload=b"") for number in range(65534, 65534 + 5)]
+    sealed = pair.sender.protect_run(headers, [b"x"] * 5, tools.SSRC, 65534)
+    assert len(sealed) == 2
+    assert pair.sender.protect_run(headers[2:], [b"x"] * 3, tools.SSRC, 0) == []
+    with pytest.raises(LimitExceeded):
+        pair.send(0)
+
+
+def test_receiver_opens_no_run_beyond_the_last_index(tools, make_pair):
+    pair = make_pair()
+    pair.receiver.set_rollover_counter(tools.SSRC, LAST_ROC)
+    pair.sender.set_rollover_counter(tools.SSRC, LAST_ROC)
+    for number in (65500, 65534):
+        assert pair.receive(pair.send(number)) is not None
+    last = pair.send(65535)
+    beyond = pair.sender._keys.transform.seal_rtp(tools.rtp(0), 12, tools.SSRC << 48 ^ RTP_INDEX_COUNT)
+    assert pair.receiver.open_run([last, beyond], 12, tools.SSRC, 65535) == [b"payload"]
+    assert pair.receive(beyond) == "index_exhausted"
+
+
+@pytest.mark.proves("RFC3711-9.2-4-f3cf")
+def test_another_key_does_not_give_a_stream_more_packets_under_the_first(kind, tools, make_pair):
+    """9.2: "previously stored and used keys MUST NOT be used again"."""
+    pair = make_pair(kind)
+    with pytest.raises(InvalidArgument):
+        pair.sender.rekey(pair.master)
 
 
 def test_sender_that_begins_at_the_last_rollover_counter_ends_too(tools, make_pair):
