@@ -2,7 +2,7 @@
 
 A SACK goes out
 
-    at once           for a gap, a duplicate, an I bit, a dropped chunk, a FORWARD-TSN, DATA that came with COOKIE ECHO
+    at once           for the first DATA of all, a gap, a duplicate, an I bit, a dropped chunk, a FORWARD-TSN
     every 2nd packet  at first: the peer's window grows by the SACKs that it gets
     every 16th packet where several come before one drain and the window is large: then SACKs cost more than they bring
     after 20 ms       for what is left
@@ -76,7 +76,7 @@ class Inbound:
         self._duplicates: list[int] = []
         self._is_immediate = False
         self._packets_unacked = 0
-        self._packets_per_sack = 2
+        self._packets_per_sack = 1  # 5.1: the first packet with DATA is answered by itself
         self._packets_in_row = 0  # since the last gap or pause, those acknowledged
         self._last_data_at = 0.0  # the first after a SACK
         self._advertised_bytes = self._window_bytes_max
@@ -138,6 +138,9 @@ class Inbound:
         elif unacked >= self._packets_per_sack:
             if len(self._sacks) < SACKS_PENDING_MAX:
                 self._sacks.append(self._build_sack())
+            if self._packets_per_sack == 1:
+                self._last_data_at = now
+                self._begin_row()
         elif unacked == 1:
             if now - self._last_data_at > PAUSE_S:
                 self._begin_row()

@@ -40,6 +40,8 @@ _MASK = 0xFFFFFFFF
 # Common header, chunk header, and the fixed part of an Outgoing SSN Reset Request; the rest is stream numbers.
 _FIXED_BYTES = COMMON_HEADER_BYTES + CHUNK_HEADER_BYTES + 16
 STREAMS_MAX = 65535
+# RFC 6525 5.1.7 D4: so far beyond the smallest TSN that is not acknowledged lies no DATA that is still under way.
+TSN_SPAN = 1 << 31
 
 # RFC 6525 3.1: which parameters may stand together in one RE-CONFIG.
 _PAIRS = frozenset(
@@ -82,6 +84,7 @@ class Reconfiguration:
         "_in_flight",
         "_inbound",
         "_last_result",
+        "_last_tsns",
         "_next_number",
         "_outbound",
         "_tcb",
@@ -103,6 +106,7 @@ class Reconfiguration:
         self._next_number = local_initial_tsn
         self._expected_number = peer_initial_tsn
         self._last_result: int | None = None
+        self._last_tsns: tuple[int, int] | None = None  # that were told with it
         self._in_flight: _Request | None = None
         self.deferred: OutgoingReset | None = None
         self._answer_to: int | None = None
@@ -242,10 +246,28 @@ class Reconfiguration:
             elif puts_off and item.request_number == self._expected_number:
                 self._tcb.stats.discard(DiscardReason.EARLY_REQUEST)
             else:
-                answers.append(ReconfigResponse(item.request_number, self._answer(item)))
+                answers.append(self._respond(item))
         if answers:
             self._inbound.request_sack()
             self._tcb.queue_chunk(ReConfig([serialize_reconfig(answer) for answer in answers]))
+
+    def _respond(self, item: OutgoingReset | IncomingReset | SsnTsnReset | AddStreams) -> ReconfigResponse:
+        """The answer to a request; to an SSN/TSN reset, though it is denied, with both TSNs (5.1.7 D3, D4)."""
+        is_new = item.request_number == self._expected_number
+        is_repeated = item.request_number == (self._expected_number - 1) & _MASK
+        response = ReconfigResponse(item.request_number, self._answer(item))
+        if isinstance(item, SsnTsnReset):
+            # 5.2.1: a request that comes again gets the same answer, though DATA has come or gone meanwhile.
+            tsns = self._last_tsns if is_repeated else None
+            response.sender_next_tsn, response.receiver_next_tsn = told = tsns or self._next_tsns()
+            self._last_tsns = told if is_new else self._last_tsns
+        elif is_new:
+            self._last_tsns = None
+        return response
+
+    def _next_tsns(self) -> tuple[int, int]:
+        cumulative = self._inbound.tsns.cumulative
+        return self._outbound.flow.outstanding.next_tsn & _MASK, (cumulative + 1 + TSN_SPAN) & _MASK
 
     def _answer(self, item: OutgoingReset | IncomingReset | SsnTsnReset | AddStreams) -> ResetResult:
         number = item.request_number

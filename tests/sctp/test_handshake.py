@@ -506,6 +506,7 @@ def test_restart_begins_anew_and_says_so(peer, send):
 
 def test_credit_for_messages_before_the_restart_is_still_taken(peer):
     peer.send(peer.data(b"12345"))
+    peer.take()
     restart(peer)
     peer.association.consume(5, peer.now)
     assert peer.association.statistics.local_window_bytes == peer.association._tcb.config.receive_window_bytes

@@ -4,8 +4,9 @@ import pytest
 
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.sctp import BufferLow, DiscardReason, Message
-from sans_rtc.sctp.chunks import Data, ForwardTsn, Sack
+from sans_rtc.sctp.chunks import CookieAck, CookieEcho, Data, ForwardTsn, Sack
 from sans_rtc.sctp.config import HELD_OVERHEAD_BYTES
+from sans_rtc.sctp.params import ParameterType
 from sans_rtc.sctp.tsn_map import TsnMap
 from sans_rtc.testing import SeededEntropy
 
@@ -20,11 +21,41 @@ def received(raw):
     return [event.data for event in raw.take_events() if isinstance(event, Message)]
 
 
+def begun(raw):
+    """The first DATA of the association, which has a SACK of its own, is behind it."""
+    raw.send(raw.data())
+    assert len(sacks(raw.take())) == 1
+    return raw
+
+
 # when
 
 
+@pytest.mark.proves("RFC4960-5.1-13-bf27")
+def test_first_data_of_an_association_is_acknowledged_at_once(peer):
+    peer.send(peer.data())
+    (sack,) = peer.take()
+    assert sack.cumulative_tsn == peer.tsn - 1
+    peer.send(peer.data())
+    assert peer.take() == []
+
+
+@pytest.mark.proves("RFC4960-5.1-13-bf27")
+def test_first_data_with_the_cookie_echo_is_acknowledged_in_the_answer(sctp):
+    peer = sctp.RawPeer(sctp.association())
+    peer.send(peer.init(), tag=0)
+    (init_ack,) = peer.take()
+    cookie = next(each.value for each in init_ack.parameters if each.type == ParameterType.STATE_COOKIE)
+    peer.their_tag, peer.their_tsn = init_ack.initiate_tag, init_ack.initial_tsn
+    peer.send(CookieEcho(cookie), peer.data())
+    (answer,) = peer.take_packets()
+    assert [type(chunk) for chunk in sctp.chunks_of([answer])] == [CookieAck, Sack]
+    assert sctp.chunks_of([answer])[1].cumulative_tsn == peer.tsn - 1
+
+
 @pytest.mark.proves("RFC4960-6.2-1-6cb2", "RFC4960-6.2-13-efb9")
-def test_first_packet_waits_for_the_delay(peer):
+def test_single_packet_waits_for_the_delay(peer):
+    begun(peer)
     peer.send(peer.data())
     assert peer.take() == []
     (sack,) = peer.wait(0.02)
@@ -33,7 +64,7 @@ def test_first_packet_waits_for_the_delay(peer):
 
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.2])
 def test_delay_is_the_configured_one(sctp, delay):
-    raw = sctp.RawPeer(sctp.association(sack_delay_s=delay)).establish()
+    raw = begun(sctp.RawPeer(sctp.association(sack_delay_s=delay)).establish())
     raw.send(raw.data())
     assert raw.association.deadline == raw.now + delay
     assert len(sacks(raw.wait(delay))) == 1
@@ -41,6 +72,7 @@ def test_delay_is_the_configured_one(sctp, delay):
 
 @pytest.mark.proves("RFC4960-6.2-1-6cb2", "RFC4960-6.2-13-efb9")
 def test_second_packet_is_answered_at_once(peer):
+    begun(peer)
     peer.send(peer.data())
     peer.take()
     peer.send(peer.data())
@@ -49,17 +81,20 @@ def test_second_packet_is_answered_at_once(peer):
 
 
 def test_two_chunks_in_one_packet_count_once(peer):
+    begun(peer)
     peer.send(peer.data(), peer.data())
     assert peer.take() == []
 
 
 def test_every_second_packet_of_a_batch_is_answered_at_first(peer):
+    begun(peer)
     for _ in range(8):
         peer.send(peer.data())
     assert [sack.cumulative_tsn - peer.tsn + 1 for sack in sacks(peer.take())] == [-6, -4, -2, 0]
 
 
 def test_last_odd_packet_of_a_batch_rides_with_the_last_sack(peer):
+    begun(peer)
     for _ in range(5):
         peer.send(peer.data())
     assert [sack.cumulative_tsn - peer.tsn + 1 for sack in sacks(peer.take())] == [-3, 0]
@@ -171,6 +206,7 @@ def test_sack_rides_with_data(peer, send):
 
 
 def test_sack_does_not_wait_for_data_that_cannot_go(peer, send):
+    begun(peer)
     peer.send(peer.data())
     assert peer.take() == []
     assert peer.wait(0.02)

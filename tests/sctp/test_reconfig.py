@@ -432,10 +432,32 @@ def test_second_wish_before_the_first_is_done_is_put_off(peer, send):
     assert items(peer.take())[-1] == ReconfigResponse(101, ResetResult.REQUEST_IN_PROGRESS)
 
 
-@pytest.mark.proves("RFC6525-5.2.1-5-0d13")
+@pytest.mark.proves(
+    "RFC6525-5.2.1-5-0d13",
+    "RFC6525-5.1.7-3-9897",
+    "RFC6525-5.1.7-5-d46a",
+    "RFC6525-5.1.7-6-0a09",
+)
 def test_renumbering_of_everything_is_denied(peer):
+    peer.send(peer.data())
+    peer.take()
     peer.send(reconfig(SsnTsnReset(100)))
-    assert items(peer.take()) == [ReconfigResponse(100, ResetResult.DENIED)]
+    expected = ReconfigResponse(100, ResetResult.DENIED, peer.their_tsn, (peer.tsn + (1 << 31)) & 0xFFFFFFFF)
+    assert items(peer.take()) == [expected]
+    peer.send(peer.data())
+    peer.send(reconfig(SsnTsnReset(100)))
+    assert items(peer.take()) == [expected]  # 5.2.1: the same, though the TSNs are others now
+
+
+@pytest.mark.proves("RFC6525-5.1.7-4-99a0", "RFC6525-5.1.7-7-00e6", "RFC6525-4.4-2-b2b3")
+def test_only_the_answer_to_a_renumbering_has_tsns(peer):
+    peer.send(reconfig(OutgoingReset(100, peer.their_tsn - 1, peer.tsn - 1, (0,))))
+    (answer,) = items(peer.take())
+    assert (answer.sender_next_tsn, answer.receiver_next_tsn) == (None, None)
+    peer.send(reconfig(SsnTsnReset(100 + 7)))  # though it is out of turn
+    (answer,) = items(peer.take())
+    assert answer.result == ResetResult.BAD_SEQUENCE_NUMBER
+    assert (answer.sender_next_tsn, answer.receiver_next_tsn) == (peer.their_tsn, (peer.tsn + (1 << 31)) & 0xFFFFFFFF)
 
 
 @pytest.mark.proves("RFC6525-5.2.5-1-09d3", "RFC6525-5.2.5-2-eb91", "RFC6525-5.2.6-1-7740")
