@@ -332,8 +332,12 @@ class DataChannels:
             channel.is_acknowledged = True
 
     def _on_open(self, stream_id: int, message: OpenMessage, now: float) -> None:
-        if self._table.of_stream(stream_id) is not None:
+        channel = self._table.of_stream(stream_id)
+        if channel is not None:
+            # RFC 8832 section 6: "on an already used stream" closes the channel, and is not acknowledged.
             self._drop(DiscardReason.UNEXPECTED_OPEN, 0, now)
+            if channel.state is ChannelState.OPEN:
+                self._begin_close(channel, now)
             return
         if not self._table.is_for_peer(stream_id):
             self._refuse(stream_id, DiscardReason.WRONG_PARITY, now)

@@ -137,13 +137,26 @@ def test_open_that_cannot_be_honoured_is_counted_and_its_stream_reset(connected,
     assert channels.take_events() == ()
 
 
-def test_second_open_on_a_stream_is_dropped_and_the_channel_lives(connected, transport):
+@pytest.mark.proves("DATA-PROTOCOL-6-6-564b")
+def test_second_open_on_a_stream_closes_the_channel_and_is_not_acknowledged(connected, transport):
     channels = connected()
     handle = opened_by_peer(channels)
-    channels.on_message(1, DCEP, open_message("again"), 0.0)
-    assert channels.stats.discards == {DiscardReason.UNEXPECTED_OPEN: 1}
-    assert channels.info(handle).label == "theirs"
-    assert transport.resets == []
+    transport.sent.clear()
+    for _ in range(2):
+        channels.on_message(1, DCEP, open_message("again"), 0.0)
+    assert channels.stats.discards == {DiscardReason.UNEXPECTED_OPEN: 2}
+    assert (channels.info(handle).label, channels.info(handle).state) == ("theirs", ChannelState.CLOSING)
+    assert (transport.sent, transport.resets) == ([], [1])
+
+
+@pytest.mark.proves("DATA-PROTOCOL-6-6-564b")
+def test_open_on_the_stream_of_a_channel_of_ours_closes_it(connected, transport):
+    channels = connected()
+    handle = channels.create("ours", ChannelOptions(), 0.0)
+    transport.sent.clear()
+    channels.on_message(0, DCEP, open_message("theirs"), 0.0)
+    assert channels.info(handle).state is ChannelState.CLOSING
+    assert (transport.sent, transport.resets) == ([], [0])
 
 
 def test_open_beyond_channels_max_is_refused(connected, transport):
