@@ -49,7 +49,9 @@ def usable_addresses(
     interface_filter: Callable[[str], bool] | None = None,
     listed: Callable[[], Sequence[LocalAddress]] | None = None,
 ) -> list[LocalAddress]:
-    """List the addresses worth binding, in the system's order.
+    """List the addresses worth binding: the global ones first, IPv6 before IPv4, else in the system's order.
+
+    A peer checks its first address at once and paces the others, so the family that RFC 8421 prefers comes first.
 
     families          4, 6 or both
     include_loopback  True, False, or None: only where there is no other address
@@ -67,7 +69,12 @@ def usable_addresses(
     chosen = _prefer_global([address for address in candidates if not is_loopback(address.host)])
     if include_loopback or (include_loopback is None and not chosen):
         chosen += [address for address in candidates if is_loopback(address.host)]
-    return chosen
+    return sorted(chosen, key=_order)
+
+
+def _order(address: LocalAddress) -> tuple[bool, bool, int]:
+    ip = ip_address(address.host)
+    return ip.is_loopback, ip.is_link_local, -ip.version
 
 
 def listed_addresses() -> list[LocalAddress]:

@@ -111,11 +111,14 @@ class Nominator:
 def _likely_until(pair: CandidatePair, best: CandidatePair) -> float:
     """How long a better pair deserves to be waited for.
 
-    One of a better kind (host before reflexive before relayed) all the time there is, since it is better by more than
-    an order of preference; one of the same kind only until it has had its chance.
+    One of a better kind (host before reflexive before relayed) or of a cheaper network all the time there is, since it
+    is better by more than an order of preference; one of the same kind only until it has had its chance. One that has
+    not been asked yet has none: its turn may be many paces away, and data can flow now.
     """
-    if not _is_same_kind(pair, best) or pair.first_sent_at == math.inf:
+    if not _is_same_kind(pair, best) or pair.network_cost != best.network_cost:
         return math.inf
+    if pair.first_sent_at == math.inf:
+        return -math.inf
     return pair.first_sent_at + max(ROUND_TRIPS_PATIENCE * (best.rtt_s or 0.0), PATIENCE_S_MIN)
 
 

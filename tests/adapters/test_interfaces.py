@@ -3,9 +3,9 @@ import pytest
 from sans_rtc_net import interfaces
 from sans_rtc_net.interfaces import LocalAddress, interface_of, is_loopback, listed_addresses, usable_addresses
 
-LOOPBACK = [LocalAddress("127.0.0.1", "lo"), LocalAddress("::1", "lo")]
-GLOBAL = [LocalAddress("192.0.2.2", "eth0"), LocalAddress("fd00::2", "eth0")]
-LINK_LOCAL = [LocalAddress("169.254.7.7", "eth0"), LocalAddress("fe80::1%eth0", "eth0")]
+LOOPBACK = [LocalAddress("::1", "lo"), LocalAddress("127.0.0.1", "lo")]
+GLOBAL = [LocalAddress("fd00::2", "eth0"), LocalAddress("192.0.2.2", "eth0")]
+LINK_LOCAL = [LocalAddress("fe80::1%eth0", "eth0"), LocalAddress("169.254.7.7", "eth0")]
 
 
 def usable(addresses, **options):
@@ -33,14 +33,14 @@ def test_link_local_is_left_out_beside_others_of_its_family():
 
 
 def test_link_local_is_used_where_its_family_has_nothing_else():
-    assert [LINK_LOCAL[1], GLOBAL[0]] == usable([LINK_LOCAL[1], GLOBAL[0]])
+    assert [GLOBAL[0], LINK_LOCAL[1]] == usable([LINK_LOCAL[1], GLOBAL[0]])
 
 
 def test_link_local_is_preferred_to_loopback():
     assert usable(LOOPBACK + LINK_LOCAL) == LINK_LOCAL
 
 
-@pytest.mark.parametrize(("families", "expected"), [((4,), GLOBAL[:1]), ((6,), GLOBAL[1:]), ((4, 6), GLOBAL)])
+@pytest.mark.parametrize(("families", "expected"), [((4,), GLOBAL[1:]), ((6,), GLOBAL[:1]), ((4, 6), GLOBAL)])
 def test_families_are_chosen(families, expected):
     assert expected == usable(GLOBAL, families=families)
 
@@ -75,3 +75,8 @@ def test_listing_is_shared_for_a_moment_and_then_made_anew(monkeypatch):
     now[0] += interfaces.FRESH_S * 1.01
     listed_addresses()
     assert len(calls) == 2
+
+
+def test_address_whose_pair_is_best_comes_first_since_the_first_is_checked_at_once():
+    assert usable([*LOOPBACK[::-1], *LINK_LOCAL[::-1], *GLOBAL[::-1]], include_loopback=True) == GLOBAL + LOOPBACK
+    assert usable([GLOBAL[1], LINK_LOCAL[0]]) == [GLOBAL[1], LINK_LOCAL[0]]
