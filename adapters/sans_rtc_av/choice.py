@@ -52,3 +52,19 @@ class Choice:
             settings = attrs.evolve(settings, bitrate_bps=None, encoder=None, speed=None)
         parameters = self._parameters[kind]
         return attrs.evolve(settings, parameters=parameters, bitrate_bps=self._bitrates.get(kind, settings.bitrate_bps))
+
+
+class ChosenFormats:
+    """Part of every player: the names of the formats of its frames."""
+
+    _choice: Choice
+
+    @property
+    def audio_codec(self) -> str | None:
+        """The format of the audio frames that come; None: there are none."""
+        return self._choice.name(MediaKind.AUDIO)
+
+    @property
+    def video_codec(self) -> str | None:
+        """The format of the video frames that come; None: there are none."""
+        return self._choice.name(MediaKind.VIDEO)

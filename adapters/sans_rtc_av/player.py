@@ -15,8 +15,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from fractions import Fraction
-from types import TracebackType
-from typing import Self
 
 import av
 from av.container import InputContainer
@@ -24,7 +22,8 @@ from av.stream import Stream
 
 from sans_rtc.errors import InvalidArgument, InvalidState
 from sans_rtc.rtp.payload import MediaKind
-from sans_rtc_av.choice import DEFAULT_CODECS, Choice
+from sans_rtc_av.choice import DEFAULT_CODECS, Choice, ChosenFormats
+from sans_rtc_av.closing import Closing
 from sans_rtc_av.encoded import EncodedFrame
 from sans_rtc_av.formats import Format, format_of, format_of_file
 from sans_rtc_av.played import PlayedFrame, PlayerStats, Transcode, played
@@ -35,7 +34,7 @@ from sans_rtc_av.settings import EncoderSettings
 _MICROSECONDS = 1_000_000
 
 
-class Player:
+class Player(ChosenFormats, Closing):
     """One file, once or again and again.
 
     path          of a local file: mp4, webm, mkv, ogg, wav, ivf, or whatever FFmpeg reads
@@ -71,16 +70,6 @@ class Player:
             raise InvalidArgument(f"{self._path} has nothing to play")
         rows = {kind: _default_row(kind, stream) for kind, stream in streams.items()}
         self._choice = Choice(rows, settings or EncoderSettings())
-
-    @property
-    def audio_codec(self) -> str | None:
-        """The format of the audio frames that come; None: there are none."""
-        return self._choice.name(MediaKind.AUDIO)
-
-    @property
-    def video_codec(self) -> str | None:
-        """The format of the video frames that come; None: there are none."""
-        return self._choice.name(MediaKind.VIDEO)
 
     @property
     def duration_s(self) -> float | None:
@@ -148,14 +137,6 @@ class Player:
         """Close the file; no frame comes any more."""
         self._is_closed = True
         self._container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _open(self) -> InputContainer:
         # Of what FFmpeg can open, local files and nothing that they refer to elsewhere.

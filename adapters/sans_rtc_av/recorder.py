@@ -15,8 +15,6 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from fractions import Fraction
-from types import TracebackType
-from typing import Self
 
 import attrs
 import av
@@ -26,6 +24,7 @@ from av.stream import Stream
 from sans_rtc.errors import InvalidArgument, InvalidState
 from sans_rtc.rtp.payload import MediaKind
 from sans_rtc.validators import count, seconds
+from sans_rtc_av.closing import Closing
 from sans_rtc_av.containers import file_format_of
 from sans_rtc_av.formats import Format, format_of
 from sans_rtc_av.recorder_tracks import Piece, TrackWriter, new_track_writer
@@ -97,7 +96,7 @@ class _Track:
         self.last_tick: int | None = None
 
 
-class Recorder:
+class Recorder(Closing):
     """One file. One thread at a time; writing to the file is the only I/O.
 
     path    its end says which kind: .mkv, .webm, .mp4, .wav, .ogg, .ivf; an existing file is replaced when the
@@ -204,14 +203,6 @@ class Recorder:
             self._container.close()
         except av.FFmpegError as error:
             raise CodecFailed(f"{self._path}: {error}") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _track(self, number: int) -> _Track:
         if not 0 <= number < len(self._tracks):

@@ -6,15 +6,14 @@ The surface is that of `Player`, so an adapter sends either.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
 import attrs
 import av
 
 from sans_rtc.errors import InvalidArgument, InvalidState
 from sans_rtc.rtp.payload import MediaKind
-from sans_rtc_av.choice import DEFAULT_CODECS, Choice
+from sans_rtc_av.choice import DEFAULT_CODECS, Choice, ChosenFormats
+from sans_rtc_av.closing import Closing
 from sans_rtc_av.encoded import EncodedFrame, Encoder
 from sans_rtc_av.encoders import new_encoder
 from sans_rtc_av.formats import format_of
@@ -23,7 +22,7 @@ from sans_rtc_av.settings import EncoderSettings
 from sans_rtc_av.sources import PictureSource, ToneSource
 
 
-class SourcePlayer:
+class SourcePlayer(ChosenFormats, Closing):
     """A picture, a tone or both, as long as wanted.
 
     picture, tone  None: without
@@ -52,16 +51,6 @@ class SourcePlayer:
         self._choice = Choice(rows, settings or EncoderSettings())
         self._encoders: dict[MediaKind, Encoder] = {}
         self._is_closed = False
-
-    @property
-    def audio_codec(self) -> str | None:
-        """The format of the audio frames that come; None: there are none."""
-        return self._choice.name(MediaKind.AUDIO)
-
-    @property
-    def video_codec(self) -> str | None:
-        """The format of the video frames that come; None: there are none."""
-        return self._choice.name(MediaKind.VIDEO)
 
     def choose(
         self,
@@ -108,14 +97,6 @@ class SourcePlayer:
     def close(self) -> None:
         """No frame comes any more."""
         self._is_closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _played(self, kind: MediaKind, frames: list[EncodedFrame]) -> Iterator[PlayedFrame]:
         self.stats.frames += len(frames)

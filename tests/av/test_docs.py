@@ -1,34 +1,20 @@
 """Every block of Python in docs/media-files.md runs as it stands, in a process of its own, and is quiet."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import ROOT, blocks, run_block
+
 pytest.importorskip("av", reason="PyAV is not installed: pip install 'sans-rtc[av]'")
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "media-files.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+BLOCKS = blocks("docs/media-files.md")
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_example_runs_and_is_quiet_on_stderr(number, tmp_path):
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "adapters"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", BLOCKS[number]],
-        env={**os.environ, "PYTHONPATH": paths},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    # In development mode asyncio tells of steps over 0.1 s, which a busy machine has, whatever the page says.
-    said = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
-    assert (done.returncode, said) == (0, [])
+    assert run_block(BLOCKS[number], cwd=tmp_path) == (0, [])
 
 
 def test_page_has_an_example_of_each_part():

@@ -1,35 +1,21 @@
 """Every block of Python in docs/media.md runs after the first one, which all begin with; its figures are the code's."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from sans_rtc.congestion.config import PacerConfig
 from sans_rtc.media import MediaConfig
 from sans_rtc_net import media_inbox
+from tests.docs.pages import ROOT, blocks, run_block
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "media.md").read_text()
-FIRST, *BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+FIRST, *BLOCKS = blocks("docs/media.md")
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_example_runs_and_is_quiet_on_stderr(number):
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "adapters"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", FIRST + BLOCKS[number]],
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    # In development mode asyncio tells of steps over 0.1 s, which a busy machine has, whatever the page says.
-    said = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
-    assert (done.returncode, said) == (0, [])
+    assert run_block(FIRST + BLOCKS[number]) == (0, [])
 
 
 def test_bounds_are_those_of_the_code():

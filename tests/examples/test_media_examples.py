@@ -3,21 +3,18 @@
 import asyncio
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from sans_rtc_asyncio import PeerConnection
+from tests.docs.pages import ENVIRONMENT, ROOT, said
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")])}
 OPUS = b"\xf8" + bytes(80)
 KEYFRAME = b"\x10\x00\x00\x9d\x01\x2a\x80\x02\x68\x01" + bytes(3000)
 
@@ -37,11 +34,6 @@ def run(program, *arguments):
     done = subprocess.run(command(program, *arguments), env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, said(done.stderr)) == (0, [])
     return done.stdout
-
-
-def said(stderr):
-    # asyncio's debug mode remarks on steps that a busy machine made slow.
-    return [line for line in stderr.splitlines() if not line.startswith("Executing <")]
 
 
 @contextmanager
