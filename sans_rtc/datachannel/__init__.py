@@ -1,5 +1,6 @@
 """Data channels: RFC 8831 and RFC 8832 over an SCTP association."""
 
+from sans_rtc.datachannel.carry import carry_event
 from sans_rtc.datachannel.channel import ChannelInfo
 from sans_rtc.datachannel.channels import ChannelStats, DataChannels
 from sans_rtc.datachannel.config import ChannelConfig, ChannelOptions
@@ -26,4 +27,5 @@ __all__ = [
     "ChannelStats",
     "DataChannels",
     "DiscardReason",
+    "carry_event",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from sans_rtc import dtls, sctp
-from sans_rtc.datachannel import ChannelEvent, DataChannels
+from sans_rtc.datachannel import ChannelEvent, DataChannels, carry_event
 from sans_rtc.entropy import Entropy
 from sans_rtc.machine import Terminated, Trace
 from sans_rtc.peer.config import PROBE_BYTES, PROBE_UNASKED_BYTES, PeerConfig
@@ -118,22 +118,12 @@ class DataTransport:
         match event:
             case sctp.Connected():
                 self._on_associated(event, now)
-            case sctp.IncomingStreamsReset():
-                self.channels.on_incoming_reset(event.stream_ids, now)
-            case sctp.OutgoingStreamsReset():
-                self.channels.on_outgoing_reset(event.stream_ids, now)
-            case sctp.OutgoingResetDenied():
-                self.channels.on_reset_denied(event.stream_ids)
-            case sctp.BufferLow():
-                self.channels.on_buffer_low(event.stream_id)
-            case sctp.Restarted():
-                self.channels.on_restarted()
             case Terminated():
                 self.state = SctpState.CLOSED
                 self.close_channels()
                 self._ends.append(SctpEnded(sctp.TerminationReason(event.reason), event.detail))
             case _:
-                pass
+                carry_event(event, self.channels, now)
 
     def _on_associated(self, event: sctp.Connected, now: float) -> None:
         assert self.association is not None

@@ -17,6 +17,7 @@ from sans_rtc.datachannel import (
     ChannelOptions,
     ChannelState,
     DataChannels,
+    carry_event,
 )
 from sans_rtc.entropy import Entropy
 from sans_rtc.machine import Datagram, Path, Terminated
@@ -92,32 +93,17 @@ class ChannelEnd:
 
     def _rise(self, now: float) -> None:
         for event in self.association.take_events():
-            match event:
-                case sctp.Message():
-                    self.channels.on_message(event.stream_id, event.ppid, event.data, now)
-                case sctp.Connected():
-                    self.channels.on_connected(
-                        self.association,
-                        is_dtls_client=self._is_dtls_client,
-                        message_bytes_max=MESSAGE_BYTES_MAX,
-                        streams_max=100,
-                        now=now,
-                    )
-                case sctp.IncomingStreamsReset():
-                    self.channels.on_incoming_reset(event.stream_ids, now)
-                case sctp.OutgoingStreamsReset():
-                    self.channels.on_outgoing_reset(event.stream_ids, now)
-                case sctp.OutgoingResetDenied():
-                    self.channels.on_reset_denied(event.stream_ids)
-                case sctp.BufferLow():
-                    self.channels.on_buffer_low(event.stream_id)
-                case sctp.Restarted():
-                    self.channels.on_restarted()
-                case Terminated():
-                    self.channels.on_terminated()
-                    self._events += [*self.channels.take_events(), event]
-                case _:
-                    pass
+            if isinstance(event, sctp.Connected):
+                self.channels.on_connected(
+                    self.association,
+                    is_dtls_client=self._is_dtls_client,
+                    message_bytes_max=MESSAGE_BYTES_MAX,
+                    streams_max=100,
+                    now=now,
+                )
+            carry_event(event, self.channels, now)
+            if isinstance(event, Terminated):
+                self._events += [*self.channels.take_events(), event]
 
 
 class DataChannelPair(PairRules):
