@@ -28,6 +28,8 @@ _LAYOUTS = {1: "mono", 2: "stereo"}
 _SAMPLE_BYTES = 2
 # A smaller change is not worth opening Opus anew: its state, and so a few samples of smoothness, is lost.
 _TOLERANCE = 0.1
+# RFC 7587 section 3.1.1, table 1: audio bandwidths and the sampling rates that each is good for, Hz.
+_BANDWIDTHS = {4000: 8000, 6000: 12000, 8000: 16000, 12000: 24000, 20000: 48000}
 
 
 class AudioEncoder:
@@ -201,7 +203,13 @@ class AudioEncoder:
             "fec": "1" if has_fec else "0",
             "packet_loss": str(self._settings.packet_loss_percent if has_fec else 0),
             "vbr": "off" if wanted.cbr else "on",
+            "cutoff": str(_cutoff_hz(wanted.maxplaybackrate)),
         }
+
+
+def _cutoff_hz(playback_rate: int) -> int:
+    """The widest audio bandwidth of Opus that sound of this sampling rate makes use of (RFC 7587 section 7.1)."""
+    return max((hz for hz, rate in _BANDWIDTHS.items() if rate <= playback_rate), default=min(_BANDWIDTHS))
 
 
 def _opus_parameters(text: str) -> OpusParameters:

@@ -17,6 +17,7 @@ from sans_rtc.errors import InvalidArgument, WireError
 from sans_rtc.rtp.payload import H264Parameters, H264Profile
 from sans_rtc_av.encoded import EncodedFrame, EncoderStats
 from sans_rtc_av.formats import REALTIME_OPTIONS, SPEED_OPTIONS, Format, encoder_for
+from sans_rtc_av.frame_limits import limits_of
 from sans_rtc_av.requirement import CodecFailed
 from sans_rtc_av.settings import EncoderSettings
 
@@ -52,6 +53,7 @@ class VideoEncoder:
         self.encoder_name = encoder_for(row, settings.encoder)
         self._settings = settings
         self._private_options = _options(self.encoder_name, settings)
+        self._limits = limits_of(row, settings.parameters)
         self._bitrate_bps = _bounded(settings.bitrate_bps or _BITRATE_BPS)
         self._opened_bitrate_bps = 0
         self._opened_at = 0  # timestamp
@@ -65,14 +67,17 @@ class VideoEncoder:
 
         frame    `pts` in `time_base`, or in ticks of 90 kHz without one; no `pts`: one frame of `frame_rate` later.
                  It is not changed
-        Returns  one frame as a rule
+        Returns  one frame as a rule; none where the receiver takes fewer frames a second
         Errors   InvalidArgument for a sound, for a picture that is not later than the one before, and for one without
                  an area; CodecFailed for a size that the encoder does not take (SVT-AV1: less than 64 x 64)
         """
         if not isinstance(frame, av.VideoFrame) or frame.width < 2 or frame.height < 2:
             raise InvalidArgument(f"{self.format.name} takes pictures of 2 x 2 at least")
         timestamp = self._timestamp_of(frame)
-        picture = _fitted(frame)
+        if not self._limits.takes(timestamp):
+            self._last = timestamp
+            return []
+        picture = self._limits.fit(frame)
         encoded = self._reopen(picture, timestamp)
         assert self._context is not None
         interval = self._settings.keyframe_interval_s * self.format.clock_rate
@@ -199,14 +204,6 @@ class VideoEncoder:
 
 def _bounded(bitrate_bps: int) -> int:
     return min(max(bitrate_bps, _BITRATE_BPS_MIN), _BITRATE_BPS_MAX)
-
-
-def _fitted(frame: av.VideoFrame) -> av.VideoFrame:
-    """The picture in 4:2:0, 8 bits, limited range, with even sides, as every encoder takes it."""
-    width, height = frame.width & ~1, frame.height & ~1
-    if frame.format.name == "yuv420p" and (width, height) == (frame.width, frame.height):
-        return frame
-    return frame.reformat(width=width, height=height, format="yuv420p")
 
 
 def _options(encoder: str, settings: EncoderSettings) -> dict[str, str]:

@@ -210,7 +210,8 @@ class EncodingSender:
         if codec.codec.purpose is Purpose.EVENTS:
             begins, self._event_timestamp = timestamp != self._event_timestamp, timestamp
             return begins
-        return self._frame_number == 1
+        # RFC 3389 section 4: comfort noise "SHOULD NOT have the marker bit set".
+        return self._frame_number == 1 and codec.codec.purpose is not Purpose.COMFORT_NOISE
 
     def _payloads(self, data: bytes, codec: CodecParameters, timestamp: int, room_bytes: int) -> list[bytes]:
         if codec.codec.purpose is Purpose.REDUNDANCY:

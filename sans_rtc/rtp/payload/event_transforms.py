@@ -8,10 +8,14 @@ The final packet of an event, and of each segment of 65535 ticks of a long one, 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import attrs
 
 from sans_rtc.errors import InvalidArgument, InvalidState
 from sans_rtc.rtp.payload.telephone_event import (
+    DTMF_EVENTS,
+    DTMF_VOLUME,
     DURATION_MAX,
     EventReport,
     parse_event_payload,
@@ -53,9 +57,14 @@ class _Repeated:
 
 
 class EventSender:
-    """Makes the packets of one event after another. Call `report` once in each packet interval (50 ms is usual)."""
+    """Makes the packets of one event after another. Call `report` once in each packet interval (50 ms is usual).
 
-    def __init__(self) -> None:
+    events  that the receiver takes, as `parse_events` reads them of its `a=fmtp`; where it has said none, those of DTMF
+            and no other (section 2.5.1.1)
+    """
+
+    def __init__(self, events: Collection[int] = DTMF_EVENTS) -> None:
+        self._events = frozenset(events)
         self._running: _Running | None = None
         self._repeated: list[_Repeated] = []
 
@@ -69,12 +78,23 @@ class EventSender:
         """Whether nothing is left to report."""
         return self._running is None and not self._repeated
 
-    def start(self, event: int, *, timestamp: int, duration_ticks: int | None = None, volume: int = 10) -> None:
-        """Begin an event at this RTP timestamp, lasting so many ticks, or until `stop`. InvalidState: one goes on."""
+    def start(
+        self, event: int, *, timestamp: int, duration_ticks: int | None = None, volume: int | None = None
+    ) -> None:
+        """Begin an event at this RTP timestamp, lasting so many ticks, or until `stop`.
+
+        volume  0 to 63 -dBm0, of events that are tones only; None: 10 for DTMF and 0 for any other (section 2.3.4)
+        Errors  InvalidState: one goes on; InvalidArgument: the receiver does not take this event, or a value is out of
+                range
+        """
         if self._running is not None:
             raise InvalidState("an event is going on")
         if duration_ticks is not None and duration_ticks < 1:
             raise InvalidArgument(f"a duration is 1 tick at least, not {duration_ticks}")
+        if volume is None:
+            volume = DTMF_VOLUME if event in DTMF_EVENTS else 0
+        if event not in self._events:
+            raise InvalidArgument(f"the receiver does not take event {event}")
         if not 0 <= event <= 255 or not 0 <= volume <= 63:
             raise InvalidArgument(f"event {event} with volume {volume}")
         self._running = _Running(event, volume, timestamp % _TICKS, duration_ticks)

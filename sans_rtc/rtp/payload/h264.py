@@ -164,6 +164,8 @@ _LAYOUT = PacketLayout(
     type_of=nal_type,
     fragment_mask=0x1F,
     unit_header=lambda payload, kind: bytes((payload[0] & 0xE0 | kind,)),
+    # Section 5.4, table 3: reserved; units of these types "MUST be ignored by a receiver".
+    ignored_types=frozenset((0, 30, 31)),
 )
 
 

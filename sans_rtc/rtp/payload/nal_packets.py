@@ -28,6 +28,7 @@ class PacketLayout:
     header_field   what errors call it
     size_field     what errors call the size of an aggregated unit
     unit_types     types of units; others are those of packets
+    ignored_types  types that a receiver leaves out, as if they had not come
     aggregation, fragment  the types of such packets
     type_of        the type in the header of a unit or payload
     fragment_mask  the bits of the fragment's own header that are the unit's type
@@ -43,6 +44,7 @@ class PacketLayout:
     type_of: Callable[[bytes], int]
     fragment_mask: int
     unit_header: Callable[[bytes, int], bytes]
+    ignored_types: frozenset[int] = frozenset()
 
     def depacketize(self, payloads: Sequence[bytes]) -> list[bytes]:
         """The NAL units in the payloads of one access unit. Errors: Truncated, Malformed, Unsupported."""
@@ -53,9 +55,12 @@ class PacketLayout:
             if len(payload) < self.header_bytes:
                 raise Truncated("a payload without its header", field=self.header_field, offset=0)
             kind = self.type_of(payload)
+            if kind in self.ignored_types:
+                continue
             if kind == self.fragment:
                 if self._add_fragment(payload, pieces):
-                    units.append(b"".join(pieces))
+                    if self.type_of(pieces[0]) not in self.ignored_types:
+                        units.append(b"".join(pieces))
                     pieces = []
             elif pieces:
                 raise Malformed("the last fragment of a NAL unit is missing", field="FU header")
@@ -69,6 +74,8 @@ class PacketLayout:
                 raise Malformed(f"more than {NAL_UNIT_COUNT_MAX} NAL units", field="NAL unit")
         if pieces:
             raise Malformed("the last fragment of a NAL unit is missing", field="FU header")
+        if not units:
+            raise Unsupported("nothing but NAL units of reserved types", field=self.header_field, offset=0)
         return units
 
     def split_aggregation(self, payload: bytes) -> list[bytes]:
@@ -81,10 +88,14 @@ class PacketLayout:
             offset = start + size
             if start > end or offset > end:
                 raise Truncated(f"an aggregated NAL unit of {size} bytes", field=self.size_field, offset=start - 2)
-            if size < self.header_bytes or self.type_of(payload[start:]) not in self.unit_types:
+            if size < self.header_bytes:
                 raise Malformed("no NAL unit in an aggregation packet", field="NAL unit", offset=start)
-            units.append(payload[start:offset])
-        if not units:
+            kind = self.type_of(payload[start:])
+            if kind in self.unit_types:
+                units.append(payload[start:offset])
+            elif kind not in self.ignored_types:
+                raise Malformed("no NAL unit in an aggregation packet", field="NAL unit", offset=start)
+        if end == self.header_bytes:
             raise Truncated("an aggregation packet without NAL units", field="NAL unit", offset=self.header_bytes)
         return units
 
@@ -99,7 +110,7 @@ class PacketLayout:
         if flags & START:
             if pieces or flags & END:
                 raise Malformed("a fragment that starts where none may", field="FU header", offset=at)
-            if kind not in self.unit_types:
+            if kind not in self.unit_types and kind not in self.ignored_types:
                 raise Malformed(f"a fragmented NAL unit of type {kind}", field="FU header", offset=at)
             pieces.append(header)
         elif not pieces:

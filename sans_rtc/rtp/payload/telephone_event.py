@@ -25,6 +25,8 @@ EVENT_COUNT_MAX = 64
 DURATION_MAX = 0xFFFF
 # Section 2.5.1.1: "the sender SHOULD assume support for the DTMF events 0-15 but for no other events".
 DTMF_EVENTS = frozenset(range(16))
+# -dBm0: what browsers say of their digits.
+DTMF_VOLUME = 10
 
 _REPORT = struct.Struct("!BBH")
 
@@ -36,7 +38,7 @@ class EventReport:
     event: int
     duration_ticks: int
     is_end: bool = False
-    volume: int = 10
+    volume: int = DTMF_VOLUME
 
 
 def parse_event_payload(payload: bytes) -> list[EventReport]:
