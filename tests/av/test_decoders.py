@@ -139,6 +139,7 @@ def test_decoder_begins_anew_after_reset(encoded):
     assert decoder.decode(frames[0].data, 100)[0].pts == 100
 
 
+@pytest.mark.proves("RFC6184-8.2.2-12-c4c4", "RFC6184-8.2.2-22-68b7")
 def test_h264_takes_parameter_sets_of_the_description(encoded):
     units = split_annex_b(encoded("H264")[0].data)
     sets = [unit for unit in units if unit[0] & 0x1F in (7, 8)]

@@ -45,6 +45,7 @@ def encode_tone(encoder, source, count):
     return frames + encoder.flush()
 
 
+@pytest.mark.proves("RFC6184-5.1-6-2a7a", "RFC7742-5-2-55b0", "RFC7742-6.2-2-d1e0")
 @pytest.mark.parametrize("codec_name", VIDEO)
 def test_pictures_come_back_through_rtp_as_they_were(codec_name, over_rtp, psnr):
     source, carry = PictureSource(320, 180), over_rtp(codec_name)
@@ -152,6 +153,7 @@ def test_higher_bitrate_waits_longer_than_a_lower_one():
     assert keyframes == [[9], [3]]
 
 
+@pytest.mark.proves("RFC7742-3.2-1-ca0a")
 @pytest.mark.parametrize("codec_name", VIDEO)
 def test_another_size_begins_with_a_keyframe_and_is_decoded(codec_name):
     encoder, decoder = new_encoder(codec_name), new_decoder(codec_name)
@@ -211,6 +213,7 @@ def test_wrong_kind_of_frame_is_refused():
         new_encoder("opus").encode(PictureSource().frame(0))
 
 
+@pytest.mark.proves("RFC7742-6.2-4-a606")
 @pytest.mark.parametrize(
     ("parameters", "profile"),
     [("", 66), ("profile-level-id=42e01f", 66), ("profile-level-id=4d001f", 77), ("profile-level-id=640c1f", 100)],
@@ -227,6 +230,7 @@ def test_h264_without_fragments_has_slices_of_a_packet():
     assert max(len(unit) for frame in frames for unit in split_annex_b(frame.data)) <= 1100
 
 
+@pytest.mark.proves("RFC7587-6.1-4-7ef6", "RFC7874-3-2-5dc7")
 @pytest.mark.parametrize("codec_name", AUDIO)
 @pytest.mark.parametrize("source_rate", [48000, 44100, 8000])
 def test_tone_comes_back_through_rtp_with_its_frequency(codec_name, source_rate, over_rtp, frequency_of, quietest_of):
@@ -245,6 +249,7 @@ def test_tone_comes_back_through_rtp_with_its_frequency(codec_name, source_rate,
     assert quietest_of(middle, rate, channels) > 3000
 
 
+@pytest.mark.proves("RFC7587-3.4-2-f655", "RFC7587-7.1-8-7a0e", "RFC7587-7.1-9-1396")
 def test_stereo_is_made_where_the_receiver_says_so():
     stereo = new_encoder("opus", EncoderSettings(parameters="stereo=1"))
     mono = new_encoder("opus")

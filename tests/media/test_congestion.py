@@ -38,6 +38,7 @@ def run_loop(pair, media, seconds, *, feedback, extensions, conditions=None):
     return pair, targets
 
 
+@pytest.mark.proves("RFC6184-10-1-7302", "RFC7587-3.1.2-2-efef", "RFC7587-5-1-6eab")
 @pytest.mark.parametrize("kind", ["transport-cc", "ack ccfb"])
 def test_target_converges_to_the_capacity_with_a_short_queue(pair, media, kind):
     feedback = frozenset(("nack", "nack pli", kind))

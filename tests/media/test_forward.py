@@ -168,6 +168,7 @@ def test_extensions_of_a_hop_stay_behind(media):
     assert set(kept) <= {2, 3, 4, 13}
 
 
+@pytest.mark.proves("RFC6184-6.1-3-6ba8")
 def test_packet_that_is_forwarded_twice_goes_out_once(media):
     """Its number under one key must not be used again (RFC 3711 section 9.1)."""
     made = session(media, media.video_codec(feedback=FEEDBACK))

@@ -111,6 +111,7 @@ def test_audio_waits_a_little_for_what_was_overtaken_and_no_longer(pair, media):
     assert frames[2].received_at - sent_at == pytest.approx(0.06 + 0.01)
 
 
+@pytest.mark.proves("RFC7587-4.1-1-db5e", "RFC7587-4.1-2-aa1c")
 @pytest.mark.parametrize("seed", range(3))
 def test_reordered_and_doubled_packets_make_the_same_frames(pair, media, seed):
     conditions = LinkConditions(reordering=0.2, reordering_s=0.015, duplication=0.2, jitter_s=0.005)
@@ -123,6 +124,7 @@ def test_reordered_and_doubled_packets_make_the_same_frames(pair, media, seed):
     assert pair.b.stats.discards["not_authentic"] > 10  # SRTP has seen the doubles
 
 
+@pytest.mark.proves("RFC7587-4.1-1-db5e", "RFC7587-4.1-2-aa1c")
 def test_replayed_packets_change_nothing(pair, media):
     pair = pair()
     pair.play_audio(50)

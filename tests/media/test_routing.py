@@ -204,6 +204,7 @@ def test_extension_ids_beyond_14_take_the_two_byte_form(pair, media):
     assert frame.audio_level == (30, True)
 
 
+@pytest.mark.proves("RFC7742-4-1-e063", "RFC7742-4-2-7663")
 def test_what_a_frame_says_beside_its_bytes_arrives(pair, media):
     pair = pair()
     pair.send(0, media.VIDEO, media.vp8(True, 3000, 1), 0, rotation=270, capture_time_s=123.5)

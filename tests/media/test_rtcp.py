@@ -97,6 +97,7 @@ def test_sender_report_counts_what_was_sent(pair, media):
     assert abs((report.rtp_timestamp - first & 0xFFFFFFFF) / 48000 - (now - pair.began_at)) < 0.001
 
 
+@pytest.mark.proves("RFC6184-10-2-c344")
 def test_report_blocks_tell_loss_and_jitter_as_they_are(pair, media):
     pair = pair(conditions=LinkConditions(loss=0.1, jitter_s=0.01, delay_s=0.03))
     tap = Tap(pair, media, 1)

@@ -67,6 +67,7 @@ def test_application_asks_for_a_keyframe(pair, media):
     assert pair.events(0, KeyframeRequested) == [KeyframeRequested(media.VIDEO, "", KeyframeRequestKind.PLI)]
 
 
+@pytest.mark.proves("RFC6184-9-1-5cea", "RFC7587-8-1-8da0", "RFC4733-6-1-4fd0", "RFC4733-6-2-2e8a")
 def test_nothing_is_sent_before_the_keys(pair, media):
     pair = pair(keys=None)
     pair.a.send_frame(media.AUDIO, media.OutgoingFrame(media.opus(1), 0), pair.now)
@@ -75,6 +76,7 @@ def test_nothing_is_sent_before_the_keys(pair, media):
     assert pair.a.stats.discards == {DiscardReason.NO_KEYS: 1}
 
 
+@pytest.mark.proves("RFC6184-9-1-5cea", "RFC7587-8-1-8da0", "RFC4733-6-1-4fd0", "RFC4733-6-2-2e8a")
 def test_wrong_keys_deliver_nothing_and_keep_nothing(pair, media):
     pair = pair(keys=(media.KEY_A, media.KEY_B))
     pair.b.set_keys(media.PROFILE, media.KEY_B, media.KEY_B, pair.now)

@@ -100,6 +100,7 @@ def test_with_any_losses_no_wrong_frame_comes_out(name, seed, loss, duplicates):
         assert len(frames) - len(lost) == len(whole)
 
 
+@pytest.mark.proves("RFC6184-5.8-11-1e6d")
 @pytest.mark.parametrize("name", PACKETIZERS)
 @pytest.mark.parametrize("seed", range(5))
 def test_each_single_loss_breaks_its_frame(name, seed):
@@ -115,6 +116,7 @@ def vp8(assembler, payload, sequence, timestamp, marker):
     return assembler.receive(payload, sequence_number=sequence, timestamp=timestamp, marker=marker)
 
 
+@pytest.mark.proves("RFC6184-5.1-3-935c")
 def test_frame_without_marker_ends_where_the_next_begins():
     assembler = assembler_of("VP8")
     assert vp8(assembler, b"\x10\x01a", 1, 100, False) == []

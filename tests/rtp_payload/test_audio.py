@@ -69,6 +69,7 @@ def test_opus_dtx_is_frames_of_at_most_one_byte(packet, is_dtx):
     assert is_dtx == parse_opus_packet(bytes.fromhex(packet)).is_dtx
 
 
+@pytest.mark.proves("RFC7587-6.1-6-b5a8")
 @pytest.mark.parametrize(
     ("packet", "has_fec"),
     [
@@ -87,6 +88,7 @@ def test_opus_fec_is_the_lbrr_flag(packet, has_fec):
     assert has_fec == parse_opus_packet(bytes.fromhex(packet)).has_fec
 
 
+@pytest.mark.proves("RFC7587-4.2-1-eba1", "RFC7587-6.1-7-1fbc")
 def test_opus_packet_is_not_cut():
     with pytest.raises(InvalidArgument):
         OpusPacketizer().packetize(b"\x08" + bytes(200), payload_bytes_max=200)
@@ -179,6 +181,7 @@ def test_red_gives_each_payload_once_and_repairs_losses(lost, depth, rng, first)
 # --- comfort noise ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC3389-4-4-6e6b", "RFC3389-4-5-d7e2")
 @many
 @given(st.lists(st.integers(0, 127), min_size=1, max_size=4), st.integers(0, 31))
 def test_noise_of_any_channels_comes_back(levels, order):
@@ -186,6 +189,7 @@ def test_noise_of_any_channels_comes_back(levels, order):
     assert noises == parse_comfort_noise(serialize_comfort_noise(noises), len(noises))
 
 
+@pytest.mark.proves("RFC3389-4-4-6e6b", "RFC3389-4-5-d7e2")
 def test_noise_of_different_orders_is_refused():
     with pytest.raises(InvalidArgument):
         serialize_comfort_noise([ComfortNoise(1), ComfortNoise(1, b"a")])
@@ -206,6 +210,9 @@ def reports(sender, timestamps):
     return rows
 
 
+@pytest.mark.proves(
+    "RFC4733-2.5.1.2-3-35fe", "RFC4733-2.5.1.2-4-4c02", "RFC4733-2.5.1.2-5-2776", "RFC4733-2.5.1.4-1-52d5"
+)
 def test_events_of_911_as_in_rfc_4733_table_5():
     sender = EventSender()
     sender.start(9, timestamp=0, duration_ticks=1600)
@@ -234,6 +241,14 @@ def test_event_lasts_until_it_is_stopped():
     assert sender.is_idle
 
 
+@pytest.mark.proves(
+    "RFC4733-2.5.1.3-1-cd6c",
+    "RFC4733-2.5.1.3-2-f291",
+    "RFC4733-2.5.1.3-3-73d3",
+    "RFC4733-2.5.1.3-4-c7c6",
+    "RFC4733-2.5.1.3-5-ae94",
+    "RFC4733-2.5.1.4-1-52d5",
+)
 def test_long_event_is_reported_in_segments_and_each_end_three_times():
     sender = EventSender()
     sender.start(5, timestamp=1000, duration_ticks=70_000)
@@ -270,6 +285,7 @@ def test_event_misuse_is_refused():
         EventReceiver(0)
 
 
+@pytest.mark.proves("RFC4733-2.5.2.3-1-f9ed", "RFC7874-3-8-3b95")
 @many
 @given(
     st.lists(st.tuples(st.integers(0, 15), st.integers(1, 200_000)), min_size=1, max_size=5),
@@ -314,6 +330,7 @@ def test_lost_end_is_made_up_by_the_next_event_or_by_silence():
     assert receiver.expire(9999) == []
 
 
+@pytest.mark.proves("RFC4733-2.3.5-2-f5a3")
 def test_reports_of_no_duration_and_late_ones_are_ignored():
     receiver = EventReceiver()
     assert receiver.receive(one(1, 0), timestamp=0) == []

@@ -42,11 +42,13 @@ def test_audio_format_is_found_in_any_case(name):
     assert {MediaKind.AUDIO} == {codec.kind for codec in codecs_named(name.swapcase())}
 
 
+@pytest.mark.proves("RFC6184-5.1-4-bd65")
 @pytest.mark.parametrize("name", ["VP8", "VP9", "H264", "H265", "AV1"])
 def test_video_format_has_90000_hz(name):
     assert {(MediaKind.VIDEO, 90000)} == {(codec.kind, codec.clock_rate) for codec in codecs_named(name.lower())}
 
 
+@pytest.mark.proves("RFC3389-4-2-9466")
 def test_format_at_another_rate():
     assert codecs_named("opus", 8000) == []
     assert codecs_named("VP7") == []
@@ -58,6 +60,7 @@ def test_format_at_another_rate():
     assert events.clock_rate == 16000
 
 
+@pytest.mark.proves("RFC3389-4-2-9466")
 @pytest.mark.parametrize(
     ("payload_type", "name"), [(0, "PCMU"), (8, "PCMA"), (9, "G722"), (10, "L16"), (11, "L16"), (13, "CN")]
 )
@@ -82,6 +85,7 @@ def test_first_picture_id_is_drawn():
     assert max(first) <= 0x7FFF
 
 
+@pytest.mark.proves("RFC6184-8.1-36-8c8c", "RFC6184-8.1-37-ff48", "RFC7742-6.2-3-4bd8")
 def test_packetization_mode_is_what_the_peer_says():
     codec = codecs_named("H264")[0]
     unit = b"\x65" + b"a" * 2000
@@ -118,6 +122,7 @@ def test_parameters_come_back(kind, text):
     assert text == str(kind.parse(text))
 
 
+@pytest.mark.proves("RFC7587-7.1-7-7767")
 def test_opus_example_2_of_rfc_7587_section_7():
     text = (
         "maxplaybackrate=16000; sprop-maxcapturerate=16000; maxaveragebitrate=20000; stereo=1; useinbandfec=1; usedtx=0"
@@ -127,10 +132,12 @@ def test_opus_example_2_of_rfc_7587_section_7():
     assert (found.stereo, found.useinbandfec, found.usedtx) == (1, 1, 0)
 
 
+@pytest.mark.proves("RFC7587-6.1-3-270a")
 def test_opus_bitrate_out_of_range_is_ignored():
     assert OpusParameters.parse("maxaveragebitrate=5000") == OpusParameters()
 
 
+@pytest.mark.proves("RFC7587-7.1-10-8e06")
 def test_opus_answer_says_ours():
     assert negotiate_opus("useinbandfec=1", "stereo=1;usedtx=1;unknown=2") == "useinbandfec=1"
     with pytest.raises(WireError):
@@ -242,6 +249,15 @@ H264_ANSWERS = [
 ]
 
 
+@pytest.mark.proves(
+    "RFC6184-8.1-2-0056",
+    "RFC6184-8.1-35-dca8",
+    "RFC6184-8.2.2-1-28ef",
+    "RFC6184-8.2.2-3-1be6",
+    "RFC6184-8.2.2-5-41a3",
+    "RFC6184-8.2.2-6-5937",
+    "RFC6184-8.2.2-7-667e",
+)
 @pytest.mark.parametrize(("ours", "theirs", "answer"), H264_ANSWERS)
 def test_h264_answer(ours, theirs, answer):
     found = negotiate_h264(ours, theirs)

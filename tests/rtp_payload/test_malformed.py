@@ -323,6 +323,7 @@ BROKEN_TEXTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.proves("RFC6184-8.1-39-f3b5")
 @pytest.mark.parametrize(("parse", "text"), BROKEN_TEXTS, ids=name_of)
 def test_broken_text_is_refused(parse, text):
     with pytest.raises(Malformed):
@@ -361,6 +362,7 @@ MISUSE = [
 ]
 
 
+@pytest.mark.proves("RFC6184-5.6-1-9ff3")
 @pytest.mark.parametrize("call", MISUSE)
 def test_misuse_is_refused(call):
     with pytest.raises(InvalidArgument):

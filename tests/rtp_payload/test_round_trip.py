@@ -60,6 +60,7 @@ def assert_fits(payloads, budget):
     assert all(0 < len(payload) <= budget for payload in payloads)
 
 
+@pytest.mark.proves("RFC7742-6.1-1-494f")
 @many
 @given(st.binary(min_size=1, max_size=3000), st.integers(7, 400), st.booleans(), st.none() | st.integers(0, 3))
 def test_vp8_frame_comes_back(frame, budget, splits, temporal_id):
@@ -102,6 +103,16 @@ def test_vp9_layers_come_back_one_behind_the_other(frames, budget, is_flexible):
     assert packetizer.next_picture_id == 0
 
 
+@pytest.mark.proves(
+    "RFC6184-5.1-1-f1c0",
+    "RFC6184-5.5-1-39b2",
+    "RFC6184-5.5-2-1698",
+    "RFC6184-5.5-3-ccf1",
+    "RFC6184-5.7-5-e3cc",
+    "RFC6184-6.1-2-9565",
+    "RFC6184-6.3-1-b29b",
+    "RFC7742-6.2-1-b151",
+)
 @many
 @given(h264_frames, st.integers(3, 400))
 def test_h264_units_come_back(units, budget):
@@ -111,6 +122,7 @@ def test_h264_units_come_back(units, budget):
     assert frame == H264Depacketizer(nal_format=NalFormat.LENGTH_PREFIXED).depacketize(payloads)
 
 
+@pytest.mark.proves("RFC6184-5.6-2-b545", "RFC6184-6.2-2-54ad", "RFC6184-6.2-3-7ffd")
 @many
 @given(h264_frames)
 def test_h264_mode_0_sends_single_units(units):

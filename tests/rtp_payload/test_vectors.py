@@ -32,6 +32,7 @@ def assert_fields(expected, parsed):
     assert expected == {name: plain(getattr(parsed, name)) for name in expected}
 
 
+@pytest.mark.proves("RFC7742-6.1-1-494f")
 def test_vp8_vector(vp8_vector):
     payload = bytes.fromhex(vp8_vector["payload"])
     descriptor, data = parse_vp8_payload(payload)
@@ -57,6 +58,7 @@ def test_vp9_vector(vp9_vector):
     assert structure["group"] == group
 
 
+@pytest.mark.proves("RFC7742-6.2-1-b151")
 def test_h264_vector(h264_vector):
     units = depacketize_h264([bytes.fromhex(payload) for payload in h264_vector["payloads"]])
     assert [bytes.fromhex(unit) for unit in h264_vector["units"]] == units
@@ -81,6 +83,7 @@ def test_opus_vector(opus_vector):
     assert [bytes.fromhex(frame) for frame in opus_vector["frames"]] == packet.frames
 
 
+@pytest.mark.proves("RFC3389-3.3-1-555a", "RFC7874-3-3-9b97")
 def test_audio_vector(audio_vector):
     payload = bytes.fromhex(audio_vector["payload"])
     match audio_vector["format"]:

@@ -230,6 +230,7 @@ def test_configured_codecs_are_the_ones_offered(offer_of):
     assert (media.formats, media.lines.all(EXTMAP)) == (["0"], [])
 
 
+@pytest.mark.proves("RFC7587-7-2-91ef")
 def test_parameters_of_a_configured_codec_may_be_other_ones(offer_of, answer_to):
     stereo = CodecChoice("opus", 48_000, 2, "stereo=1;useinbandfec=1")
     audio = KindConfig(codecs=[stereo], extensions=(), feedback=())
