@@ -31,6 +31,9 @@ DEFAULT_LIFETIME_S = 30 * 86400  # as long as browsers give theirs
 # RFC 5280 section 4.1.2.5 writes years up to 9999.
 _TIME_MAX = 253402300799
 
+# Hash functions of signatures that a fingerprint is made with besides SHA-256.
+_SIGNED_WITH = {"sha384": "sha-384", "sha512": "sha-512"}
+
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "WebRTC")])
 
@@ -106,3 +109,13 @@ class Certificate:
     def fingerprint(self, algorithm: str = "sha-256") -> Fingerprint:
         """The fingerprint to signal; sha-256, sha-384 or sha-512."""
         return Fingerprint.of(self.der, algorithm)
+
+    @property
+    def fingerprints(self) -> tuple[Fingerprint, ...]:
+        """Those to signal: of SHA-256, and of the hash that the certificate is signed with, where that is another one.
+
+        Source  RFC 8122 section 5.1
+        """
+        signed_with = x509.load_der_x509_certificate(self.der).signature_hash_algorithm
+        algorithm = _SIGNED_WITH.get(signed_with.name if signed_with is not None else "")
+        return (self.fingerprint(), *((self.fingerprint(algorithm),) if algorithm is not None else ()))

@@ -126,7 +126,7 @@ class Signalling:
             ice_pwd=parameters.pwd,
             ice_lite=parameters.is_lite,
             ice_options=tuple(option for option in parameters.options if option not in ICE_OPTIONS_OFFERED),
-            fingerprints=(str(self._own_certificate(now).fingerprint()),),
+            fingerprints=tuple(str(each) for each in self._own_certificate(now).fingerprints),
             max_message_size=self._config.sctp.message_bytes_max,
             sctp_port=self._config.sctp.local_port,
         )

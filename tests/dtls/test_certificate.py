@@ -51,6 +51,7 @@ def test_same_entropy_and_times_give_the_same_certificate():
     assert Certificate.generate(SeededEntropy("y"), 1_790_000_000).der != first.der
 
 
+@pytest.mark.proves("RFC5246-7.4.2-5-913d", "RFC5246-7.4.6-3-913d")
 def test_certificate_is_a_self_signed_x509_version_3():
     certificate = Certificate.generate(SeededEntropy("x"), 1_790_000_000, 30 * DAY_S)
     parsed = x509.load_der_x509_certificate(certificate.der)
@@ -63,6 +64,7 @@ def test_certificate_is_a_self_signed_x509_version_3():
     assert parsed.serial_number.bit_length() == 63
 
 
+@pytest.mark.proves("RFC5763-6.1-4-0da8")
 def test_certificate_names_nobody():
     """RFC 5763 section 6.1"""
     subjects = {
@@ -131,6 +133,23 @@ def test_pem_that_cannot_be_used_is_an_invalid_argument(make_certificate, rsa_ke
     ]:
         with pytest.raises(InvalidArgument):
             Certificate.from_pem(pem)
+
+
+@pytest.mark.proves("RFC8122-5.1-2-5391")
+@pytest.mark.parametrize(
+    ("signed_with", "signalled"),
+    [
+        (hashes.SHA256(), ["sha-256"]),
+        (hashes.SHA384(), ["sha-256", "sha-384"]),
+        (hashes.SHA512(), ["sha-256", "sha-512"]),
+        (hashes.SHA224(), ["sha-256"]),
+    ],
+)
+def test_fingerprints_to_signal_are_sha_256_and_the_hash_of_the_signature(signed_with, signalled):
+    key = ec.derive_private_key(77, ec.SECP384R1())
+    certificate = Certificate.from_pem(to_pem(key, foreign_certificate(key, signed_with)))
+    assert [each.algorithm for each in certificate.fingerprints] == signalled
+    assert all(matches_signalled(certificate.der, [each]) for each in certificate.fingerprints)
 
 
 def test_private_key_is_not_shown(make_certificate):
@@ -313,6 +332,7 @@ def test_signature_of_an_unknown_scheme_is_not_valid(scheme, make_certificate):
     assert not is_signature_valid(key.public_key(), scheme, signature, b"data")
 
 
+@pytest.mark.proves("RFC5246-7.4.3-4-2fe3", "RFC5246-7.4.8-3-50e1")
 def test_scheme_is_chosen_among_those_the_peer_accepts(rsa_keys, make_certificate):
     key = make_certificate("client").key
     assert choose_scheme(key, [0x0804, 0x0503, 0x0403]) is SignatureScheme.ECDSA_SHA256
@@ -322,6 +342,7 @@ def test_scheme_is_chosen_among_those_the_peer_accepts(rsa_keys, make_certificat
     assert choose_scheme(rsa_keys[2048], [0x0804, 0x0501]) is SignatureScheme.RSA_PKCS1_SHA384
 
 
+@pytest.mark.proves("RFC5246-7.4.8-3-50e1")
 def test_scheme_of_another_kind_of_key_is_not_valid(rsa_keys):
     """An RSA signature under the name of an ECDSA scheme with the same hash."""
     key = rsa_keys[2048]
