@@ -17,6 +17,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.proves("RFC5764-5.1.2-1-b7d5", "RFC5764-5.1.2-2-9a6a")
 @pytest.mark.parametrize("first", range(256))
 def test_first_byte_tells_the_protocol(first):
     assert classify(bytes([first])) is EXPECTED[first]
@@ -27,6 +28,7 @@ def test_empty_datagram_is_nobodys():
     assert classify(b"") is PacketKind.UNKNOWN
 
 
+@pytest.mark.proves("RFC5764-5.1.2-1-b7d5", "RFC5764-5.1.2-2-9a6a")
 @pytest.mark.parametrize("second", range(256))
 def test_second_byte_tells_rtcp_from_rtp(second):
     # RFC 5761 section 4: RTCP packet types 192 to 223, whatever the version's other bits.

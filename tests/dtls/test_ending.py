@@ -35,6 +35,7 @@ def test_data_sent_before_the_close_arrives(make_pair):
     assert isinstance(pair.link.events[SERVER][-1], Terminated)
 
 
+@pytest.mark.proves("RFC5246-7.2.1-1-608a")
 def test_close_notify_is_answered(make_pair):
     """RFC 5246 section 7.2.1"""
     pair = make_pair().connect()
@@ -143,6 +144,7 @@ def test_malformed_alert_is_discarded(make_pair, data):
     assert pair.is_connected()
 
 
+@pytest.mark.proves("RFC6347-4.1.2.7-1-7638", "RFC6347-4.1.2.7-3-d48c", "RFC6347-5-3-f06a", "RFC5764-7.3.1-1-aba2")
 @pytest.mark.parametrize("data", [HANDSHAKE_FAILURE, CLOSE_NOTIFY])
 def test_strangers_alert_does_not_end_a_connection(make_pair, make_record, data):
     pair = make_pair().connect()

@@ -45,7 +45,7 @@ def test_small_messages_share_a_datagram():
     assert unpack([datagram]) == [item.message for item in items]
 
 
-@pytest.mark.proves("RFC6347-4.1.1-1-2bb7", "RFC6347-4.2.3-1-ca44", "RFC6347-4.2.3-2-9758")
+@pytest.mark.proves("RFC6347-4.1.1-1-2bb7", "RFC6347-4.2.3-1-ca44", "RFC6347-4.2.3-2-9758", "RFC6347-4.1.1-2-038a")
 @pytest.mark.parametrize("mtu_bytes", [256, 300, 548, 1200, 1500])
 @pytest.mark.parametrize("sizes", [(3000,), (100, 1100, 5000, 0), (231, 231), (1175,), (1174, 1), (1176, 64, 63)])
 def test_no_datagram_exceeds_the_mtu_and_nothing_is_lost(mtu_bytes, sizes):
@@ -55,6 +55,7 @@ def test_no_datagram_exceeds_the_mtu_and_nothing_is_lost(mtu_bytes, sizes):
     assert unpack(datagrams) == [item.message for item in items]
 
 
+@pytest.mark.proves("RFC6347-4.2.3-3-3f0d")
 def test_what_is_left_of_a_datagram_is_filled_by_cutting_a_message():
     datagrams = pack(make_items(600, 1000))
     assert [len(datagram) for datagram in datagrams] == [1200, 1600 + 3 * 25 - 1200]
@@ -112,6 +113,7 @@ def test_timeout_doubles_up_to_its_bound():
     assert gaps == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
 
 
+@pytest.mark.proves("RFC6347-4.2.4.1-2-3eb5")
 def test_timeout_is_retained_after_a_loss_and_reset_after_none():
     """RFC 6347 section 4.2.4.1"""
     flight = Flight(SCHEDULE)
@@ -123,6 +125,7 @@ def test_timeout_is_retained_after_a_loss_and_reset_after_none():
     assert flight.deadline == pytest.approx(0.4)
 
 
+@pytest.mark.proves("RFC6347-4.1.1.1-11-47f6")
 def test_datagrams_shrink_after_three_retransmissions():
     """RFC 6347 section 4.1.1.1"""
     records = RecordLayer(DtlsConfig(), DtlsStats())

@@ -63,6 +63,7 @@ def test_each_ecdsa_suite_works_with_each_group(make_pair, suite, group):
     assert pair.client.record_overhead_bytes == (29 if "CHACHA" in suite.name else 37)
 
 
+@pytest.mark.proves("RFC5246-7.4.2-2-ed8e", "RFC5246-7.4.2-8-b052")
 @pytest.mark.parametrize("group", NamedGroup)
 @pytest.mark.parametrize("suite", RSA_SUITES)
 def test_each_rsa_suite_works_with_each_group(make_pair, rsa_certificate, suite, group):
@@ -72,6 +73,7 @@ def test_each_rsa_suite_works_with_each_group(make_pair, rsa_certificate, suite,
     assert (connected.cipher_suite, connected.group) == (suite, group)
 
 
+@pytest.mark.proves("RFC5246-7.4.6-2-84a7", "RFC5246-7.4.6-4-84aa")
 def test_client_may_have_an_rsa_certificate(make_pair, rsa_certificate):
     assert_works(make_pair(client_certificate=rsa_certificate).connect())
 
@@ -111,6 +113,9 @@ def test_each_flight_is_one_datagram(make_pair):
     assert [sum(end.stats.discards.values()) for end in pair.ends] == [0, 0]
 
 
+@pytest.mark.proves(
+    "RFC5246-7.3-2-0279", "RFC5246-7.4-1-bf1e", "RFC5246-7.4.2-1-916d", "RFC5246-7.4.7-1-5de1", "RFC5246-7.4.8-1-2d97"
+)
 def test_messages_come_in_the_order_of_the_flights(make_pair, read_messages):
     pair = make_pair().connect()
     names = [[type_ for type_, _ in read_messages(sent)] for sent in pair.link.sent]
@@ -149,7 +154,7 @@ def test_connected_comes_once_and_before_data(make_pair):
         assert [type(event) for event in pair.link.events[end]] == [Connected, ApplicationData]
 
 
-@pytest.mark.proves("RFC6347-4.2.4-2-fb40")
+@pytest.mark.proves("RFC6347-4.2.4-2-fb40", "RFC6347-4.1-4-c693")
 def test_data_of_the_server_may_overtake_its_finished(make_pair):
     """RFC 6347 section 4.2.4: data before Finished is kept, or discarded; here kept, and in order."""
     pair = make_pair()
@@ -198,7 +203,7 @@ def test_server_goes_by_its_own_order_of_srtp_profiles(make_pair):
     assert make_pair(DtlsConfig(), config).connect().connected(0)[0].srtp_profile == 1
 
 
-@pytest.mark.proves("RFC5764-4.1.1-4-ca0d")
+@pytest.mark.proves("RFC5764-4.1.1-4-ca0d", "RFC5764-4.1.1-5-0f97")
 @pytest.mark.parametrize("profiles", [((1,), (7,)), ((), (7,)), ((7,), ())])
 def test_without_a_shared_srtp_profile_there_is_none(make_pair, profiles):
     """RFC 5764 section 4.1.1"""
@@ -216,7 +221,7 @@ def test_server_goes_by_its_own_order_of_suites_and_groups(make_pair):
     assert connected.group == NamedGroup.SECP384R1
 
 
-@pytest.mark.proves("RFC5764-4.1.1-1-32b5")
+@pytest.mark.proves("RFC5764-4.1.1-1-32b5", "RFC5246-7.4.1.2-1-6f8e", "RFC5246-7.4.1.4.1-5-4040")
 def test_hellos_carry_what_they_must(make_pair, read_messages):
     pair = make_pair().connect()
     _, hello = read_messages(pair.link.sent[0])[0]
@@ -242,13 +247,14 @@ def test_server_always_asks_for_a_certificate(make_pair, read_messages):
     assert requests[0].certificate_types == bytes((64, 1))
 
 
+@pytest.mark.proves("RFC5246-7.4.2-3-2f91")
 def test_chain_behind_the_certificate_is_sent_and_not_looked_at(make_pair, make_certificate):
     own = make_certificate("client")
     certificate = Certificate(own.der, own.key, own.not_after, (b"not even a certificate",))
     assert_works(make_pair(client_certificate=certificate).connect())
 
 
-@pytest.mark.proves("RFC6347-4.2.6-1-9db0")
+@pytest.mark.proves("RFC6347-4.2.6-1-9db0", "RFC6347-4.1.1.1-10-7e41")
 def test_certificates_larger_than_the_mtu_are_fragmented_and_reassembled(make_pair, make_certificate):
     own = make_certificate("server")
     certificate = Certificate(own.der, own.key, own.not_after, (bytes(5000),))
@@ -286,6 +292,7 @@ def test_exports_differ_by_label_and_context(make_pair):
     "RFC6347-4.2.1-15-8e78",
     "RFC6347-5-2-8e78",
     "RFC6347-4.2.6-2-3615",
+    "RFC6347-4.2.1-2-b9c1",
 )
 def test_cookie_exchange_takes_one_more_round_trip(make_pair, read_messages):
     pair = make_pair(DtlsConfig(use_cookies=True), conditions=LinkConditions(delay_s=0.02)).start()

@@ -11,6 +11,7 @@ from sans_rtc.machine import Terminated
 CLIENT, SERVER = 0, 1
 
 
+@pytest.mark.proves("RFC6347-4.1.1-2-038a")
 @pytest.mark.parametrize(("suite", "overhead"), [(0xC02B, 37), (0xC02C, 37), (0xCCA9, 29)])
 def test_data_fills_the_mtu_and_no_more(make_pair, suite, overhead):
     pair = make_pair(DtlsConfig(cipher_suites=(suite,))).connect()
@@ -22,12 +23,13 @@ def test_data_fills_the_mtu_and_no_more(make_pair, suite, overhead):
     assert pair.client.take_datagrams(pair.now) == ()
 
 
+@pytest.mark.proves("RFC6347-4.1.1.1-5-7cb8")
 def test_overhead_is_known_from_the_beginning(make_pair):
     client = make_pair().client
     assert (client.record_overhead_bytes, client.overhead_bytes_max) == (37, 37)
 
 
-@pytest.mark.proves("RFC6347-4.1.1.1-4-2e42")
+@pytest.mark.proves("RFC6347-4.1.1.1-4-2e42", "RFC5246-6.2.1-1-476b")
 def test_data_is_no_longer_than_a_record_may_be(make_pair):
     pair = make_pair(DtlsConfig(mtu_bytes=60000)).connect()
     pair.client.send(bytes(1 << 14), pair.now)
@@ -43,6 +45,7 @@ def test_empty_data_is_an_invalid_argument(make_pair):
         pair.client.send(b"", pair.now)
 
 
+@pytest.mark.proves("RFC5246-6.2.1-3-9d8d")
 def test_one_record_a_datagram_in_the_order_of_sending(make_pair):
     pair = make_pair().connect()
     for index in range(50):
@@ -102,7 +105,7 @@ def test_chacha_has_no_limit_but_the_sequence_numbers(make_pair):
     assert make_pair(config).connect().client._blocks_left > SEQUENCE_NUMBER_MAX * 2**11
 
 
-@pytest.mark.proves("RFC8261-5-3-eb33")
+@pytest.mark.proves("RFC8261-5-3-eb33", "RFC6347-4.1.1.1-7-306a")
 def test_data_may_be_larger_than_the_handshake_where_their_sender_looks_for_the_mtu(make_pair):
     pair = make_pair(DtlsConfig(data_mtu_bytes=9000)).connect()
     pair.client.send(bytes(9000 - pair.client.record_overhead_bytes), pair.now)
@@ -140,6 +143,7 @@ def test_early_data_is_bounded(make_pair):
     assert pair.client.stats.discards["early_data_overflow"] == 2
 
 
+@pytest.mark.proves("RFC6347-4.2.7-2-e258")
 def test_handshake_messages_that_make_no_sense_end_it_at_the_fourth(make_pair, make_record):
     pair = make_pair()
     pair.server.start(pair.now)
@@ -161,6 +165,7 @@ def test_genuine_message_may_come_after_one_that_makes_no_sense(make_pair, make_
     assert pair.server.stats.discards["malformed_message"] == 1
 
 
+@pytest.mark.proves("RFC6347-4.2.1-17-078d")
 def test_hello_verify_requests_are_answered_eight_times_at_most(make_pair, make_record):
     client = make_pair().client
     client.start(0.0)

@@ -64,6 +64,7 @@ def test_fragments_may_overlap():
     assert reassembler.peek().body == BODY
 
 
+@pytest.mark.proves("RFC6347-4.2.2-2-4472")
 def test_messages_ahead_wait_for_their_turn():
     reassembler = make()
     for seq in (2, 1, 0):

@@ -27,7 +27,7 @@ def discards(layer):
     return {str(reason): count for reason, count in layer._stats.discards.items()}
 
 
-@pytest.mark.proves("RFC6347-4.1.2.6-2-4a7a")
+@pytest.mark.proves("RFC6347-4.1.2.6-2-4a7a", "SECURITY-4.3-1-83d8")
 @pytest.mark.parametrize("suite", CipherSuite)
 def test_record_of_each_suite_opens_to_what_was_sealed(suite):
     writer, reader = make_layers(suite)
@@ -37,6 +37,7 @@ def test_record_of_each_suite_opens_to_what_was_sealed(suite):
     assert b"data" not in record
 
 
+@pytest.mark.proves("RFC5246-6.2.3.3-3-4b82")
 @pytest.mark.parametrize("suite", CipherSuite)
 def test_overhead_is_37_bytes_with_gcm_and_29_with_chacha(suite):
     writer, _ = make_layers(suite)
@@ -49,6 +50,7 @@ def test_each_direction_has_its_own_key():
     assert server.open(23, 1 << 48, client.seal(23, 1 << 48, b"data")[13:]) is None
 
 
+@pytest.mark.proves("SECURITY-4.3-1-83d8")
 @pytest.mark.parametrize("suite", CipherSuite)
 def test_every_flipped_bit_is_noticed(suite):
     writer, _ = make_layers(suite)
@@ -61,7 +63,7 @@ def test_every_flipped_bit_is_noticed(suite):
         assert reader.open(bytes(damaged)) == []
 
 
-@pytest.mark.proves("RFC6347-4.1.2.6-6-9bb7")
+@pytest.mark.proves("RFC6347-4.1.2.6-6-9bb7", "RFC6347-4.1.2.1-1-cb55")
 def test_forged_record_is_discarded_and_counted():
     writer, reader = make_layers()
     record = writer.seal(23, b"data")
@@ -80,7 +82,7 @@ def test_forged_record_does_not_move_the_replay_window():
     assert reader.open(first) == [(23, 1, 0, b"first")]
 
 
-@pytest.mark.proves("RFC6347-4.1.2.6-3-018e")
+@pytest.mark.proves("RFC6347-4.1.2.6-3-018e", "RFC6347-4.1.2.6-1-0d59")
 def test_replayed_record_is_discarded():
     writer, reader = make_layers()
     record = writer.seal(23, b"data")
@@ -89,7 +91,7 @@ def test_replayed_record_is_discarded():
     assert discards(reader) == {"replayed": 1}
 
 
-@pytest.mark.proves("RFC6347-4.1.2.6-5-5316")
+@pytest.mark.proves("RFC6347-4.1.2.6-5-5316", "RFC6347-4.1.2.6-1-0d59")
 def test_record_older_than_the_window_is_discarded():
     writer, reader = make_layers(config=DtlsConfig(replay_window_size=32))
     records = [writer.seal(23, bytes([i])) for i in range(40)]
@@ -116,6 +118,7 @@ def test_record_of_a_later_epoch_than_the_next_is_discarded(make_record):
     assert discards(reader) == {"unknown_epoch": 1}
 
 
+@pytest.mark.proves("RFC6347-4.1-4-c693")
 def test_record_of_the_next_epoch_waits_for_its_keys():
     writer, keyed = make_layers()
     reader = RecordLayer(DtlsConfig(), DtlsStats())
@@ -142,6 +145,7 @@ def test_early_records_are_bounded_in_bytes(make_record):
     assert discards(reader) == {"early_record_overflow": 3}
 
 
+@pytest.mark.proves("RFC6347-4.1-2-2e1a")
 def test_after_the_handshake_nothing_unprotected_and_nothing_early_is_taken(make_record):
     _, reader = make_layers()
     reader.end_handshake()
@@ -158,6 +162,7 @@ def test_unprotected_records_have_no_replay_window(make_record):
     assert len(reader.open(make_record(22, b"x", number=0))) == 1
 
 
+@pytest.mark.proves("RFC5246-6.2.3-1-4889", "RFC6347-4.1.2.7-1-7638", "RFC6347-5-3-f06a")
 @pytest.mark.parametrize(
     ("datagram", "reason"),
     [
@@ -210,13 +215,14 @@ def test_protected_record_too_short_for_its_tag_is_not_authentic(suite, make_rec
     assert set(discards(reader)) == {"bad_mac"}
 
 
+@pytest.mark.proves("RFC5246-6.2.1-1-476b")
 def test_largest_record_opens():
     writer, reader = make_layers()
     assert reader.open(writer.seal(23, bytes(PLAINTEXT_BYTES_MAX)))[0][3] == bytes(PLAINTEXT_BYTES_MAX)
     assert reader.open(writer.seal(23, bytes(PLAINTEXT_BYTES_MAX + 1))) == []
 
 
-@pytest.mark.proves("RFC6347-4.1-3-46eb")
+@pytest.mark.proves("RFC6347-4.1-3-46eb", "RFC5246-6.1-1-3fa6", "RFC5246-6.1-2-d733", "RFC5246-6.1-3-8411")
 def test_epochs_have_sequence_numbers_of_their_own():
     writer, reader = make_layers()
     numbers = []

@@ -27,7 +27,7 @@ def test_clients_mki_is_answered_with_none(make_pair, read_messages, tamper):
     assert answer.extensions.use_srtp == UseSrtp((7,), b"")
 
 
-@pytest.mark.proves("RFC5764-4.1-2-7994")
+@pytest.mark.proves("RFC5764-4.1-2-7994", "RFC5246-6-1-1c4f")
 def test_every_datagram_holds_whole_dtls_records_and_nothing_else(make_pair, split_records):
     pair = make_pair().connect()
     pair.client.send(b"data", pair.now)
@@ -40,7 +40,7 @@ def test_every_datagram_holds_whole_dtls_records_and_nothing_else(make_pair, spl
         assert sum(13 + len(body) for *_, body in records) == len(datagram)
 
 
-@pytest.mark.proves("RFC6347-4.1.2.2-1-855b")
+@pytest.mark.proves("RFC6347-4.1.2.2-1-855b", "RFC5246-A.5-1-7f61", "RFC8122-7-1-6022")
 def test_no_suite_uses_rc4_or_anything_but_aead():
     assert {suite.name.split("_WITH_")[1].split("_")[0] for suite in CipherSuite} == {"AES", "CHACHA20"}
     assert not [suite.name for suite in CipherSuite if not ("GCM" in suite.name or "POLY1305" in suite.name)]

@@ -36,7 +36,7 @@ def test_nothing_is_exported_before_connected(make_pair, export_label):
     assert steps > 20
 
 
-@pytest.mark.proves("RFC6347-4.1-5-9f3d", "RFC8261-6.1-1-89d1")
+@pytest.mark.proves("RFC6347-4.1-5-9f3d", "RFC8261-6.1-1-89d1", "RFC5246-7.3-3-b1da")
 def test_nothing_is_sent_before_connected(make_pair):
     pair = make_pair()
     for end in pair.ends:
@@ -66,7 +66,7 @@ def test_unprotected_data_is_never_delivered(make_pair, make_record):
     assert all(end.stats.discards["unprotected_data"] > 0 for end in pair.ends)
 
 
-@pytest.mark.proves("RFC6347-4.2.4-2-fb40")
+@pytest.mark.proves("RFC6347-4.2.4-2-fb40", "RFC8122-6.2-6-98d0")
 def test_data_of_a_client_that_never_finishes_is_not_delivered(make_pair, tamper):
     """Its keys are right, but it has not proven who it is."""
     pair = make_pair(DtlsConfig(), DtlsConfig(handshake_timeout_s=3))
@@ -85,13 +85,13 @@ def test_data_of_a_client_that_never_finishes_is_not_delivered(make_pair, tamper
 # the certificate
 
 
-@pytest.mark.proves("RFC8122-5.1-5-c5b2", "RFC8122-6.2-2-8414")
+@pytest.mark.proves("RFC8122-5.1-5-c5b2", "RFC8122-6.2-2-8414", "RFC5246-7.4.5-1-28aa")
 def test_server_with_another_fingerprint_is_refused(make_pair, make_certificate, refuses):
     pair = make_pair(client_expects=[make_certificate("other").fingerprint()])
     refuses(pair, CLIENT, "fingerprint_mismatch", "bad_certificate")
 
 
-@pytest.mark.proves("RFC8122-5.1-5-c5b2", "RFC8122-6.2-4-6372")
+@pytest.mark.proves("RFC8122-5.1-5-c5b2", "RFC8122-6.2-4-6372", "RFC8122-6.2-7-146b")
 def test_client_with_another_fingerprint_is_refused(make_pair, make_certificate, refuses):
     pair = make_pair(server_expects=[make_certificate("other").fingerprint()])
     refuses(pair, SERVER, "fingerprint_mismatch", "bad_certificate")
@@ -191,6 +191,7 @@ def test_certificate_without_a_usable_key_is_refused(make_pair, make_certificate
 # proof of possession
 
 
+@pytest.mark.proves("RFC5246-7.2.2-3-5b40")
 @pytest.mark.parametrize("end", [CLIENT, SERVER])
 def test_stolen_certificate_without_its_key_is_refused(make_pair, make_certificate, end, refuses):
     """The right certificate, so the right fingerprint, but signatures by another key."""
@@ -238,6 +239,7 @@ def test_signature_over_other_randoms_is_refused(make_pair, tamper, refuses):
     refuses(pair, CLIENT, "signature_invalid")
 
 
+@pytest.mark.proves("RFC5246-7.4.3-2-00a4")
 def test_scheme_that_was_not_offered_is_refused(make_pair, refuses):
     config = DtlsConfig(signature_schemes=(0x0503,))
     pair = make_pair(config, DtlsConfig())
@@ -249,6 +251,7 @@ def test_scheme_that_was_not_offered_is_refused(make_pair, refuses):
 # the handshake as a whole
 
 
+@pytest.mark.proves("RFC5246-7.4.9-1-131c")
 @pytest.mark.parametrize("sender", ["client", "server"])
 def test_bad_finished_is_refused(make_pair, monkeypatch, sender):
     original = SessionKeys.verify_data
@@ -379,6 +382,7 @@ def test_early_change_cipher_spec_brings_no_keys(make_pair, make_record):
     pair.link.run_until(pair.is_connected)
 
 
+@pytest.mark.proves("RFC6347-4.2.1-16-634b")
 def test_cookie_of_another_client_is_not_ours(make_pair, tamper):
     config = DtlsConfig(use_cookies=True)
     pair, other = make_pair(config, seed=1), make_pair(config, seed=2)
@@ -399,6 +403,7 @@ def test_cookie_of_another_client_is_not_ours(make_pair, tamper):
     assert len(answer) < len(hello)  # no amplification
 
 
+@pytest.mark.proves("RFC6347-4.2.1-6-1305")
 @pytest.mark.parametrize(
     "change",
     [

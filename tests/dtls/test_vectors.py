@@ -85,6 +85,7 @@ def firefox(read_vectors):
     return FirefoxSession(read_vectors("firefox_dtls12"))
 
 
+@pytest.mark.proves("RFC5246-6.2.3.3-2-2dc3")
 def test_every_firefox_record_opens_to_what_tshark_shows(firefox):
     compared = 0
     for row in firefox.rows:

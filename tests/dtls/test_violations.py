@@ -42,7 +42,14 @@ def set_extension(name, value):
     return lambda hello: setattr(hello.extensions, name, value)
 
 
-@pytest.mark.proves("RFC8261-5-2-6e39")
+@pytest.mark.proves(
+    "RFC8261-5-2-6e39",
+    "RFC5246-7.2.2-3-5b40",
+    "RFC5246-7.4.1.2-6-7580",
+    "RFC5246-7.4.2-2-ed8e",
+    "RFC5246-7.4.3-3-5a46",
+    "RFC5246-E.1-3-7a30",
+)
 @pytest.mark.parametrize(
     ("change", "reason", "alert"),
     [
@@ -63,7 +70,9 @@ def test_client_hello_that_cannot_be_answered_is_refused(refuses_hello, change, 
     refuses_hello(HandshakeType.CLIENT_HELLO, change, reason, alert)
 
 
-@pytest.mark.proves("RFC8261-5-2-6e39")
+@pytest.mark.proves(
+    "RFC8261-5-2-6e39", "RFC5246-7.2.2-3-5b40", "RFC5246-7.4.1.4-2-f597", "RFC5246-7.4.5-1-28aa", "RFC5246-E.1-1-ed7e"
+)
 @pytest.mark.parametrize(
     ("change", "reason", "alert"),
     [
@@ -89,6 +98,7 @@ def test_srtp_that_was_not_offered_is_refused(refuses_hello, profiles, mki):
     refuses_hello(HandshakeType.SERVER_HELLO, change, "protocol_violation", "illegal_parameter")
 
 
+@pytest.mark.proves("RFC5246-7.4.1.4-2-f597")
 def test_srtp_that_was_not_asked_for_is_refused(refuses_hello):
     change = set_extension("use_srtp", UseSrtp((7,)))
     config = DtlsConfig(srtp_profiles=())
@@ -96,6 +106,7 @@ def test_srtp_that_was_not_asked_for_is_refused(refuses_hello):
     refuses_hello(HandshakeType.SERVER_HELLO, change, "protocol_violation", alert, config=config)
 
 
+@pytest.mark.proves("RFC5246-7.4.2-6-7496")
 def test_suite_that_does_not_fit_the_certificate_is_refused(refuses_hello):
     change = set_field("cipher_suite", 0xC02F)
     refuses_hello(HandshakeType.SERVER_HELLO, change, "protocol_violation", "illegal_parameter")
@@ -156,6 +167,7 @@ def test_renegotiation_by_the_client_is_refused_with_a_warning(make_pair, read_m
     assert pair.is_connected()
 
 
+@pytest.mark.proves("RFC5246-7.4-2-fb0d", "RFC5246-7.4.1.1-3-f741")
 def test_hello_request_is_ignored(make_pair):
     pair = make_pair()
     pair.start()
@@ -200,6 +212,7 @@ ORDER = {
 }
 
 
+@pytest.mark.proves("RFC5246-7.2.2-4-5bc6", "RFC5246-7.4-1-bf1e")
 @pytest.mark.parametrize("wrong", [1, 2, 3, 4, 11, 12, 13, 14, 15, 16, 22, 99])
 @pytest.mark.parametrize(
     ("role", "step"), [(role, step) for role, order in ORDER.items() for step in range(len(order))]
@@ -240,6 +253,7 @@ def test_unprotected_finished_is_not_read(make_pair, make_record, tamper):
     assert pair.server.take_events() == ()
 
 
+@pytest.mark.proves("RFC5246-7.4.1.2-2-1509")
 def test_unknown_extensions_of_a_client_are_ignored(make_pair):
     pair = make_pair()
     session = pair.client_session()

@@ -75,6 +75,7 @@ HEAD = b"\xfe\xfd" + RANDOM
 TAIL = b"\x00\x02\xc0\x2b\x01\x00"
 
 
+@pytest.mark.proves("RFC5246-7.4.1.4-3-54a5")
 @pytest.mark.parametrize(
     ("type_", "body", "field"),
     [

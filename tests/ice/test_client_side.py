@@ -205,7 +205,7 @@ def test_response_with_a_wrong_fingerprint_is_discarded(hand):
     assert pair_of(hand).state is PairState.SUCCEEDED
 
 
-@pytest.mark.proves("RFC5389-10.1.3-1-8e30")
+@pytest.mark.proves("RFC5389-10.1.3-1-8e30", "SECURITY-4.2.1-1-e7b3")
 def test_response_without_integrity_is_as_if_it_never_came(hand):
     (check,) = hand.checks()
     hand.receive(hand.response(check, key=False))
@@ -216,7 +216,7 @@ def test_response_without_integrity_is_as_if_it_never_came(hand):
     assert pair_of(hand).state is PairState.SUCCEEDED
 
 
-@pytest.mark.proves("RFC5389-10.1.3-1-8e30")
+@pytest.mark.proves("RFC5389-10.1.3-1-8e30", "SECURITY-4.2.1-1-e7b3")
 def test_response_with_a_wrong_password_is_as_if_it_never_came(hand):
     hand.receive(hand.response(hand.checks()[0], pwd="w" * 22))
     assert pair_of(hand).state is PairState.IN_PROGRESS

@@ -111,7 +111,7 @@ def test_late_response_to_an_earlier_consent_check_counts(hand):
     assert hand.agent.state == "connected"
 
 
-@pytest.mark.proves("RFC8445-12.1-3-c3ff", "RFC7675-5.1-2-215e")
+@pytest.mark.proves("RFC8445-12.1-3-c3ff", "RFC7675-5.1-2-215e", "SECURITY-4.2-1-300e")
 def test_consent_expires_after_thirty_seconds_and_sending_ends_at_once(hand):
     hand.wait(29.9)
     assert hand.agent.state == "disconnected"

@@ -86,6 +86,7 @@ def test_early_payload_of_another_path_goes_on_waiting(hand):
     assert [event.data for event in hand.of(Payload)] == [b"\x16dtls", b"\x16other"]
 
 
+@pytest.mark.proves("RFC5764-7.4-1-e30f")
 def test_payload_of_a_stranger_is_discarded(hand):
     hand.receive(payload(hand, remote=STRANGER))
     assert hand.agent.stats.discards == {DiscardReason.UNKNOWN_SOURCE: 1}
@@ -141,7 +142,7 @@ def test_path_that_compares_equal_is_as_good_as_the_same_object(hand):
     assert len(hand.of(Payload)) == 1
 
 
-@pytest.mark.proves("RFC8445-12.1-3-c3ff", "RFC7675-5.1-1-0e6c")
+@pytest.mark.proves("RFC8445-12.1-3-c3ff", "RFC7675-5.1-1-0e6c", "SECURITY-4.2-1-300e")
 def test_sending_without_a_path_is_an_error_and_changes_nothing(hand):
     with pytest.raises(InvalidState):
         hand.agent.send(b"\x16", hand.now)

@@ -229,6 +229,7 @@ def test_renegotiation_without_it_ends_it_and_the_peer_hears(pair, media):
     assert FEC_SSRC not in made.b._router.sources
 
 
+@pytest.mark.proves("RFC5764-3-4-1ff4")
 def test_ssrc_of_repair_is_checked_to_be_the_only_one(media, pair):
     made = one_way(pair, media)
     section = media.video_section(encodings=(Encoding("", 7, 8, fec_ssrc=8),))

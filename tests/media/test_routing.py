@@ -119,6 +119,7 @@ def test_rtx_without_a_stream_is_not_taken(joined, media):
     assert not pair.b._router.sources
 
 
+@pytest.mark.proves("RFC5764-5.1.2-4-05b5")
 def test_collision_changes_our_ssrc_and_media_goes_on(joined, media):
     pair, peer = joined()
     pair.play_audio(20, end=1)

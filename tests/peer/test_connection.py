@@ -38,6 +38,7 @@ def terminated(pair, end):
 # -- connecting ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC5763-5-9-9e89")
 def test_two_peers_connect_within_a_few_round_trips(pair):
     pair.peers[0].create_channel("test", ChannelOptions(), pair.now)
     pair.offer_and_answer()
@@ -98,6 +99,7 @@ def test_corrupted_datagrams_of_a_session_change_nothing(pair):
     assert pair.messages[1] == sent
 
 
+@pytest.mark.proves("RFC5763-5-6-cd95", "RFC8122-6.2-5-c183")
 def test_dtls_client_hello_that_comes_before_the_answer_is_kept(pair):
     offerer, answerer = pair.peers
     pair.answer_offer()
@@ -124,6 +126,7 @@ def test_same_inputs_give_the_same_bytes(make_pair):
 # -- trust -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC5763-5-12-b7c4", "RFC5763-5-13-3964")
 def test_peer_with_another_key_than_signalled_gets_no_data(make_pair):
     pair = make_pair()
     offerer, answerer = pair.peers

@@ -143,6 +143,7 @@ def test_renomination_is_offered_where_it_is_on_and_answered_where_it_was_offere
     assert is_on[0] == (offers and answers)
 
 
+@pytest.mark.proves("RFC5763-6.7.1-1-8ad1")
 def test_session_moves_to_the_better_path_and_no_message_is_lost():
     ice = IceConfig(renomination=True, renomination_policy=RenominationPolicy(hold_s=1.0), network_costs=(("w*", 900),))
     pair = Pair(configs=(PeerConfig(ice=ice), PeerConfig(ice=ice)), conditions=LinkConditions(delay_s=0.01))

@@ -69,6 +69,7 @@ def frames(pair, end, handle):
     return [event.frame.data for event in pair.events(end, FrameReceived) if event.handle == handle]
 
 
+@pytest.mark.proves("RFC5763-6.10-1-205f", "RFC5764-3-1-e740")
 def test_frames_flow_both_ways_through_dtls_srtp(make_pair):
     pair = make_pair()
     mine, theirs = connect(pair)
@@ -297,6 +298,7 @@ def test_packets_that_overtake_the_last_flight_of_dtls_are_kept_for_the_keys(mak
     assert [event.frame.data for event in answerer.take_events() if isinstance(event, FrameReceived)] == [KEYFRAME]
 
 
+@pytest.mark.proves("RFC5763-5-12-b7c4", "RFC5763-5-13-3964", "RFC8122-6.2-6-98d0")
 def test_no_frame_is_told_or_sent_before_the_peer_is_proved(make_pair):
     """RFC 8827 section 6.5, RFC 5764: media pass only after DTLS has proved the key that was signalled."""
     pair = make_pair()

@@ -70,6 +70,7 @@ def test_peer_that_does_not_search_gets_no_more_than_ethernet_takes(make_pair):
     assert max(pipe.whole) <= 1472
 
 
+@pytest.mark.proves("RFC6347-4.1.1.1-8-d40a")
 def test_only_probes_are_sent_whole_or_not_at_all(make_pair):
     pair = make_pair(configs=(SEARCHING, SEARCHING))
     pipe = Pipe(pair, 65_507)

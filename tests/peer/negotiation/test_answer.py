@@ -60,6 +60,7 @@ def test_what_the_peer_said_comes_out(negotiation, transport, offer):
     assert "theirsPassword" not in repr(changes)
 
 
+@pytest.mark.proves("RFC5763-5-5-0ffa", "RFC5763-5-7-c137")
 @pytest.mark.parametrize(
     ("offered", "preferred", "answer", "role"),
     [

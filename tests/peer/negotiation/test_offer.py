@@ -25,6 +25,7 @@ def offer_of(negotiation, facts):
     return offer
 
 
+@pytest.mark.proves("RFC5763-5-10-75dc")
 def test_first_offer_is_written_as_rfc_9429_section_5_2_1_says(negotiation, transport):
     offer = negotiation(1, wants_data=True).create_offer(transport("a"))
     found = parse_description(offer.sdp)
@@ -49,6 +50,7 @@ def test_first_offer_is_written_as_rfc_9429_section_5_2_1_says(negotiation, tran
     )
 
 
+@pytest.mark.proves("RFC5763-5-11-1ff1")
 def test_offer_has_all_fingerprints_and_the_facts_it_was_given(negotiation):
     facts = LocalTransport(
         ice_ufrag="abcd",
@@ -69,6 +71,7 @@ def test_offer_has_all_fingerprints_and_the_facts_it_was_given(negotiation):
         assert f"\r\n{line}\r\n" in sdp
 
 
+@pytest.mark.proves("RFC5763-5-5-0ffa", "RFC5763-5-6-cd95")
 def test_every_offer_is_actpass(connected):
     for end, facts in ((connected.a, connected.a_transport), (connected.b, connected.b_transport)):
         parsed = parse_description(end.create_offer(facts).sdp)

@@ -96,3 +96,17 @@ def test_payload_types_of_the_answer_mean_what_they_mean_in_the_offer(sections):
     for offered, answered in zip(*(description[:2] for description in sections), strict=True):
         meaning = dict(zip(offered.formats, formats(offered), strict=True))
         assert [meaning[number][:3] for number in answered.formats] == [row[:3] for row in formats(answered)]
+
+
+@pytest.mark.proves("RFC5764-8-2-3239", "RFC5764-8-3-ad61")
+def test_sections_are_of_rtp_over_dtls_with_payload_types_as_formats(sections):
+    for section in [section for description in sections for section in description[:2]]:
+        assert section.protocol == "UDP/TLS/RTP/SAVPF"
+        assert section.formats and all(number.isdecimal() and int(number) < 128 for number in section.formats)
+
+
+@pytest.mark.proves("RFC5764-3-4-1ff4")
+def test_every_stream_has_an_ssrc_of_its_own(sections):
+    for description in sections:
+        ssrcs = [{each.ssrc for each in section.lines.all(SSRC)} for section in description[:2]]
+        assert len(ssrcs[0] | ssrcs[1]) == len(ssrcs[0]) + len(ssrcs[1]) == 3  # video has one for retransmissions

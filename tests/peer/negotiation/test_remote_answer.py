@@ -15,7 +15,7 @@ def waiting(ends):
     return ends.a, ends.b.create_answer(ends.b_transport)
 
 
-@pytest.mark.proves("RFC8445-6.1.1-1-0f4d")
+@pytest.mark.proves("RFC8445-6.1.1-1-0f4d", "RFC5763-5-8-ee96", "RFC5763-6.2-1-424d")
 @pytest.mark.parametrize(
     ("setup", "role"), [("active", DtlsRole.SERVER), ("passive", DtlsRole.CLIENT), ("Active", DtlsRole.SERVER)]
 )
@@ -60,6 +60,7 @@ ANSWER_REFUSED = [
 ]
 
 
+@pytest.mark.proves("RFC5763-5-5-0ffa", "RFC5763-5-11-1ff1")
 @pytest.mark.parametrize(("old", "new", "kind", "says"), ANSWER_REFUSED)
 def test_answer_that_cannot_be_taken_is_refused_with_a_sentence(waiting, snapshot, edit, old, new, kind, says):
     end, answer = waiting
