@@ -13,6 +13,7 @@ from sans_rtc.errors import WireError
 from sans_rtc.trace import NotReplayable, ReplayMismatch, replay
 from sans_rtc.trace.export import export_pcapng, key_log_of
 from sans_rtc.trace.inspection import cut, first_difference
+from sans_rtc.trace.layers import redact_association
 from sans_rtc.trace.redact import redact
 from sans_rtc_demo.trace_files import EXIT_DIFFERENT, EXIT_FAILED, EXIT_SAME, records_of, write
 from sans_rtc_demo.trace_import import add_options as add_import_options
@@ -42,6 +43,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     export.add_argument("--pcapng", type=Path, required=True, metavar="FILE", help="where it goes")
     redacted = _action(actions, "redact", "the same with addresses, names and payloads replaced, without keys")
     redacted.add_argument("output", metavar="OUTPUT", type=Path, help="where it goes")
+    redacted.add_argument("--sctp", action="store_true", help="only the SCTP association: of that there is a replay")
+    redacted.add_argument("--number", type=int, default=0, metavar="N", help="with --sctp: which of several, from 0")
     add_import_options(_action(actions, "import", "the messages of every layer in a capture, a browser's too"))
     add_report_options(_action(actions, "report", "one page that shows what happened, with drawings"))
     _action(actions, "keylog", "the keys of its DTLS sessions, one a line, as SSLKEYLOGFILE has them")
@@ -51,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do one of the actions."""
     try:
         return _ACTIONS[arguments.action](arguments)
-    except (WireError, NotReplayable, OSError) as error:
+    except (WireError, NotReplayable, ReplayMismatch, OSError) as error:
         print(f"sans-rtc trace: {arguments.file}: {error}", file=sys.stderr)
         return EXIT_FAILED
 
@@ -97,7 +100,10 @@ def _cut(arguments: argparse.Namespace) -> int:
 
 
 def _redact(arguments: argparse.Namespace) -> int:
-    return write(arguments.output, (record.serialize() for record in redact(records_of(arguments.file))))
+    records = records_of(arguments.file)
+    if arguments.sctp:
+        return write(arguments.output, redact_association(records, arguments.number))
+    return write(arguments.output, (record.serialize() for record in redact(records)))
 
 
 def _export(arguments: argparse.Namespace) -> int:

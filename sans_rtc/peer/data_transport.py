@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import attrs
 
 from sans_rtc import dtls, sctp
@@ -32,8 +34,16 @@ class DataParameters:
     message_bytes_max: int
 
 
+class MakeAssociation(Protocol):
+    """What makes associations: their class, or what stands in for it (`sans_rtc.peer.layers`)."""
+
+    def __call__(self, config: sctp.SctpConfig, *, entropy: Entropy, trace: Trace | None) -> sctp.Association: ...
+
+
 class DataTransport:
     """SCTP and the data channels under one peer connection."""
+
+    make_association: MakeAssociation = sctp.Association
 
     def __init__(self, config: PeerConfig, *, entropy: Entropy, trace: Trace | None) -> None:
         self.association: sctp.Association | None = None
@@ -75,7 +85,7 @@ class DataTransport:
             mtu_probe_bytes=probes if is_probing else (),
             mtu_unasked_bytes=_packet_bytes_in(PROBE_UNASKED_BYTES, connection),
         )
-        self.association = sctp.Association(config, entropy=self._entropy, trace=self._trace)
+        self.association = self.make_association(config, entropy=self._entropy, trace=self._trace)
         self.association.allow_probes(is_path_plain, now)
         self.association.connect(now)
         self.state = SctpState.CONNECTING
