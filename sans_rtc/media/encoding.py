@@ -131,7 +131,8 @@ class EncodingSender:
                 element_id = layout.extensions.id_of(uri)
                 if text and element_id is not None and layout.fits(element_id, text.encode()):
                     elements.append((element_id, text.encode()))
-            stream.set_layout(layout, Extra(tuple(elements)) if elements else NO_EXTRA)
+            told = mid if layout.extensions.id_of(Extension.MID) is not None else ""
+            stream.set_layout(layout, Extra(tuple(elements)) if elements else NO_EXTRA, told)
 
     def change_ssrc(self, stream: OutboundStream, ssrc: int) -> OutboundStream:
         """Go on under another SSRC (RFC 3550 section 8.2); returns the new stream."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sans_rtc.entropy import Entropy, draw_uint
+from sans_rtc.media.bitrate_limits import BitrateLimits
 from sans_rtc.media.layout import NO_EXTRA, Extra, HeaderLayout
 from sans_rtc.rtcp.reports import ReportBlock
 from sans_rtc.rtp.ntp import WallClock
@@ -74,12 +75,13 @@ class OutboundStream:
     is_acknowledged   the peer has told of this SSRC in a report block, so it knows where it belongs
     history           of media that may be asked for again; None for others
     keeps_protected   lost packets are sent again as they were: there is no RTX
-    limit_bps         what the peer asks it not to exceed (TMMBR)
+    limits            what the peer asks it not to exceed (TMMBR)
+    mid               of its section, as RTCP tells it
     """
 
     __slots__ = (
         "_identity", "block_at", "bytes_retransmitted", "clock_rate", "handle", "header_bytes_sent", "history",
-        "identity", "is_acknowledged", "is_rtx", "keeps_protected", "layout", "limit_bps", "nack_count",
+        "identity", "is_acknowledged", "is_rtx", "keeps_protected", "layout", "limits", "mid", "nack_count",
         "next_sequence", "packets_retransmitted", "protection", "rid", "round_trip_count", "ssrc", "statistics",
         "timestamp", "total_round_trip_s",
     )  # fmt: skip
@@ -102,15 +104,27 @@ class OutboundStream:
         self.is_acknowledged = False
         self.keeps_protected = False
         self.identity = self._identity = NO_EXTRA
-        self.limit_bps: int | None = None
+        self.limits = BitrateLimits()
+        self.mid = ""
         self.nack_count = self.packets_retransmitted = self.bytes_retransmitted = 0
         self.header_bytes_sent = 0
         self.block_at = 0.0
         self.total_round_trip_s = 0.0
         self.round_trip_count = 0
 
-    def set_layout(self, layout: HeaderLayout, identity: Extra) -> None:
-        """Take the layout of the headers, and the elements that say where this SSRC belongs: mid and rid."""
+    @property
+    def limit_bps(self) -> int | None:
+        """What the peer asks it not to exceed; None where it asks nothing."""
+        return self.limits.limit_bps
+
+    @property
+    def untold_mid(self) -> str:
+        """Its section's MID where the peer may not know that it belongs there, else empty."""
+        return "" if self.is_acknowledged else self.mid
+
+    def set_layout(self, layout: HeaderLayout, identity: Extra, mid: str = "") -> None:
+        """Take the layout of the headers, the elements that say where this SSRC belongs, and the mid for RTCP."""
+        self.mid = mid
         if identity.elements != self._identity.elements:
             self.is_acknowledged = False
         self.layout = layout

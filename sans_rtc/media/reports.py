@@ -23,6 +23,7 @@ from sans_rtc.media.routing import Router, Source
 from sans_rtc.media.sections import Sections
 from sans_rtc.media.stats import DiscardReason, MediaStats
 from sans_rtc.rtcp import (
+    BitrateNotification,
     DelaySinceLastReport,
     ExtendedReport,
     FeedbackPlan,
@@ -59,7 +60,7 @@ class Reporter:
     """Composes RTCP; a transform with a deadline.
 
     cname            of this end
-    is_reduced_size  feedback need not be in a compound (RFC 5506)
+    is_reduced_size  feedback need not be in a compound, once there was one (RFC 5506 section 4)
     has_news         `take_datagrams` may have something
     datagram_bytes_max  of RTCP, before protection
     asks_for_rtt     RRTR goes with reports, so that a receiver learns the round trip
@@ -73,7 +74,7 @@ class Reporter:
         self._scheduler = RtcpScheduler(config.rtcp, ssrc=self._own_ssrc, entropy=entropy)
         self._pending: list[RtcpPacket] = []
         self._references: OrderedDict[int, tuple[int, float]] = OrderedDict()
-        self._is_started = self._has_ended = False
+        self._is_started = self._has_ended = self._has_reported = False
         self._sent_at = -math.inf
         self._spoken: tuple[int, ...] = ()
         self.cname = draw_text(entropy, _CNAME_CHARACTERS)
@@ -116,6 +117,8 @@ class Reporter:
         """Send feedback as soon as the rules of RFC 4585 allow."""
         if not self._is_started or self._has_ended:
             return
+        if isinstance(packet, BitrateNotification):  # one tells of all requests up to now (RFC 5104 section 4.2.2.2)
+            self._pending = [each for each in self._pending if not _is_of_same_stream(each, packet)]
         if len(self._pending) >= _PENDING_MAX:
             self._stats.discard(DiscardReason.FEEDBACK_DROPPED)
             return
@@ -198,13 +201,14 @@ class Reporter:
         self._spoken = (speaker, *self._spoken[:1]) if speaker not in self._spoken else self._spoken
         feedback, self._pending = self._pending, []
         for packet in feedback:
-            if hasattr(packet, "sender_ssrc"):
+            if hasattr(packet, "sender_ssrc") and not isinstance(packet, BitrateNotification):
                 packet.sender_ssrc = speaker
         if kind is ReportKind.EARLY and not feedback:
             return []
         leaves = any(isinstance(packet, Goodbye) for packet in feedback)
-        if kind is ReportKind.EARLY and self.is_reduced_size and not leaves:
+        if kind is ReportKind.EARLY and self.is_reduced_size and self._has_reported and not leaves:
             return self._serialize([], feedback, is_reduced_size=True)
+        self._has_reported = True
         packets: list[RtcpPacket] = []
         if kind is ReportKind.EARLY:
             packets.append(ReceiverReport(speaker))
@@ -212,14 +216,18 @@ class Reporter:
             packets += self._reports(speaker, senders, sources, now)
         ssrcs = [stream.ssrc for stream in senders] or [speaker]
         named = ssrcs if kind is not ReportKind.EARLY else [speaker]
-        packets.append(
-            SourceDescription([SdesChunk(ssrc, [SdesItem(SdesType.CNAME, self.cname.encode())]) for ssrc in named])
-        )
+        mids = {} if kind is ReportKind.EARLY else {stream.ssrc: stream.untold_mid for stream in senders}
+        packets.append(SourceDescription([self._describe(ssrc, mids.get(ssrc, "")) for ssrc in named]))
         if kind is not ReportKind.EARLY:
             packets += self._extended(speaker, senders, now)
         if kind is ReportKind.BYE:
             feedback = [*feedback, Goodbye(tuple(ssrcs))]
         return self._serialize(packets, feedback)
+
+    def _describe(self, ssrc: int, mid: str) -> SdesChunk:
+        """CNAME, and MID for as long as the peer may not know where the SSRC belongs (RFC 9143 section 15.1)."""
+        items = [SdesItem(SdesType.CNAME, self.cname.encode())]
+        return SdesChunk(ssrc, [*items, SdesItem(SdesType.MID, mid.encode())] if mid else items)
 
     def _serialize(
         self, reports: list[RtcpPacket], feedback: list[RtcpPacket], *, is_reduced_size: bool = False
@@ -267,3 +275,7 @@ class Reporter:
             blocks.append(DelaySinceLastReport(delays))
             self._references.clear()
         return [ExtendedReport(speaker, list(blocks))] if blocks else []
+
+
+def _is_of_same_stream(waiting: RtcpPacket, packet: BitrateNotification) -> bool:
+    return isinstance(waiting, BitrateNotification) and waiting.sender_ssrc == packet.sender_ssrc

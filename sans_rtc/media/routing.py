@@ -1,7 +1,7 @@
 """Which stream a packet belongs to (RFC 8843 section 9.2, RFC 8852), and the bounds of how many there may be.
 
 SSRC known          its stream, unless its MID says that it has moved
-MID                 the section of that name; one that nobody knows is not taken
+MID                 the section of that name, of the packet or else of RTCP; one that nobody knows is not taken
 SSRC of the SDP     the section that names it
 payload type        the section that alone has it
 rid, repaired-rid   the layer; without them the FID group of the SDP, or the only stream there is
@@ -40,6 +40,7 @@ class Router:
         self._by_payload_type: dict[int, SectionReceiver] = {}
         self._by_signalled: dict[int, SectionReceiver] = {}
         self._ended: OrderedDict[int, float] = OrderedDict()
+        self._described: OrderedDict[int, bytes] = OrderedDict()
         self.sources: dict[int, Source] = {}
         self.mid_id = 0
 
@@ -57,6 +58,14 @@ class Router:
                         self._by_signalled[ssrc] = receiver
         self._by_payload_type = {number: users[0] for number, users in counts.items() if len(users) == 1}
         self.mid_id = next((receiver.mid_id for receiver in receivers if receiver.mid_id), 0)
+
+    def described(self, ssrc: int, mid: bytes) -> None:
+        """RTCP tells the MID of an SSRC (RFC 9143 section 15.1), maybe before its first packet."""
+        if ssrc not in self.sources and mid in self._by_mid:
+            self._described[ssrc] = mid
+            self._described.move_to_end(ssrc)
+            if len(self._described) > self._config.inbound_streams_max:
+                self._described.popitem(last=False)
 
     # --- packets ------------------------------------------------------------------------------------------------------
 
@@ -99,6 +108,8 @@ class Router:
             for element_id, value in packet.extensions:
                 if element_id == self.mid_id:
                     return self._by_mid.get(value)
+        if packet.ssrc in self._described:
+            return self._by_mid.get(self._described[packet.ssrc])
         signalled = self._by_signalled.get(packet.ssrc)
         return signalled if signalled is not None else self._by_payload_type.get(packet.payload_type)
 

@@ -14,7 +14,6 @@ from sans_rtc.media.routing import Router
 from sans_rtc.media.stats import DiscardReason, MediaStats
 from sans_rtc.media.transmit import Transmitter
 from sans_rtc.rtcp import (
-    BitrateLimit,
     BitrateNotification,
     BitrateRequest,
     CongestionControlFeedback,
@@ -29,6 +28,7 @@ from sans_rtc.rtcp import (
     Remb,
     ReportBlock,
     RtcpPacket,
+    SdesType,
     SenderReport,
     SourceDescription,
     TransportFeedback,
@@ -48,6 +48,7 @@ class RtcpReader:
     rtt_s           the smoothed round trip; None before one was measured
     keyframes       what the peer has asked a keyframe of since it was taken: (encoding, kind)
     limits_changed  the peer has bounded a stream, or loses more or less of it: shares are to be made anew
+    collisions      SSRCs of ours that the peer has described as its own, until they are resolved
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class RtcpReader:
         self.rtt_s: float | None = None
         self.keyframes: list[tuple[EncodingSender, KeyframeRequestKind]] = []
         self.limits_changed = False
+        self.collisions: list[int] = []
 
     def read(self, packets: Sequence[RtcpPacket], now: float) -> None:
         """Take the packets of one datagram."""
@@ -78,9 +80,12 @@ class RtcpReader:
                         source = self._router.sources.get(chunk.ssrc)
                         if isinstance(source, InboundStream):
                             source.cname = chunk.cname or source.cname
+                        elif source is None and (mid := chunk.value(SdesType.MID)):
+                            self._router.described(chunk.ssrc, mid.encode())
                 case Goodbye(ssrcs=ssrcs):
                     for ssrc in ssrcs:
                         self._router.left(ssrc, now)
+                    self.left(ssrcs, now)
                 case TransportFeedback():
                     self._control.on_transport_feedback(packet, now)
                 case CongestionControlFeedback():
@@ -126,17 +131,26 @@ class RtcpReader:
 
     def _on_bitrate_request(self, packet: BitrateRequest, now: float) -> None:
         """TMMBR: hold to it, and say so to all (RFC 5104 section 4.2.1.2)."""
-        limits = []
         for ssrc, bitrate_bps, overhead_bytes in packet.limits:
             encoding = self._encoding(ssrc)
             if encoding is not None:
-                encoding.media.limit_bps = bitrate_bps
-                self.limits_changed = True
-                limits.append(BitrateLimit(packet.sender_ssrc, bitrate_bps, overhead_bytes))
-        if limits:
-            self._reporter.ask(BitrateNotification(0, limits[:1]), now)
+                encoding.media.limits.request(packet.sender_ssrc, bitrate_bps, overhead_bytes)
+                self._notify_limits(encoding.media, now)
+
+    def _notify_limits(self, stream: OutboundStream, now: float) -> None:
+        self.limits_changed = True
+        self._reporter.ask(BitrateNotification(stream.ssrc, stream.limits.bounding), now)
+
+    def left(self, ssrcs: Sequence[int], now: float) -> None:
+        """Sources have said BYE, or were silent for long: what they have asked for holds no more (4.2.1.2)."""
+        for encoding in self.encodings.values():
+            stream = encoding.media
+            if sum([stream.limits.left(ssrc) for ssrc in ssrcs]):
+                self._notify_limits(stream, now)
 
     def _on_sender_report(self, packet: SenderReport, now: float) -> None:
+        if packet.ssrc in self.streams:  # who sends RTP with an SSRC of ours tells of it, too (RFC 3550 section 8.2)
+            self.collisions.append(packet.ssrc)
         source = self._router.sources.get(packet.ssrc)
         if source is not None:
             source.statistics.sender_report_received(packet.ntp, now)

@@ -183,15 +183,15 @@ class RtpSession:
             return
         self._reporter.rtcp_received(packets, len(datagram), now)
         self._reader.read(packets, now)
+        if self._reader.collisions:
+            self._resolve_collisions(now)
         self._tell_keyframes(now)
-        if self._reader.limits_changed:
-            self._reader.limits_changed = False
-            self._share(now)
         self._work(now)
 
     def _resolve_collisions(self, now: float) -> None:
         """The peer has sent with an SSRC of ours: ours changes (RFC 3550 section 8.2)."""
-        ssrcs, self._ingress.collisions = self._ingress.collisions, []
+        ssrcs = dict.fromkeys((*self._ingress.collisions, *self._reader.collisions))
+        self._ingress.collisions, self._reader.collisions = [], []
         for ssrc in ssrcs:
             self.stats.ssrc_collisions += 1
             self.stats.discard(DiscardReason.SSRC_COLLISION)
@@ -221,7 +221,12 @@ class RtpSession:
             reports = reporter.take_datagrams(self._sections, self._router, now)
             if reports:
                 reporter.sent(self._transmitter.send_rtcp(reports), now)
-            self._ingress.time_out(reporter.take_timed_out())
+            timed_out = reporter.take_timed_out()
+            self._ingress.time_out(timed_out)
+            self._reader.left(timed_out, now)
+        if self._reader.limits_changed:
+            self._reader.limits_changed = False
+            self._share(now)
         for target in self._transmitter.targets.take():
             self._events.append(TargetBitrateChanged(target.bitrate_bps, target.cause))
             self._share(now)

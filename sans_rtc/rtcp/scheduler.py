@@ -329,12 +329,10 @@ class RtcpScheduler:
             self.stats.discards[DiscardReason.MEMBER_TABLE_FULL] = members.refused_count
 
     def _time_out_members(self, now: float) -> None:
-        """RFC 3550 section 6.3.5, with T_rr_interval for Tmin under AVPF (RFC 4585 section 3.5.4)."""
-        minimum_s = self._config.minimum_interval_s
-        if not self._config.is_feedback_profile or not minimum_s:
-            minimum_s = max(minimum_s, AUDIO_INTERVAL_S)  # 6.2: the fixed minimum, so that nobody goes too soon
-        silence_s = self._deterministic_s(minimum_s, is_sender=False)
-        gone = self._members.time_out(now - self._config.timeout_multiplier * silence_s, now - 2 * silence_s)
+        """RFC 3550 section 6.3.5; members by the fixed minimum, whatever the profile (RFC 8108 section 7.1.4)."""
+        silence_s = self._config.timeout_multiplier * self._deterministic_s(AUDIO_INTERVAL_S, is_sender=False)
+        interval_s = self._deterministic_s(self._config.minimum_interval_s or AUDIO_INTERVAL_S, is_sender=False)
+        gone = self._members.time_out(now - silence_s, now - 2 * interval_s)
         if gone:
             self.stats.timed_out_count += len(gone)
             self._events.append(MembersTimedOut(tuple(gone)))
