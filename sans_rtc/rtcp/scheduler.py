@@ -316,7 +316,8 @@ class RtcpScheduler:
         """Tmin."""
         config = self._config
         if config.is_feedback_profile:
-            return _FEEDBACK_FIRST_MINIMUM_S if self._is_initial and not config.is_point_to_point else 0.0
+            is_first = not self.stats.regular_count  # RFC 4585 3.5.3: Tmin is 0 behind the first regular packet
+            return _FEEDBACK_FIRST_MINIMUM_S if is_first and not config.is_point_to_point else 0.0
         return config.minimum_interval_s * (_FIRST_MINIMUM_FACTOR if self._is_initial else 1.0)
 
     # --- members ------------------------------------------------------------------------------------------------------

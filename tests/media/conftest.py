@@ -15,10 +15,11 @@ from sans_rtc.media import (
     RtpSession,
     SendParameters,
 )
-from sans_rtc.rtp import Extension
+from sans_rtc.rtcp import parse_compound, serialize_compound
+from sans_rtc.rtp import Extension, RtpPacket, is_rtcp, parse_rtp, serialize_rtp
 from sans_rtc.rtp.payload import Obu, codecs_named, serialize_obus
 from sans_rtc.rtp.payload.interface import MediaKind
-from sans_rtc.srtp import MasterKey, SrtpProfile
+from sans_rtc.srtp import MasterKey, SrtpProfile, SrtpReceiver, SrtpSender
 from sans_rtc.testing import Link, LinkConditions, SeededEntropy
 
 PROFILE = SrtpProfile.AEAD_AES_128_GCM
@@ -186,6 +187,53 @@ class Pair:
         return sent
 
 
+class Tap:
+    """Opens what an end sends; keys are known here."""
+
+    def __init__(self, pair, media, end):
+        self.srtp = SrtpReceiver(media.PROFILE, (media.KEY_A, media.KEY_B)[end])
+        self.sealer = SrtpSender(media.PROFILE, (media.KEY_B, media.KEY_A)[end])
+        self.rtcp, self.sizes = [], []
+        self.pair, self.end = pair, end
+        pair.link.filter = self
+
+    def __call__(self, end, datagram):
+        if end == self.end and is_rtcp(datagram):
+            plain = self.srtp.unprotect_rtcp(datagram)
+            self.rtcp.append((self.pair.now, parse_compound(plain, allow_reduced_size=True)))
+            self.sizes.append(len(datagram))
+        return datagram
+
+    def of(self, kind):
+        return [packet for _, packets in self.rtcp for packet in packets if isinstance(packet, kind)]
+
+    def answer(self, *packets):
+        """Say this to the end that is tapped, as its peer would."""
+        machine = self.pair.link.ends[self.end]
+        machine.receive(self.sealer.protect_rtcp(serialize_compound(packets)), self.pair.now)
+        self.pair.link.flush()
+
+
+class Peer:
+    """Speaks RTP to the second end of a pair, with the keys of the first."""
+
+    def __init__(self, pair, media):
+        self.pair = pair
+        self.srtp = SrtpSender(media.PROFILE, media.KEY_A)
+
+    def say(self, ssrc, number, *, payload_type=111, payload=b"\xfc123", extensions=(), timestamp=None, marker=False):
+        at = number * 960 if timestamp is None else timestamp
+        packet = RtpPacket(payload_type, number, at, ssrc, payload, marker, (), list(extensions))
+        self.pair.b.receive(self.srtp.protect_rtp(serialize_rtp(packet)), self.pair.now)
+        self.pair.link.flush()
+
+
+def plain_of(pair, media, end):
+    """The RTP that an end has sent, opened."""
+    srtp = SrtpReceiver(media.PROFILE, (media.KEY_A, media.KEY_B)[end])
+    return [parse_rtp(srtp.unprotect_rtp(datagram)) for datagram in pair.link.sent[end] if not is_rtcp(datagram)]
+
+
 @pytest.fixture
 def pair():
     """pair(**settings): two sessions with keys, configured."""
@@ -199,10 +247,21 @@ def media():
 
     names = (
         "AUDIO AUDIO_FRAMES EXTENSIONS FEEDBACK KEY_A KEY_B PROFILE VIDEO VIDEO_FRAMES audio_codec audio_section av1 "
-        "body h264 h265 opus section video_codec video_section vp8 vp9 without"
+        "Peer Tap plain_of body h264 h265 opus section video_codec video_section vp8 vp9 without"
     )
     space = types.SimpleNamespace(**{name: globals()[name] for name in names.split()})
     space.evolve = attrs.evolve
     space.RemoteSource = RemoteSource
     space.OutgoingFrame = OutgoingFrame
     return space
+
+
+@pytest.fixture
+def joined(pair, media):
+    """joined(**settings): a pair, and a peer that speaks to its second end."""
+
+    def make(**settings):
+        made = pair(**settings)
+        return made, Peer(made, media)
+
+    return make

@@ -4,39 +4,8 @@ import pytest
 
 from sans_rtc.media import DiscardReason, Encoding, MediaConfig, StreamEnded, StreamEndReason, StreamStarted
 from sans_rtc.rtcp import Goodbye, parse_compound
-from sans_rtc.rtp import Extension, RtpPacket, is_rtcp, parse_rtp, serialize_rtp
-from sans_rtc.srtp import SrtpReceiver, SrtpSender
-
-
-class Peer:
-    """Speaks RTP to the second end of a pair, with the keys of the first."""
-
-    def __init__(self, pair, media):
-        self.pair = pair
-        self.srtp = SrtpSender(media.PROFILE, media.KEY_A)
-
-    def say(self, ssrc, number, *, payload_type=111, payload=b"\xfc123", extensions=(), timestamp=None, marker=False):
-        at = number * 960 if timestamp is None else timestamp
-        packet = RtpPacket(payload_type, number, at, ssrc, payload, marker, (), list(extensions))
-        self.pair.b.receive(self.srtp.protect_rtp(serialize_rtp(packet)), self.pair.now)
-        self.pair.link.flush()
-
-
-@pytest.fixture
-def joined(pair, media):
-    """joined(**settings): a pair, and a peer that speaks to its second end."""
-
-    def make(**settings):
-        made = pair(**settings)
-        return made, Peer(made, media)
-
-    return make
-
-
-def plain_of(pair, media, end):
-    """The RTP that an end has sent, opened."""
-    srtp = SrtpReceiver(media.PROFILE, (media.KEY_A, media.KEY_B)[end])
-    return [parse_rtp(srtp.unprotect_rtp(datagram)) for datagram in pair.link.sent[end] if not is_rtcp(datagram)]
+from sans_rtc.rtp import Extension, is_rtcp
+from sans_rtc.srtp import SrtpReceiver
 
 
 def test_mid_leads_to_the_section(joined, media):
@@ -127,7 +96,7 @@ def test_collision_changes_our_ssrc_and_media_goes_on(joined, media):
     sent = pair.play_audio(20, end=1, first=20)
     pair.link.run_for(0.5)
     assert pair.b.stats.ssrc_collisions == 1
-    ssrcs = {packet.ssrc for packet in plain_of(pair, media, 1)}
+    ssrcs = {packet.ssrc for packet in media.plain_of(pair, media, 1)}
     assert len(ssrcs) == 2 and 0xA5 in ssrcs
     assert [frame.data for frame in pair.frames(0)][20:] == sent
     tap = SrtpReceiver(media.PROFILE, media.KEY_B)
@@ -173,7 +142,7 @@ def test_mid_is_sent_until_the_peer_has_told_of_the_ssrc(pair, media):
     pair = pair()
     pair.play_audio(200)
     pair.link.run_for(0.5)
-    mids = [any(number == 4 for number, _ in packet.extensions) for packet in plain_of(pair, media, 0)]
+    mids = [any(number == 4 for number, _ in packet.extensions) for packet in media.plain_of(pair, media, 0)]
     assert mids[0] and not mids[-1]
     until = mids.index(False)
     assert all(mids[:until]) and not any(mids[until:])
@@ -189,7 +158,7 @@ def test_sections_that_pause_go_on_with_their_numbers(pair, media):
     pair.a.configure([media.audio_section(ssrc=0xA1)], pair.now)
     pair.link.run_for(3.0)
     pair.play_audio(10, first=200)
-    numbers = [packet.sequence_number for packet in plain_of(pair, media, 0)]
+    numbers = [packet.sequence_number for packet in media.plain_of(pair, media, 0)]
     assert numbers == list(range(numbers[0], numbers[0] + 20))
 
 
@@ -246,7 +215,8 @@ def test_simulcast_of_three_layers_is_told_apart_by_rid_then_by_ssrc(pair, media
     for rid in rids:
         assert [frame.data for frame in pair.frames(1) if frame.rid == rid] == sent[rid]
     named = [
-        (packet.ssrc, any(number in (10, 11) for number, _ in packet.extensions)) for packet in plain_of(pair, media, 0)
+        (packet.ssrc, any(number in (10, 11) for number, _ in packet.extensions))
+        for packet in media.plain_of(pair, media, 0)
     ]
     assert all(is_named for _, is_named in named[:3])
     assert not any(is_named for ssrc, is_named in named[-30:] if ssrc in (0x100, 0x102, 0x104))
@@ -273,7 +243,7 @@ def test_same_ssrc_under_another_rid_never_uses_a_number_twice(pair, media):
     pair.play_video(5)
     pair.a.configure([media.video_section(encodings=(Encoding("a", 0x100, 0x101),))], pair.now)
     pair.play_video(5, rid="a")
-    numbers = [packet.sequence_number for packet in plain_of(pair, media, 0) if packet.ssrc == 0x100]
+    numbers = [packet.sequence_number for packet in media.plain_of(pair, media, 0) if packet.ssrc == 0x100]
     assert len(set(numbers)) == len(numbers) and DiscardReason.NUMBER_USED not in pair.a.stats.discards
 
 

@@ -26,45 +26,14 @@ from sans_rtc.rtcp import (
     SdesType,
     SenderReport,
     SourceDescription,
-    parse_compound,
-    serialize_compound,
 )
-from sans_rtc.rtp import is_rtcp
 from sans_rtc.rtp.recovery import KeyframeRequestKind
-from sans_rtc.srtp import SrtpReceiver, SrtpSender
 from sans_rtc.testing import LinkConditions
-
-
-class Tap:
-    """Opens what an end sends; keys are known here."""
-
-    def __init__(self, pair, media, end):
-        self.srtp = SrtpReceiver(media.PROFILE, (media.KEY_A, media.KEY_B)[end])
-        self.sealer = SrtpSender(media.PROFILE, (media.KEY_B, media.KEY_A)[end])
-        self.rtcp, self.sizes = [], []
-        self.pair, self.end = pair, end
-        pair.link.filter = self
-
-    def __call__(self, end, datagram):
-        if end == self.end and is_rtcp(datagram):
-            plain = self.srtp.unprotect_rtcp(datagram)
-            self.rtcp.append((self.pair.now, parse_compound(plain, allow_reduced_size=True)))
-            self.sizes.append(len(datagram))
-        return datagram
-
-    def of(self, kind):
-        return [packet for _, packets in self.rtcp for packet in packets if isinstance(packet, kind)]
-
-    def answer(self, *packets):
-        """Say this to the end that is tapped, as its peer would."""
-        machine = self.pair.link.ends[self.end]
-        machine.receive(self.sealer.protect_rtcp(serialize_compound(packets)), self.pair.now)
-        self.pair.link.flush()
 
 
 def test_reports_come_about_once_a_second(pair, media):
     pair = pair()
-    tap = Tap(pair, media, 0)
+    tap = media.Tap(pair, media, 0)
     pair.play_audio(1500)
     at = [now for now, packets in tap.rtcp if isinstance(packets[0], SenderReport)]
     gaps = [after - before for before, after in itertools.pairwise(at)]
@@ -75,7 +44,7 @@ def test_reports_come_about_once_a_second(pair, media):
 
 def test_compound_begins_with_a_report_and_names_the_source(pair, media):
     pair = pair()
-    tap = Tap(pair, media, 0)
+    tap = media.Tap(pair, media, 0)
     pair.play_audio(200)
     for _, packets in tap.rtcp:
         assert isinstance(packets[0], SenderReport | ReceiverReport)
@@ -85,7 +54,7 @@ def test_compound_begins_with_a_report_and_names_the_source(pair, media):
 
 def test_sender_report_counts_what_was_sent(pair, media):
     pair = pair()
-    tap = Tap(pair, media, 0)
+    tap = media.Tap(pair, media, 0)
     pair.play_audio(500)
     now, packets = [(at, p) for at, p in tap.rtcp if isinstance(p[0], SenderReport)][-1]
     report = packets[0]
@@ -100,7 +69,7 @@ def test_sender_report_counts_what_was_sent(pair, media):
 @pytest.mark.proves("RFC6184-10-2-c344")
 def test_report_blocks_tell_loss_and_jitter_as_they_are(pair, media):
     pair = pair(conditions=LinkConditions(loss=0.1, jitter_s=0.01, delay_s=0.03))
-    tap = Tap(pair, media, 1)
+    tap = media.Tap(pair, media, 1)
     pair.play_audio(2000)
     sent, heard = 2000, len(pair.frames(1))
     block = [packet for packet in tap.of(ReceiverReport) + tap.of(SenderReport) if packet.blocks][-1].blocks[0]
@@ -123,7 +92,7 @@ def test_receiver_measures_the_round_trip_by_extended_reports(pair, media):
     mine = [media.audio_section(ssrc=0xA1, wants_receiver_rtt=True)]
     theirs = [media.audio_section(ssrc=0xA5, send=False, wants_receiver_rtt=True)]
     pair = pair(sections=mine, other_sections=theirs, conditions=LinkConditions(delay_s=0.05))
-    tap = Tap(pair, media, 1)
+    tap = media.Tap(pair, media, 1)
     pair.play_audio(500)
     assert tap.of(ExtendedReport)
     assert pair.b._reader.rtt_s == pytest.approx(0.1, abs=0.002)
@@ -158,7 +127,7 @@ def test_feedback_is_reduced_where_it_was_agreed(pair, media):
         return [media.video_section(ssrc=ssrc, codec=codec, is_reduced_size=True, **settings)]
 
     pair = pair(sections=sections(0xB1), other_sections=sections(0xB5), conditions=LinkConditions(loss=0.05))
-    tap = Tap(pair, media, 1)
+    tap = media.Tap(pair, media, 1)
     pair.play_video(100)
     nacks = [packets for _, packets in tap.rtcp if isinstance(packets[-1], Nack)]
     assert [Nack] in [[type(packet) for packet in packets] for packets in nacks]
@@ -167,7 +136,7 @@ def test_feedback_is_reduced_where_it_was_agreed(pair, media):
 def test_keyframe_requests_in_a_row_are_told_once_and_the_last_not_lost(pair, media):
     pair = pair()
     pair.play_video(5)
-    tap = Tap(pair, media, 0)
+    tap = media.Tap(pair, media, 0)
     for _ in range(10):
         tap.answer(PictureLossIndication(1, 0xB1))
         pair.link.run_for(0.01)
@@ -179,7 +148,7 @@ def test_keyframe_requests_in_a_row_are_told_once_and_the_last_not_lost(pair, me
 def test_repeated_command_is_told_once(pair, media):
     pair = pair()
     pair.play_video(5)
-    tap = Tap(pair, media, 0)
+    tap = media.Tap(pair, media, 0)
     for number in (7, 7, 7, 8):
         tap.answer(FullIntraRequest(1, [FirEntry(0xB1, number)]))
         pair.link.run_for(1.0)
@@ -189,7 +158,7 @@ def test_repeated_command_is_told_once(pair, media):
 def test_bitrate_request_is_notified_and_held(pair, media):
     pair = pair()
     pair.play_video(5)
-    tap = Tap(pair, media, 0)
+    tap = media.Tap(pair, media, 0)
     tap.answer(BitrateRequest(99, [BitrateLimit(0xB1, 100_000, 40)]))
     pair.link.run_for(0.5)
     assert tap.of(BitrateNotification)[0].limits == [BitrateLimit(99, 100_000, 40)]
@@ -199,7 +168,7 @@ def test_bitrate_request_is_notified_and_held(pair, media):
 def test_sections_that_go_say_goodbye(pair, media):
     pair = pair()
     pair.play_video(5)
-    tap = Tap(pair, media, 0)
+    tap = media.Tap(pair, media, 0)
     pair.a.configure([media.audio_section(ssrc=0xA1)], pair.now)
     pair.link.run_for(0.5)
     assert tap.of(Goodbye)[0].ssrcs == (0xB1, 0xB2)
