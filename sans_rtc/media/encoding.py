@@ -62,6 +62,7 @@ class EncodingSender:
         self._picture_ids = PictureIds()
         self._timestamp_offset = draw_uint(entropy, 32)
         self._event_timestamp = -1
+        self._talk_until: int | None = None
         self._frame_number = 0
         self._remembers = False
         self._padding_bytes = 0
@@ -195,7 +196,7 @@ class EncodingSender:
         duration = codec.codec.duration
         last = len(payloads) - 1
         for index, payload in enumerate(payloads):
-            is_marked = index == last if is_video else self._begins_talk(codec, at)
+            is_marked = index == last if is_video else self._begins_talk(codec, payload, at)
             packets.append(
                 OutgoingPacket(
                     stream, second | _MARKER if is_marked else second, stream.take_number(), at, payload, extra,
@@ -206,13 +207,22 @@ class EncodingSender:
                 at = (at + duration(payload)) & _MASK_32
         return packets
 
-    def _begins_talk(self, codec: CodecParameters, timestamp: int) -> bool:
-        """Audio: the marker is on the first packet of a talk spurt, and of an event (RFC 3551 4.1, RFC 4733 2.2)."""
+    def _begins_talk(self, codec: CodecParameters, payload: bytes, timestamp: int) -> bool:
+        """Audio: the marker is on the first packet of a talk spurt, and of an event (RFC 3551 4.1, RFC 4733 2.2).
+
+        A spurt begins where at least a packet's time was left out; less is a clock that does not count evenly.
+        """
         if codec.codec.purpose is Purpose.EVENTS:
             begins, self._event_timestamp = timestamp != self._event_timestamp, timestamp
             return begins
         # RFC 3389 section 4: comfort noise "SHOULD NOT have the marker bit set".
-        return self._frame_number == 1 and codec.codec.purpose is not Purpose.COMFORT_NOISE
+        if codec.codec.purpose is Purpose.COMFORT_NOISE:
+            return False
+        before, ticks = self._talk_until, _duration(codec, payload)
+        if not ticks:
+            return self._frame_number == 1
+        self._talk_until = (timestamp + ticks) & _MASK_32
+        return before is None or ticks <= (timestamp - before) & _MASK_32 < 1 << 31
 
     def _payloads(self, data: bytes, codec: CodecParameters, timestamp: int, room_bytes: int) -> list[bytes]:
         if codec.codec.purpose is Purpose.REDUNDANCY:
@@ -336,3 +346,13 @@ class EncodingSender:
         return PaddingPacket(
             stream, newest.second & 0x7F, stream.take_number(), newest.timestamp, padding, NO_EXTRA, newest.frame_number
         )
+
+
+def _duration(codec: CodecParameters, payload: bytes) -> int:
+    """How many ticks a payload of audio lasts; 0 where that cannot be told."""
+    if codec.codec.duration is None:
+        return 0
+    try:
+        return codec.codec.duration(payload)
+    except WireError:
+        return 0

@@ -207,6 +207,19 @@ def test_silence_without_packets_is_no_loss(joined, media):
     assert [(frame.is_contiguous, frame.lost_packet_count) for frame in pair.frames(1)] == [(True, 0)] * 2
 
 
+@pytest.mark.parametrize("name", ["opus", "PCMU"])
+@pytest.mark.proves("RFC3551-4.1-2-c0a7", "RFC3551-9-1-4a18")
+def test_marker_of_audio_is_on_the_first_packet_behind_a_silence(pair, media, name):
+    codec = media.audio_codec(name)
+    ticks = codec.codec.clock_rate // 50
+    pair = pair(sections=[media.audio_section(ssrc=0xA1, codec=codec)])
+    times = [0, 1, 2, 10, 11, 12 + 1 / ticks, 50]
+    for seed, time in enumerate(times):
+        pair.send(0, media.AUDIO, media.AUDIO_FRAMES[name](seed), round(time * ticks))
+    marked = [packet.marker for packet in media.plain_of(pair, media, 0)]
+    assert [time for time, is_marked in zip(times, marked, strict=True) if is_marked] == [0, 10, 50]
+
+
 @pytest.mark.proves("RFC3551-5-3-be58", "RFC3551-9-2-1c89")
 def test_marker_is_on_the_last_packet_of_a_frame_of_video_alone(pair, media):
     pair = pair()
