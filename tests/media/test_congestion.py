@@ -40,6 +40,7 @@ def run_loop(pair, media, seconds, *, feedback, extensions, conditions=None):
 
 @pytest.mark.proves("RFC6184-10-1-7302", "RFC7587-3.1.2-2-efef", "RFC7587-5-1-6eab")
 @pytest.mark.parametrize("kind", ["transport-cc", "ack ccfb"])
+@pytest.mark.proves("RFC4585-7-1-5157", "RTP-USAGE-6-1-3b54", "RTP-USAGE-7-1-8b41", "RTP-USAGE-7.1-2-1f8d")
 def test_target_converges_to_the_capacity_with_a_short_queue(pair, media, kind):
     feedback = frozenset(("nack", "nack pli", kind))
     pair, targets = run_loop(pair, media, 20.0, feedback=feedback, extensions=media.EXTENSIONS)
@@ -72,6 +73,7 @@ def test_packets_stay_within_the_mtu_with_all_that_is_added(pair, media, overhea
     assert 1000 - overhead - 60 < max(sent_sizes(pair)) <= 1000 - overhead
 
 
+@pytest.mark.proves("RFC4585-6.3.1.1-1-f4ca", "RFC5104-4.3.1.2-3-f867", "RFC5104-5-1-9d05")
 def test_large_frame_is_spread_over_time(pair, media):
     codec = media.video_codec(feedback=frozenset(("nack", "nack pli", "transport-cc")))
     estimator = EstimatorConfig(start_bitrate_bps=1_000_000, initial_probe_factors=())

@@ -262,6 +262,7 @@ def test_receive_buffer_that_is_full_drops_the_oldest_frames(media):
     assert stream._buffer.packet_count <= 32
 
 
+@pytest.mark.proves("RFC4585-8-1-253e")
 def test_feedback_on_what_was_never_sent_changes_nothing(media):
     made = session(media)
     sealer = peer(media)

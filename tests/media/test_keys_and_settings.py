@@ -80,6 +80,7 @@ def test_frames_are_held_back_to_even_out_jitter_where_that_is_wanted(pair, medi
     assert spreads[0] > 0.03 and spreads[1] < 0.6 * spreads[0]
 
 
+@pytest.mark.proves("RFC5506-4-3-cf8d", "RFC5506-4.1-2-82f7")
 def test_configuration_is_checked():
     with pytest.raises(InvalidArgument):
         MediaConfig(mtu_bytes=100)

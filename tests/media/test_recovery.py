@@ -35,6 +35,7 @@ def lose(pair, numbers):
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.proves("RFC4585-4.2-7-af5d", "RTP-USAGE-6.1-2-4c0d")
 def test_five_percent_loss_is_repaired_by_rtx(pair, media, seed):
     pair = video_only(pair, media, seed=seed)
     sent = pair.play_video(1)  # nobody can know what was lost before the first
@@ -48,6 +49,7 @@ def test_five_percent_loss_is_repaired_by_rtx(pair, media, seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.proves("RTP-USAGE-6.1-1-ab74")
 def test_five_percent_loss_is_repaired_without_rtx(pair, media, seed):
     pair = video_only(pair, media, seed=seed, rtx=None)
     sent = pair.play_video(1)

@@ -8,6 +8,7 @@ from sans_rtc.rtp import Extension, is_rtcp
 from sans_rtc.srtp import SrtpReceiver
 
 
+@pytest.mark.proves("RTP-USAGE-4.8-3-650e", "RTP-USAGE-5.2.4-1-7e57")
 def test_mid_leads_to_the_section(joined, media):
     sections = [media.audio_section(1, ssrc=0xA1), media.audio_section(2, ssrc=0xA2)]
     pair, peer = joined(other_sections=sections)
@@ -24,6 +25,7 @@ def test_unknown_mid_is_not_taken_even_where_the_payload_type_is_unique(joined, 
     assert pair.b.stats.discards == {DiscardReason.UNROUTED: 1}
 
 
+@pytest.mark.proves("RTP-USAGE-4.3-2-3ff4")
 def test_payload_type_leads_where_it_is_unique_and_only_there(joined, media):
     pair, peer = joined()
     peer.say(7, 1)
@@ -33,6 +35,7 @@ def test_payload_type_leads_where_it_is_unique_and_only_there(joined, media):
     assert pair.b.stats.discards == {DiscardReason.UNROUTED: 1}
 
 
+@pytest.mark.proves("RTP-USAGE-4.8-1-e109")
 def test_ssrc_of_the_description_leads(joined, media):
     sections = [
         media.audio_section(1, ssrc=0xA1, sources=(media.RemoteSource(70),)),
@@ -88,7 +91,14 @@ def test_rtx_without_a_stream_is_not_taken(joined, media):
     assert not pair.b._router.sources
 
 
-@pytest.mark.proves("RFC5764-5.1.2-4-05b5")
+@pytest.mark.proves(
+    "RFC5764-5.1.2-4-05b5",
+    "RFC3550-8.2-1-aa4e",
+    "RFC3550-8.2-2-3806",
+    "RFC3550-8.2-4-bb9b",
+    "RFC3550-8.2-12-3d80",
+    "RTP-USAGE-4.8-4-fcd8",
+)
 def test_collision_changes_our_ssrc_and_media_goes_on(joined, media):
     pair, peer = joined()
     pair.play_audio(20, end=1)
@@ -138,6 +148,7 @@ def test_flood_from_one_section_keeps_one_stream(joined, media):
     assert len(pair.b._sections.receivers[media.AUDIO].streams) == 1
 
 
+@pytest.mark.proves("RTP-USAGE-5.2.4-1-7e57")
 def test_mid_is_sent_until_the_peer_has_told_of_the_ssrc(pair, media):
     pair = pair()
     pair.play_audio(200)
@@ -162,6 +173,7 @@ def test_sections_that_pause_go_on_with_their_numbers(pair, media):
     assert numbers == list(range(numbers[0], numbers[0] + 20))
 
 
+@pytest.mark.proves("RTP-USAGE-5.2-1-0e63")
 def test_extension_ids_beyond_14_take_the_two_byte_form(pair, media):
     extensions = ((20, Extension.MID), (21, Extension.TRANSPORT_CC), (22, Extension.SSRC_AUDIO_LEVEL))
     pair = pair(
@@ -174,7 +186,7 @@ def test_extension_ids_beyond_14_take_the_two_byte_form(pair, media):
     assert frame.audio_level == (30, True)
 
 
-@pytest.mark.proves("RFC7742-4-1-e063", "RFC7742-4-2-7663")
+@pytest.mark.proves("RFC7742-4-1-e063", "RFC7742-4-2-7663", "RTP-USAGE-5.2.2-1-c21e", "RTP-USAGE-5.2.5-1-58e8")
 def test_what_a_frame_says_beside_its_bytes_arrives(pair, media):
     pair = pair()
     pair.send(0, media.VIDEO, media.vp8(True, 3000, 1), 0, rotation=270, capture_time_s=123.5)

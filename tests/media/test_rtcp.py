@@ -31,6 +31,7 @@ from sans_rtc.rtp.recovery import KeyframeRequestKind
 from sans_rtc.testing import LinkConditions
 
 
+@pytest.mark.proves("RFC3550-6.1-12-ba4d", "RFC3550-6.2-8-07a5", "RFC3550-6.3-2-13cb", "RTP-USAGE-4.1-2-553c")
 def test_reports_come_about_once_a_second(pair, media):
     pair = pair()
     tap = media.Tap(pair, media, 0)
@@ -42,6 +43,19 @@ def test_reports_come_about_once_a_second(pair, media):
     assert len(set(gaps)) == len(gaps)
 
 
+@pytest.mark.proves(
+    "RFC3550-6-2-f4ff",
+    "RFC3550-6.1-2-b6a5",
+    "RFC3550-6.1-3-cf21",
+    "RFC3550-6.1-4-3dfa",
+    "RFC3550-6.1-7-d46e",
+    "RFC3550-6.1-10-7597",
+    "RFC3550-6.5.1-1-d7a2",
+    "RFC3551-2-5-078d",
+    "RFC5761-7-1-8a34",
+    "RTP-USAGE-4.1-5-bf1f",
+    "RTP-USAGE-4.9-2-8aee",
+)
 def test_compound_begins_with_a_report_and_names_the_source(pair, media):
     pair = pair()
     tap = media.Tap(pair, media, 0)
@@ -52,6 +66,7 @@ def test_compound_begins_with_a_report_and_names_the_source(pair, media):
         assert all(chunk.value(SdesType.CNAME) == "cname" for chunk in names.chunks)
 
 
+@pytest.mark.proves("RTP-USAGE-8-1-ca63")
 def test_sender_report_counts_what_was_sent(pair, media):
     pair = pair()
     tap = media.Tap(pair, media, 0)
@@ -66,7 +81,9 @@ def test_sender_report_counts_what_was_sent(pair, media):
     assert abs((report.rtp_timestamp - first & 0xFFFFFFFF) / 48000 - (now - pair.began_at)) < 0.001
 
 
-@pytest.mark.proves("RFC6184-10-2-c344")
+@pytest.mark.proves(
+    "RFC6184-10-2-c344", "RFC3551-2-8-e1b5", "RTP-USAGE-7.2-1-cf3d", "RTP-USAGE-8-1-ca63", "RFC8083-4.3-1-e1b5"
+)
 def test_report_blocks_tell_loss_and_jitter_as_they_are(pair, media):
     pair = pair(conditions=LinkConditions(loss=0.1, jitter_s=0.01, delay_s=0.03))
     tap = media.Tap(pair, media, 1)
@@ -98,6 +115,7 @@ def test_receiver_measures_the_round_trip_by_extended_reports(pair, media):
     assert pair.b._reader.rtt_s == pytest.approx(0.1, abs=0.002)
 
 
+@pytest.mark.proves("RFC3550-6.2.1-2-ecb2")
 def test_goodbye_ends_the_stream_and_late_packets_do_not_begin_it_again(pair, media):
     pair = pair()
     pair.play_audio(10)
@@ -133,6 +151,7 @@ def test_feedback_is_reduced_where_it_was_agreed(pair, media):
     assert [Nack] in [[type(packet) for packet in packets] for packets in nacks]
 
 
+@pytest.mark.proves("RTP-USAGE-5.1.2-1-0566")
 def test_keyframe_requests_in_a_row_are_told_once_and_the_last_not_lost(pair, media):
     pair = pair()
     pair.play_video(5)
@@ -145,6 +164,7 @@ def test_keyframe_requests_in_a_row_are_told_once_and_the_last_not_lost(pair, me
     assert len(pair.events(0, KeyframeRequested)) == 2
 
 
+@pytest.mark.proves("RFC5104-4.3.1.2-2-178c", "RTP-USAGE-5.1.1-1-79e4")
 def test_repeated_command_is_told_once(pair, media):
     pair = pair()
     pair.play_video(5)
@@ -155,6 +175,13 @@ def test_repeated_command_is_told_once(pair, media):
     assert [event.kind for event in pair.events(0, KeyframeRequested)] == [KeyframeRequestKind.FIR] * 2
 
 
+@pytest.mark.proves(
+    "RFC5104-4.2.1.2-10-6c3c",
+    "RFC5104-4.2.2.2-2-cd6c",
+    "RFC5104-4.2.2.3-1-13d9",
+    "RFC5104-4.2.2.3-2-0bd5",
+    "RTP-USAGE-5.1.6-1-46d5",
+)
 def test_bitrate_request_is_notified_and_held(pair, media):
     pair = pair()
     pair.play_video(5)
@@ -165,6 +192,7 @@ def test_bitrate_request_is_notified_and_held(pair, media):
     assert pair.a._sections.encodings[0xB1].bitrate_bps <= 100_000
 
 
+@pytest.mark.proves("RFC8108-6.2-1-9c94")
 def test_sections_that_go_say_goodbye(pair, media):
     pair = pair()
     pair.play_video(5)

@@ -25,6 +25,7 @@ def test_video_frames_arrive_as_they_were_sent(pair, media, name):
 
 
 @pytest.mark.parametrize("name", ["opus", "PCMU", "PCMA", "G722", "L16", "CN", "telephone-event"])
+@pytest.mark.proves("RFC3551-4.5.2-1-4f7b", "RFC3551-4.5.14-1-3267")
 def test_audio_frames_arrive_as_they_were_sent(pair, media, name):
     codec = media.audio_codec(name)
     pair = pair(sections=[media.audio_section(codec=codec)], other_sections=[media.audio_section(codec=codec)])
@@ -67,7 +68,9 @@ def test_application_asks_for_a_keyframe(pair, media):
     assert pair.events(0, KeyframeRequested) == [KeyframeRequested(media.VIDEO, "", KeyframeRequestKind.PLI)]
 
 
-@pytest.mark.proves("RFC6184-9-1-5cea", "RFC7587-8-1-8da0", "RFC4733-6-1-4fd0", "RFC4733-6-2-2e8a")
+@pytest.mark.proves(
+    "RFC6184-9-1-5cea", "RFC7587-8-1-8da0", "RFC4733-6-1-4fd0", "RFC4733-6-2-2e8a", "RTP-USAGE-4.2-2-199a"
+)
 def test_nothing_is_sent_before_the_keys(pair, media):
     pair = pair(keys=None)
     pair.a.send_frame(media.AUDIO, media.OutgoingFrame(media.opus(1), 0), pair.now)

@@ -69,7 +69,7 @@ def frames(pair, end, handle):
     return [event.frame.data for event in pair.events(end, FrameReceived) if event.handle == handle]
 
 
-@pytest.mark.proves("RFC5763-6.10-1-205f", "RFC5764-3-1-e740")
+@pytest.mark.proves("RFC5763-6.10-1-205f", "RFC5764-3-1-e740", "RTP-USAGE-4.1-1-bf54", "RTP-USAGE-4.4-2-4461")
 def test_frames_flow_both_ways_through_dtls_srtp(make_pair):
     pair = make_pair()
     mine, theirs = connect(pair)
@@ -203,6 +203,7 @@ def test_simulcast_layers_arrive_by_their_rid(make_pair):
     assert got == {rid: rid.encode() for rid in "lmh"}
 
 
+@pytest.mark.proves("RFC3551-3-3-cf2c", "RTP-USAGE-4.3-1-bb86", "RTP-USAGE-10-4-80db")
 def test_nothing_is_sent_before_media_are_negotiated(make_pair):
     pair = make_pair()
     handle = add(pair.peers[0], "video", pair.now)
@@ -298,7 +299,7 @@ def test_packets_that_overtake_the_last_flight_of_dtls_are_kept_for_the_keys(mak
     assert [event.frame.data for event in answerer.take_events() if isinstance(event, FrameReceived)] == [KEYFRAME]
 
 
-@pytest.mark.proves("RFC5763-5-12-b7c4", "RFC5763-5-13-3964", "RFC8122-6.2-6-98d0")
+@pytest.mark.proves("RFC5763-5-12-b7c4", "RFC5763-5-13-3964", "RFC8122-6.2-6-98d0", "RTP-USAGE-4.2-2-199a")
 def test_no_frame_is_told_or_sent_before_the_peer_is_proved(make_pair):
     """RFC 8827 section 6.5, RFC 5764: media pass only after DTLS has proved the key that was signalled."""
     pair = make_pair()

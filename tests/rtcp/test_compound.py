@@ -23,6 +23,7 @@ def test_small_compound_is_one_datagram():
 
 @given(st.integers(0, 200), st.integers(1, 3000), st.integers(200, 1500), st.booleans())
 @settings(max_examples=50, deadline=None)
+@pytest.mark.proves("RFC3550-6.1-16-ad43", "RFC3550-6.1-17-e33b", "RFC8108-5.3-2-ad43", "RFC8108-5.3-3-e33b")
 def test_long_lists_are_split_and_nothing_is_lost(block_count, lost_count, bytes_max, is_reduced_size):
     lost = [number * 18 & 0xFFFF for number in range(lost_count)]
     packets = [rtcp.SenderReport(1, 2, 3, 4, 5, blocks(block_count)), CNAME, rtcp.Nack(1, 2, lost)]
@@ -37,6 +38,7 @@ def test_long_lists_are_split_and_nothing_is_lost(block_count, lost_count, bytes
         assert all(CNAME in packets for packets in parsed[1:])
 
 
+@pytest.mark.proves("RFC3550-6.1-9-602a", "RFC3550-6.4-1-f46e")
 def test_more_than_31_blocks_follow_in_receiver_reports():
     [datagram] = serialize_datagrams([rtcp.SenderReport(1, 2, 3, 4, 5, blocks(40))])
     first, second = parse_compound(datagram)
@@ -69,6 +71,7 @@ def test_packet_that_cannot_be_split_is_refused():
 
 
 @pytest.mark.parametrize("packets", [[], [CNAME]])
+@pytest.mark.proves("RFC3550-6.1-7-d46e", "RFC3550-12.1-1-3485")
 def test_compound_that_does_not_begin_with_a_report_is_refused(packets):
     with pytest.raises(InvalidArgument):
         serialize_datagrams(packets)

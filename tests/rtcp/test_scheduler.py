@@ -87,10 +87,12 @@ def test_interval_is_randomised_between_half_and_one_and_a_half_and_compensated(
     assert [randomised_interval_s(COMPENSATION, fraction) for fraction in (0.0, 0.5, 1.0)] == [0.5, 1.0, 1.5]
 
 
+@pytest.mark.proves("RFC3550-6.2-9-cb23")
 def test_first_report_comes_after_half_of_the_minimum():
     assert scheduler().deadline == pytest.approx(2.5 / COMPENSATION)
 
 
+@pytest.mark.proves("RFC3550-6.2-8-07a5")
 def test_reports_are_the_minimum_apart_on_average():
     at = reports(run(scheduler(entropy=SeededEntropy(1)), 5000.0))
     gaps = [after - before for before, after in itertools.pairwise(at)]
@@ -100,6 +102,14 @@ def test_reports_are_the_minimum_apart_on_average():
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("interval_s", [1.0, 5.0])
+@pytest.mark.proves(
+    "RFC4585-3.5.3-1-7831",
+    "RFC4585-3.5.3-6-f2b4",
+    "RFC4585-3.5.3-7-28a6",
+    "RFC4585-3.5.3-9-1a94",
+    "RFC4585-3.5.3-10-28a6",
+    "RFC4585-3.5.3-13-f61f",
+)
 def test_point_to_point_reports_come_at_the_configured_interval(interval_s, seed):
     config = SchedulerConfig(minimum_interval_s=interval_s)
     at = reports(run(scheduler(config, SeededEntropy(seed)), 300.0))
@@ -118,6 +128,7 @@ def test_more_members_make_the_interval_longer():
     assert len(reports(run(crowd, 500.0))) < len(reports(run(alone, 500.0))) / 2
 
 
+@pytest.mark.proves("RFC8108-5.3.2-2-3098")
 def test_timer_is_reconsidered_where_members_came():
     machine = scheduler(attrs.evolve(AVP, bandwidth_bytes_per_s=100.0))
     first = machine.deadline
@@ -129,6 +140,7 @@ def test_timer_is_reconsidered_where_members_came():
     assert machine.stats.reconsidered_count == 1
 
 
+@pytest.mark.proves("RFC3550-6.3.4-1-04e9", "RFC8108-5.3.2-6-fbce")
 def test_goodbyes_bring_the_timer_forward_in_proportion():
     machine = scheduler(attrs.evolve(AVP, bandwidth_bytes_per_s=100.0))
     for ssrc in range(2, 102):
@@ -140,6 +152,7 @@ def test_goodbyes_bring_the_timer_forward_in_proportion():
     assert machine.deadline == pytest.approx(now + 51 / 101 * (before - now))
 
 
+@pytest.mark.proves("RFC3550-6.2.1-3-1510", "RFC3550-6.3.5-1-b81a", "RFC3550-6.3.5-3-2ceb")
 def test_member_that_is_silent_for_five_intervals_times_out():
     machine = scheduler()
     machine.rtcp_received([rtcp.ReceiverReport(2)], 72, 0.1)
@@ -168,6 +181,7 @@ def test_members_beyond_the_table_are_not_counted_but_told():
     assert machine.stats.discards == {rtcp.DiscardReason.MEMBER_TABLE_FULL: 6}
 
 
+@pytest.mark.proves("RFC4585-3.5.4-2-a4f1")
 def test_average_size_moves_by_a_sixteenth_and_counts_lower_layers():
     machine = scheduler()
     before = machine.average_bytes
@@ -195,6 +209,7 @@ def settled(config=VIDEO, entropy=half):
     return machine, at
 
 
+@pytest.mark.proves("RFC4585-3.5.2-17-180a", "RFC8108-5.4.2-1-dc38")
 def test_feedback_point_to_point_is_due_at_once():
     machine, at = settled()
     assert machine.request_feedback(0.1, at + 0.001) == FeedbackPlan.EARLY
@@ -202,12 +217,25 @@ def test_feedback_point_to_point_is_due_at_once():
     assert machine.stats.early_count == 1
 
 
+@pytest.mark.proves("RFC4585-3.5.3-12-e1ad")
 def test_early_feedback_does_not_delay_the_regular_report():
     alone, with_feedback = settled()[0], settled()[0]
     with_feedback.request_feedback(0.1, 0.03)
     assert reports(run(with_feedback, 2.0))[0] == pytest.approx(reports(run(alone, 2.0))[0], abs=0.2)
 
 
+@pytest.mark.proves(
+    "RFC4585-3.5-1-2bf9",
+    "RFC4585-3.5.2-1-60c7",
+    "RFC4585-3.5.2-8-de75",
+    "RFC4585-3.5.2-9-acd3",
+    "RFC4585-3.5.2-18-1dd5",
+    "RFC4585-3.5.2-19-c0fd",
+    "RFC4585-3.5.3-5-e023",
+    "RFC4585-3.5.3-11-4c17",
+    "RFC4585-3.5.3-14-c263",
+    "RFC8108-5.4.2-4-f649",
+)
 def test_second_feedback_waits_for_the_slot_that_the_first_left():
     config = SchedulerConfig(minimum_interval_s=10.0, bandwidth_bytes_per_s=100.0)
     machine, at = settled(config)
@@ -223,6 +251,7 @@ def test_second_feedback_waits_for_the_slot_that_the_first_left():
     assert machine.request_feedback(10.0, found[0][0] + 0.01) == FeedbackPlan.EARLY
 
 
+@pytest.mark.proves("RFC4585-3.5.2-10-d79a")
 def test_feedback_that_would_come_too_late_is_dropped():
     machine, at = settled(SchedulerConfig(minimum_interval_s=10.0, bandwidth_bytes_per_s=100.0))
     machine.request_feedback(0.5, at + 0.1)
@@ -230,6 +259,7 @@ def test_feedback_that_would_come_too_late_is_dropped():
     assert machine.stats.feedback_dropped_count == 1
 
 
+@pytest.mark.proves("RFC4585-3.4-2-1681", "RFC4585-3.4-3-a602", "RFC4585-3.5.2-11-e517")
 def test_feedback_in_a_group_is_dithered_over_half_of_the_interval():
     machine, at = settled(GROUP)
     machine.rtp_received(2, (), at)
@@ -240,6 +270,7 @@ def test_feedback_in_a_group_is_dithered_over_half_of_the_interval():
     assert machine.deadline == pytest.approx(now + 0.5 * 0.5 * t_rr)
 
 
+@pytest.mark.proves("RFC4585-3.5.2-6-a883", "RFC4585-3.5.2-7-f26d")
 def test_feedback_shortly_before_the_slot_waits_for_it():
     machine, _at = settled(GROUP)
     slot = machine.deadline
@@ -247,6 +278,7 @@ def test_feedback_shortly_before_the_slot_waits_for_it():
     assert machine.deadline == slot
 
 
+@pytest.mark.proves("RFC4585-3.5.2-15-867e")
 def test_feedback_that_another_member_gave_is_withdrawn():
     machine, at = settled(GROUP)
     slot = machine.deadline
@@ -271,6 +303,7 @@ def test_feedback_before_the_start_and_after_the_end_is_dropped():
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.proves("RFC4585-8-2-561f")
 def test_bandwidth_of_early_feedback_stays_within_the_share(seed):
     config = SchedulerConfig(minimum_interval_s=5.0, bandwidth_bytes_per_s=1000.0)
     machine = scheduler(config, SeededEntropy(seed))
@@ -291,6 +324,7 @@ def test_bandwidth_of_early_feedback_stays_within_the_share(seed):
 # --- leaving ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC3550-6.3.7-2-0217")
 def test_who_never_sent_leaves_without_bye():
     machine = scheduler()
     machine.close(1.0)
@@ -315,6 +349,7 @@ def leaving(config=AVP, members=60):
     return machine
 
 
+@pytest.mark.proves("RFC3550-6.3.7-1-a5a4")
 def test_bye_in_a_large_session_waits_for_its_turn():
     machine = leaving()
     assert machine.take_events() == () and not machine.is_terminated
@@ -323,6 +358,7 @@ def test_bye_in_a_large_session_waits_for_its_turn():
     assert machine.take_events()[0] == BYE
 
 
+@pytest.mark.proves("RFC3550-6.3.7-1-a5a4")
 def test_goodbyes_of_others_put_the_bye_off_and_nothing_else_counts():
     machine = leaving()
     for ssrc in range(2, 30):
@@ -371,6 +407,7 @@ def test_value_out_of_its_range_is_refused(change):
         SchedulerConfig(**change)
 
 
+@pytest.mark.proves("RFC3550-6.2.1-1-07ed")
 def test_sources_of_packets_are_members_and_goodbyes_are_not():
     machine = scheduler()
     sdes = rtcp.SourceDescription([rtcp.SdesChunk(4), rtcp.SdesChunk(5)])

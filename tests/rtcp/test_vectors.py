@@ -1,6 +1,7 @@
 """RTCP packets derived by hand from the figures: read as they say, and written back to the byte."""
 
 import attrs
+import pytest
 
 from sans_rtc.rtcp import parse_compound, serialize_compound
 
@@ -20,6 +21,7 @@ def data_of(vector):
     return bytes.fromhex("".join(vector["bytes"]).replace(" ", ""))
 
 
+@pytest.mark.proves("RFC4585-6.1-1-70e6")
 def test_packet_is_read_as_the_figure_says(vector):
     [packet] = parse_compound(data_of(vector), allow_reduced_size=True)
     names = [field.name for field in attrs.fields(type(packet))]
@@ -27,6 +29,7 @@ def test_packet_is_read_as_the_figure_says(vector):
     assert {name: plain(getattr(packet, name)) for name in names} == vector["packet"]
 
 
+@pytest.mark.proves("RFC4585-6.1-1-70e6")
 def test_packet_is_written_as_it_was_read(vector):
     data = data_of(vector)
     assert serialize_compound(parse_compound(data, allow_reduced_size=True)) == data

@@ -110,6 +110,7 @@ def test_packet_comes_back_as_it_was(kind, data):
 
 @given(st.lists(st.one_of(*STRATEGIES.values()), min_size=1, max_size=6), st.integers(0, 63))
 @settings(max_examples=60, deadline=None)
+@pytest.mark.proves("RFC3550-6.1-1-7826")
 def test_compound_comes_back_as_it_was_with_and_without_padding(packets, padding_words):
     packets = [rtcp.ReceiverReport(1), *packets]
     data = serialize_compound(packets, padding_bytes=4 * padding_words)
@@ -228,6 +229,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("packet_type", "count", "body"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
+@pytest.mark.proves("RFC4585-6.3.1-1-9eb4")
 def test_broken_field_is_a_wire_error(packet_type, count, body):
     data = bytes.fromhex(body)
     head = bytes([0x80 | count, packet_type]) + (len(data) // 4).to_bytes(2, "big")
@@ -278,6 +280,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("packet", REFUSED, ids=lambda packet: type(packet).__name__)
+@pytest.mark.proves("RFC3550-6.7-4-851f")
 def test_value_that_does_not_fit_its_field_is_refused(packet):
     with pytest.raises(InvalidArgument):
         serialize_compound([packet])

@@ -103,6 +103,7 @@ def test_losses_are_clamped_to_24_bits():
     assert statistics.make_report_block(1.0).packets_lost == (1 << 23) - 1
 
 
+@pytest.mark.proves("RFC3550-6.4.1-6-ed03", "RFC3550-6.4.1-7-2d2d")
 def test_jitter_is_that_of_appendix_a_8():
     rng = random.Random(1)
     statistics = receiver(min_sequential=1)
@@ -135,6 +136,7 @@ def test_delay_since_the_last_sender_report_is_in_65536ths():
     assert (block.last_sr, block.delay_since_sr) == (0x33445566, 5 << 15)
 
 
+@pytest.mark.proves("RFC3550-6.4.1-2-bdac")
 def test_sender_report_carries_the_timestamp_on():
     sender = SenderStatistics(9, CLOCK, WallClock(1_700_000_000.0))
     assert sender.make_sender_report([], 1.0) is None

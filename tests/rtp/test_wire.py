@@ -166,6 +166,7 @@ def test_value_that_does_not_fit_its_field_is_refused(change):
 
 
 @pytest.mark.parametrize("second", range(256))
+@pytest.mark.proves("RFC3550-6-1-4086", "RFC5761-5.1.1-5-06ac", "RTP-USAGE-4.5-1-422c")
 def test_packet_types_192_to_223_are_rtcp(second):
     assert is_rtcp(bytes((0x80, second))) == (192 <= second <= 223)
 
@@ -174,6 +175,7 @@ def test_less_than_two_bytes_are_not_rtcp():
     assert not is_rtcp(b"") and not is_rtcp(b"\x80")
 
 
+@pytest.mark.proves("RFC3550-12-1-7430", "RFC5761-4-3-8c83")
 def test_payload_types_that_would_look_like_rtcp_are_not_usable():
     unusable = [number for number in range(128) if not is_usable_with_rtcp_mux(number)]
     assert unusable == list(range(64, 96))

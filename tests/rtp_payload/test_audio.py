@@ -101,6 +101,7 @@ def test_g722_has_a_clock_of_8000_hz():
     assert (codec.clock_rate, codec.duration(bytes(160))) == (8000, 160)
 
 
+@pytest.mark.proves("RFC3551-4.1-5-7d67")
 def test_l16_is_cut_between_samples_of_all_channels():
     assert [len(p) for p in l16_format(2).packetize(bytes(2000), payload_bytes_max=963)] == [960, 960, 80]
     with pytest.raises(InvalidArgument):
@@ -111,6 +112,7 @@ def test_l16_is_cut_between_samples_of_all_channels():
         SampleFormat(0)
 
 
+@pytest.mark.proves("RFC3551-4.3-2-9b8e")
 def test_l16_byte_order():
     assert bytes.fromhex("0102fffe") == swap_byte_order(bytes.fromhex("0201feff"))
     with pytest.raises(InvalidArgument):

@@ -37,6 +37,7 @@ def test_request_is_repeated_with_growing_intervals_until_a_keyframe_comes(reque
     assert (requester.deadline, requester.take_request(99.0), requester.is_waiting) == (math.inf, None, False)
 
 
+@pytest.mark.proves("RFC5104-4.3.1.3-1-2d5d")
 def test_repetition_waits_for_two_round_trips(requester):
     requester.set_rtt(0.4)
     requester.request(Kind.PLI, 0.0)
@@ -56,6 +57,7 @@ def test_requests_are_never_closer_than_the_minimum(requester):
     assert len(times) == requester.request_count == 34
 
 
+@pytest.mark.proves("RFC5104-4.3.1.1-2-b851", "RFC5104-4.3.1.1-3-cace")
 def test_repetition_of_a_fir_keeps_its_number_and_a_new_command_takes_the_next(requester):
     numbers = []
     for command in range(257):

@@ -70,6 +70,7 @@ def test_repetition_follows_the_round_trip_time(nack):
     assert nack.deadline == pytest.approx(0.03)
 
 
+@pytest.mark.proves("RFC4585-4.2-5-b852", "RFC4585-5-5-810a")
 def test_number_is_given_up_after_so_many_requests_and_a_keyframe_is_needed(nack):
     hear(nack, [0, 2])
     asked = 0

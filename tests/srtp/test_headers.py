@@ -19,6 +19,7 @@ def extension_of(data):
 # RFC 6904
 
 
+@pytest.mark.proves("RTP-USAGE-5.2.2-2-2497", "RTP-USAGE-5.2.3-1-33cd")
 def test_only_the_values_of_the_chosen_extensions_change(profile, tools, make_pair):
     pair = make_pair(profile, encrypted_extension_ids={1, 3})
     data = pair.send(1, extension=(0xBEDE, SECRET))

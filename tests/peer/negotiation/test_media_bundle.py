@@ -166,6 +166,7 @@ def test_offer_without_bundle_gets_one_section_taken(ends, negotiation, transpor
     assert (changes.transport.mid, changes.data) == ("0", DataOutcome.REJECTED)
 
 
+@pytest.mark.proves("RTP-USAGE-4.4-3-645b")
 def test_answer_without_bundle_leaves_the_first_section(ends):
     offer = offered(ends)
     ends.b.apply_remote(offer)
@@ -228,6 +229,7 @@ def test_answer_with_bundle_only_sections_is_taken(ends, edit):
     assert [section.mid for section in ends.a.apply_remote(answer).sections] == ["0", "1"]
 
 
+@pytest.mark.proves("RFC5761-5.1.1-4-bb63", "RTP-USAGE-4.5-3-fcbc")
 def test_section_without_rtcp_mux_is_rejected(negotiation, transport, load, edit):
     offer = load("chromium_offer_av_dc")
     at = offer.sdp.index("m=video")
@@ -270,6 +272,7 @@ def test_no_more_transceivers_than_configured(negotiation, transport, load):
     assert [(each.mid, each.reason) for each in changes.rejected] == [("1", "there are too many transceivers")]
 
 
+@pytest.mark.proves("RTP-USAGE-4.3-3-c06b")
 def test_one_payload_type_of_two_formats_in_one_group_is_rejected(negotiation, transport, load, edit):
     offer = edit(
         load("chromium_offer_av_dc"), ("SAVPF 96 97", "SAVPF 111 97"), (":96 ", ":111 "), ("apt=96", "apt=111")

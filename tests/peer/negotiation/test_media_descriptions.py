@@ -82,6 +82,9 @@ def test_streams_of_before_rfc_8830_are_read_of_the_ssrc_lines(offer_of, answer_
     assert added[0].streams == ("camera",)
 
 
+@pytest.mark.proves(
+    "RFC3550-5.1-8-716b", "RFC3550-6.5.1-2-a333", "RFC3550-6.5.1-5-c9d0", "RTP-USAGE-4.9-1-2245", "RTP-USAGE-4.9-3-590a"
+)
 def test_cname_and_ids_come_from_entropy_and_differ(negotiation, transport):
     def offer(seed, **choices):
         end = negotiation(seed, accepts_media=True, media=config(**choices))
@@ -121,6 +124,7 @@ def test_extensions_are_numbered_once_for_all_sections_in_the_one_byte_range(neg
     assert sorted(ids) == list(range(1, 15))
 
 
+@pytest.mark.proves("RTP-USAGE-10-6-8f51")
 def test_extension_that_the_answer_lacks_is_neither_sent_nor_offered_again(new_ends, edit):
     ends = new_ends(accepts_media=True)
     ends.a.media.add_transceiver(AUDIO, TRACK)
@@ -165,6 +169,7 @@ def test_ids_of_another_extension_and_past_the_wire_are_left_out(offer_of, answe
 @pytest.mark.parametrize(
     "choices", [{"mixed_extensions": False}, {"reduced_size_rtcp": False}, {"receiver_rtt": False}]
 )
+@pytest.mark.proves("RTP-USAGE-4.6-2-81e1")
 def test_what_one_end_does_not_want_is_not_agreed_on(offer_of, answer_to, choices):
     for offering, answering in ((choices, {}), ({}, choices)):
         _, changes, _ = answer_to(offer_of(**offering), **answering)
@@ -182,6 +187,7 @@ def test_session_without_retransmission_formats_has_no_ssrc_for_them(offer_of, a
     assert all(codec.rtx_payload_type is None for codec in changes.sections[0].send.codecs)
 
 
+@pytest.mark.proves("RFC4585-4.2-3-29a2", "RFC4585-4.2-6-468e")
 def test_feedback_is_what_both_have(offer_of, answer_to, edit):
     offer = edit(
         offer_of(), ("a=rtcp-fb:96 nack pli\r\n", ""), ("a=rtcp-fb:96 goog-remb\r\n", "a=rtcp-fb:96 x-y z\r\n")

@@ -59,6 +59,7 @@ def correction_of(end):
     return section.send.fec, section.receive.fec
 
 
+@pytest.mark.proves("RTP-USAGE-6.2-2-d7e9")
 def test_it_is_off_unless_configured(new_pair, run):
     a, b = new_pair(MediaNegotiationConfig(), config())
     offer, answer = run(a, b)
