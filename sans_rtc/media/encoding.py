@@ -214,15 +214,17 @@ class EncodingSender:
         """
         if codec.codec.purpose is Purpose.EVENTS:
             begins, self._event_timestamp = timestamp != self._event_timestamp, timestamp
+            self._talk_until = None  # an event is no silence
             return begins
         # RFC 3389 section 4: comfort noise "SHOULD NOT have the marker bit set".
         if codec.codec.purpose is Purpose.COMFORT_NOISE:
             return False
         before, ticks = self._talk_until, _duration(codec, payload)
-        if not ticks:
+        if ticks:
+            self._talk_until = (timestamp + ticks) & _MASK_32
+        if before is None or not ticks:
             return self._frame_number == 1
-        self._talk_until = (timestamp + ticks) & _MASK_32
-        return before is None or ticks <= (timestamp - before) & _MASK_32 < 1 << 31
+        return ticks <= (timestamp - before) & _MASK_32 < 1 << 31
 
     def _payloads(self, data: bytes, codec: CodecParameters, timestamp: int, room_bytes: int) -> list[bytes]:
         if codec.codec.purpose is Purpose.REDUNDANCY:
