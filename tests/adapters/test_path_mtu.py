@@ -37,6 +37,7 @@ for host in ("127.0.0.1", "::1"):
 """
 
 
+@pytest.mark.proves("RFC8261-5-6-3ec0", "RFC8899-3-3-0ec9")
 @linux_only
 def test_datagram_that_must_not_be_fragmented_is_sent_whole_or_not_at_all():
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode:
@@ -48,6 +49,7 @@ def test_datagram_that_must_not_be_fragmented_is_sent_whole_or_not_at_all():
     assert said.stdout.splitlines() == [f"127.0.0.1 {expected}", f"::1 {expected}"]
 
 
+@pytest.mark.proves("RFC8899-4.5-1-c17f")
 @linux_only
 def test_socket_is_left_as_it_was():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as raw:

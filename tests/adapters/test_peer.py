@@ -409,6 +409,7 @@ async def test_peer_that_closes_ends_everything_cleanly(peers):
     assert (await second.close()).reason == "closed_by_peer"
 
 
+@pytest.mark.proves("DATA-CHANNEL-6.2-2-87b9")
 async def test_peer_that_aborts_is_a_lost_connection(peers):
     first, second, _, other = await peers.channel_pair()
     first.abort()

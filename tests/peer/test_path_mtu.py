@@ -53,6 +53,7 @@ def test_packets_grow_to_what_the_path_takes(make_pair, mtu_bytes, expected):
     pair.check()
 
 
+@pytest.mark.proves("RFC8899-5-2-7b4b")
 def test_packets_grow_to_the_largest_record(make_pair):
     pair = make_pair(configs=(SEARCHING, SEARCHING))
     Pipe(pair, 65_507)
@@ -106,6 +107,7 @@ def test_path_that_shrinks_is_survived_while_the_network_may_fragment(make_pair)
     transfer(pair, mine, 30)
 
 
+@pytest.mark.proves("RFC8899-3-18-4411")
 def test_hole_that_swallows_large_packets_is_noticed_and_left_by_all_that_was_not_cut_yet(make_pair):
     pair = make_pair(configs=(SEARCHING, SEARCHING))
     pipe = Pipe(pair, 9000, is_hole=True)

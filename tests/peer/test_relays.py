@@ -151,6 +151,7 @@ def test_relays_and_ten_per_cent_of_loss(seed):
     assert [event.data for event in pair.events(1, ChannelMessage)] == [b"%d" % number for number in range(30)]
 
 
+@pytest.mark.proves("RFC8899-5-2-7b4b")
 def test_packets_through_a_relay_are_smaller_by_what_it_puts_around_them():
     sizes = []
     for config in (IceConfig(), relay_only(UDP)):

@@ -33,6 +33,7 @@ def test_one_end_connects(sctp):
     assert pair.a.state == pair.b.state == "established"
 
 
+@pytest.mark.proves("DATA-CHANNEL-6.2-1-ad97")
 def test_both_ends_connect_at_once(sctp):
     a, b = sctp.association(1), sctp.association(2)
     pair = sctp.Pair(a, b)
@@ -90,7 +91,7 @@ def test_streams_are_the_lesser_of_both_wishes(sctp):
     assert pair.b.streams_outbound == 20
 
 
-@pytest.mark.proves("RFC4960-5.1-4-4ddf")
+@pytest.mark.proves("RFC4960-5.1-4-4ddf", "RFC4960-5.1.3-2-269d")
 def test_init_in_closed_keeps_no_state(sctp):
     raw = sctp.RawPeer(sctp.association())
     for _ in range(5):
@@ -141,7 +142,7 @@ def test_cookie_with_another_tag_is_discarded(sctp):
     assert raw.association.stats.discards[DiscardReason.INVALID_COOKIE] == 1
 
 
-@pytest.mark.proves("RFC4960-4-1-f680")
+@pytest.mark.proves("RFC4960-4-1-f680", "RFC4960-5.1.3-1-5054")
 @pytest.mark.parametrize("cookie", [b"", b"x", bytes(96), bytes(200)])
 def test_forged_cookie_is_discarded_silently(sctp, cookie):
     raw = sctp.RawPeer(sctp.association())
@@ -159,7 +160,7 @@ def test_cookie_of_another_association_is_discarded(sctp):
     assert second.take() == []
 
 
-@pytest.mark.proves("RFC4960-4-2-f8b2", "RFC4960-5.1.5-2-168b", "RFC4960-5.2.4-1-48ae")
+@pytest.mark.proves("RFC4960-4-2-f8b2", "RFC4960-5.1.5-2-168b", "RFC4960-5.2.4-1-48ae", "RFC4960-5.1.3-1-5054")
 def test_cookie_lives_for_its_lifetime_and_then_is_stale(sctp):
     raw = sctp.RawPeer(sctp.association(cookie_lifetime_s=10.0))
     raw.send(raw.init(), tag=0)
@@ -429,7 +430,7 @@ def test_cookie_echo_with_a_newer_tag_of_the_peer_takes_it_over(sctp):
     assert raw.association.state is State.ESTABLISHED
 
 
-@pytest.mark.proves("RFC4960-5.2.2-9-9e8f")
+@pytest.mark.proves("RFC4960-5.2.2-9-9e8f", "RFC4960-5.2.4-6-32e3")
 def test_late_cookie_is_discarded_by_action_c(sctp):
     raw = sctp.RawPeer(sctp.association())
     association = raw.association
@@ -488,7 +489,7 @@ def test_unexpected_init_gets_a_new_tag_and_changes_nothing(peer):
     assert peer.take_events()[-1] == Message(0, 51, b"still here")
 
 
-@pytest.mark.proves("RFC4960-5.2.2-4-fd26", "RFC4960-5.2.2-5-b4e5")
+@pytest.mark.proves("RFC4960-5.2.2-4-fd26", "RFC4960-5.2.2-5-b4e5", "RFC4960-5.2.4-2-14da")
 def test_restart_begins_anew_and_says_so(peer, send):
     send(peer.association, b"lost with the old association")
     peer.take()

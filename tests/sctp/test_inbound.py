@@ -140,7 +140,7 @@ def test_i_bit_is_answered_at_once(peer):
     assert len(sacks(peer.take())) == 1
 
 
-@pytest.mark.proves("RFC4960-6.2-10-ce60")
+@pytest.mark.proves("RFC4960-6.2-10-ce60", "RFC4960-6.7-1-a543", "RFC4960-7.2.4-1-224b")
 def test_gap_is_reported_at_once_and_for_each_packet(peer):
     peer.data()
     for count in range(1, 4):
@@ -167,7 +167,7 @@ def test_filled_gap_moves_the_cumulative_tsn(peer):
     assert received(peer) == [b"1", b"2"]
 
 
-@pytest.mark.proves("RFC4960-6.2-16-47a4")
+@pytest.mark.proves("RFC4960-6.2-16-47a4", "RFC4960-6.2-17-3a1c")
 def test_duplicate_is_reported_at_once(peer):
     chunk = peer.data()
     peer.send(chunk)
@@ -228,6 +228,7 @@ def test_as_many_gap_blocks_as_fit_the_mtu(sctp):
 # which
 
 
+@pytest.mark.proves("RFC4960-1.6-1-c842")
 def test_tsn_wraps(sctp):
     raw = sctp.RawPeer(sctp.association(), tsn=0xFFFFFFFE).establish()
     for index in range(5):
@@ -236,6 +237,7 @@ def test_tsn_wraps(sctp):
     assert received(raw) == [b"\0", b"\1", b"\2", b"\3", b"\4"]
 
 
+@pytest.mark.proves("RFC4960-1.6-1-c842")
 def test_tsn_wraps_above_a_gap(sctp):
     raw = sctp.RawPeer(sctp.association(), tsn=0xFFFFFFFE).establish()
     missing = raw.data(b"0")
@@ -291,6 +293,7 @@ def test_unordered_messages_overtake(peer):
     assert received(peer) == [b"a"]
 
 
+@pytest.mark.proves("RFC4960-1.6-4-adb5")
 def test_ssn_wraps(peer):
     peer.association._inbound.reassembly._next_ssn[0] = 0xFFFF
     peer.send(peer.data(b"b", ssn=0), peer.data(b"a", ssn=0xFFFF))
@@ -422,6 +425,7 @@ def small(sctp, window=10_000):
     return sctp.RawPeer(sctp.association(receive_window_bytes=window, message_bytes_max=window)).establish()
 
 
+@pytest.mark.proves("RFC4960-6.2-19-fa35", "RFC4960-6.2-20-0131")
 def test_window_shrinks_with_what_is_held_and_opens_with_consume(sctp):
     raw = small(sctp)
     raw.send(raw.data(bytes(1000)), raw.data(bytes(500), flags=B))
@@ -449,7 +453,7 @@ def test_consume_more_than_was_delivered_raises(peer):
     peer.association.consume(5, peer.now)
 
 
-@pytest.mark.proves("RFC4960-6.2-6-773a")
+@pytest.mark.proves("RFC4960-6.2-6-773a", "RFC4960-6.2-18-5b6c")
 def test_window_update_comes_with_a_quarter_not_before(sctp):
     raw = small(sctp)
     for index in range(8):

@@ -46,6 +46,7 @@ def sent(raw, send, packets=8):
 # by packets
 
 
+@pytest.mark.proves("RFC4960-7.2.4-2-ae47")
 @pytest.mark.parametrize("overtaken_by", [1, 2])
 def test_fewer_than_three_packets_above_are_no_loss(sctp, send, overtaken_by):
     raw = sent(measured(sctp, tail_loss_probe=False), send)
@@ -61,7 +62,7 @@ def test_three_packets_above_are_a_loss_in_one_sack(sctp, send):
     assert raw.association.stats.loss_events == 1
 
 
-@pytest.mark.proves("RFC4960-6.7-4-d4eb", "RFC4960-6.7-5-49cc")
+@pytest.mark.proves("RFC4960-6.7-4-d4eb", "RFC4960-6.7-5-49cc", "RFC4960-7.2.4-2-ae47")
 def test_three_sacks_one_after_the_other_are_a_loss(sctp, send):
     raw = sent(measured(sctp, tail_loss_probe=False), send)
     raw.send(raw.sack(0, gaps=[(2, 2)]))
@@ -71,6 +72,7 @@ def test_three_sacks_one_after_the_other_are_a_loss(sctp, send):
     assert offsets(raw, raw.take()) == [0]
 
 
+@pytest.mark.proves("RFC4960-7.2.4-3-a9e7")
 def test_same_sack_again_is_no_further_indication(sctp, send):
     raw = sent(measured(sctp, tail_loss_probe=False), send)
     for _ in range(5):
@@ -105,6 +107,7 @@ def test_patience_is_configurable(sctp, send):
     assert offsets(raw, raw.take()) == [0]
 
 
+@pytest.mark.proves("RFC4960-7.2.4-5-ca1e")
 def test_window_is_halved_once_per_round_trip(sctp, send):
     raw = sent(measured(sctp, tail_loss_probe=False), send, packets=10)
     raw.send(raw.sack(0, gaps=[(2, 4)]))
@@ -127,7 +130,7 @@ def test_loss_after_the_recovery_halves_again(sctp, send):
     assert raw.association.stats.loss_events == 2
 
 
-@pytest.mark.proves("RFC4960-6.1-9-3e26")
+@pytest.mark.proves("RFC4960-6.1-9-3e26", "RFC4960-7.2.4-4-32b8")
 def test_first_repetition_ignores_the_window(sctp, send):
     """Half of the window is still more in flight than cwnd allows: one packet goes all the same (7.2.4 step 3)."""
     raw = measured(sctp, tail_loss_probe=False)

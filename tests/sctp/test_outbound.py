@@ -55,7 +55,9 @@ def test_message_is_cut_into_full_chunks_and_a_last(peer, sctp, send, size):
     assert [chunk.flags for chunk in chunks] == ([B | E] if len(chunks) == 1 else [B] + [0] * (len(chunks) - 2) + [E])
 
 
-@pytest.mark.proves("RFC4960-6.9-5-b110", "RFC4960-6.9-7-c9eb", "RFC4960-6.10-1-a7f7", "RFC4960-6.10-4-0776")
+@pytest.mark.proves(
+    "RFC4960-6.9-5-b110", "RFC4960-6.9-7-c9eb", "RFC4960-6.10-1-a7f7", "RFC4960-6.10-4-0776", "RFC8899-3-1-ccfb"
+)
 @pytest.mark.parametrize("mtu", [256, 576, 1163, 1400, 65535])
 def test_no_packet_exceeds_the_mtu(sctp, send, mtu):
     raw = sctp.RawPeer(sctp.association(mtu_bytes=mtu), window_bytes=1 << 24).establish()
@@ -358,6 +360,7 @@ def test_idle_window_remembers_what_it_was_after_a_loss():
     assert (control.cwnd, control.ssthresh) == (4000, 100_000)
 
 
+@pytest.mark.proves("RFC8261-6.1-6-3b16", "DATA-CHANNEL-5-3-f378")
 def test_new_path_begins_anew(peer, send):
     send(peer.association, bytes(200_000))
     peer.take()
@@ -381,6 +384,7 @@ def with_round_trip(sctp, rtt_s, **config):
     return raw
 
 
+@pytest.mark.proves("RFC4960-6.1-10-f346")
 def test_burst_is_limited_and_renewed_by_sacks(sctp, send):
     raw = with_round_trip(sctp, 0.1, burst_packets_max=4)
     send(raw.association, bytes(100_000), now=raw.now)
@@ -416,6 +420,7 @@ def test_outstanding_bytes_are_bounded(sctp, send):
     assert len(raw.take()) == 5
 
 
+@pytest.mark.proves("RFC4960-1.6-2-9ec0", "RFC4960-6.1-15-9303")
 def test_outstanding_chunks_are_bounded(sctp, send):
     raw = sctp.RawPeer(sctp.association(outstanding_chunks_max=20), window_bytes=1 << 24).establish()
     for _ in range(100):
@@ -426,7 +431,7 @@ def test_outstanding_chunks_are_bounded(sctp, send):
 # the peer's window
 
 
-@pytest.mark.proves("RFC4960-6.1-1-1846", "RFC4960-6.1-2-34da", "RFC4960-6.1-11-e4dc")
+@pytest.mark.proves("RFC4960-6.1-1-1846", "RFC4960-6.1-2-34da", "RFC4960-6.1-11-e4dc", "RFC4960-6.2.1-1-3cd6")
 def test_peer_window_is_never_exceeded(sctp, send):
     raw = sctp.RawPeer(sctp.association(), window_bytes=5 * PACKET).establish()
     send(raw.association, bytes(100_000))
@@ -447,7 +452,7 @@ def closed(raw, send):
     return count
 
 
-@pytest.mark.proves("RFC4960-6.1-4-7e1d")
+@pytest.mark.proves("RFC4960-6.1-4-7e1d", "RFC4960-6.1-5-133d")
 def test_closed_window_is_probed_after_an_rto_with_back_off(sctp, send):
     raw = sctp.RawPeer(sctp.association(), window_bytes=5 * PACKET).establish()
     count = closed(raw, send)
@@ -514,6 +519,7 @@ def test_window_smaller_than_a_chunk_takes_one(sctp, send):
 # SACKs
 
 
+@pytest.mark.proves("RFC4960-6.2.1-1-3cd6")
 def test_old_sack_is_ignored(peer, send):
     send(peer.association, bytes(5 * FULL))
     peer.take()
@@ -594,7 +600,7 @@ def test_rto_is_bounded_and_backs_off():
     assert rto.rto_s == 0.2
 
 
-@pytest.mark.proves("RFC4960-6.3.1-1-df24")
+@pytest.mark.proves("RFC4960-6.3.1-1-df24", "RFC4960-6.3.1-2-0ac2")
 def test_round_trip_is_measured_once_per_round_trip(peer, send):
     send(peer.association, bytes(5 * FULL))
     peer.take()

@@ -102,6 +102,7 @@ def test_pad_chunk_of_a_stranger_begins_nothing(searcher):
     assert take_probe(searcher) is None
 
 
+@pytest.mark.proves("RFC8899-4.1-1-9b88")
 def test_pad_chunk_is_ignored_but_for_that(peer):
     peer.send(Pad(17), peer.data(b"after it"))
     assert [event.data for event in peer.take_events() if isinstance(event, Message)] == [b"after it"]
@@ -111,7 +112,15 @@ def test_pad_chunk_is_ignored_but_for_that(peer):
 # probes and answers
 
 
-@pytest.mark.proves("DATA-CHANNEL-5-4-0f78", "RFC8261-4-1-4001", "RFC8261-6.2-1-fc66")
+@pytest.mark.proves(
+    "DATA-CHANNEL-5-4-0f78",
+    "RFC8261-4-1-4001",
+    "RFC8261-6.2-1-fc66",
+    "RFC8899-3-2-1a58",
+    "RFC8899-3-5-8c39",
+    "RFC8899-6.2-1-625d",
+    "RFC8899-6.2-2-345d",
+)
 def test_probe_is_exactly_of_the_probed_size(searcher, send):
     for size in SIZES[:2]:
         probe = take_probe(searcher) if size != SIZES[0] else begin(searcher, send)
@@ -125,12 +134,14 @@ def test_length_of_the_heartbeat_counts_no_padding(searcher, send):
     assert int.from_bytes(heartbeat.value[2:4], "big") == len(heartbeat.value)
 
 
+@pytest.mark.proves("RFC8899-3-12-5252", "RFC8899-8-1-347f")
 def test_one_probe_is_outstanding_at_a_time(searcher, send):
     assert begin(searcher, send) is not None
     send(searcher.association, LONG)
     assert take_probe(searcher) is None
 
 
+@pytest.mark.proves("RFC4960-7.3-1-4175", "RFC8261-4-2-644e")
 def test_answer_confirms_the_size(searcher, send):
     probe = begin(searcher, send)
     assert mtu(searcher) == BASE
@@ -157,6 +168,7 @@ def test_search_goes_on_when_the_peer_begins_to_search(searcher, send):
     assert take_probe(searcher)[1] == SIZES[2]
 
 
+@pytest.mark.proves("RFC8899-4.1-2-740b")
 def test_guessed_answer_confirms_nothing(searcher, send):
     heartbeat, _ = begin(searcher, send)
     value = bytearray(heartbeat.value)
@@ -166,6 +178,7 @@ def test_guessed_answer_confirms_nothing(searcher, send):
     assert searcher.association.stats.discards[DiscardReason.HEARTBEAT_MISMATCH] == 1
 
 
+@pytest.mark.proves("RFC8899-3-22-37a9", "RFC8899-3-23-b156", "RFC8899-4.1-2-740b")
 def test_answer_cannot_be_used_twice(searcher, send):
     probe = begin(searcher, send)
     answer(searcher, probe)
@@ -178,6 +191,7 @@ def test_answer_cannot_be_used_twice(searcher, send):
 # what is lost
 
 
+@pytest.mark.proves("RFC8899-3-7-1ec4")
 def test_lost_probe_is_repeated_and_then_the_search_is_complete(searcher, send):
     answer(searcher, begin(searcher, send))
     for _ in range(PROBE_COUNT_MAX):
@@ -187,6 +201,7 @@ def test_lost_probe_is_repeated_and_then_the_search_is_complete(searcher, send):
     assert (mtu(searcher), state_of(searcher)) == (SIZES[0], MtuState.SEARCH_COMPLETE)
 
 
+@pytest.mark.proves("RFC8899-3-13-447a")
 def test_lost_probe_costs_the_window_and_the_association_nothing(searcher, send):
     begin(searcher, send)
     before = searcher.association.statistics.congestion_window_bytes
@@ -195,6 +210,7 @@ def test_lost_probe_costs_the_window_and_the_association_nothing(searcher, send)
     assert searcher.association._tcb.error_count == 0
 
 
+@pytest.mark.proves("RFC8899-3-24-a7ad")
 def test_search_is_taken_up_again_after_the_raise_timer(searcher, send):
     begin(searcher, send)
     for _ in range(PROBE_COUNT_MAX):
@@ -205,6 +221,7 @@ def test_search_is_taken_up_again_after_the_raise_timer(searcher, send):
     assert take_probe(searcher)[1] == SIZES[0]
 
 
+@pytest.mark.proves("RFC8899-3-7-1ec4")
 def test_silence_of_the_whole_path_is_not_taken_for_a_size(searcher, send):
     begin(searcher, send)
     send(searcher.association, LONG)
@@ -214,6 +231,7 @@ def test_silence_of_the_whole_path_is_not_taken_for_a_size(searcher, send):
     assert state_of(searcher) is MtuState.SEARCHING
 
 
+@pytest.mark.proves("RFC8899-3-21-3581", "RFC8899-8-4-f72f", "RFC8899-4.3-1-20a8")
 def test_timeouts_in_a_row_take_the_size_back(searcher, send):
     search_all(searcher, send)
     send(searcher.association, LONG)
@@ -233,6 +251,9 @@ def test_timeouts_in_a_row_take_the_size_back(searcher, send):
     assert take_probe(searcher)[1] == SIZES[0]
 
 
+@pytest.mark.proves(
+    "RFC4960-7.3-1-4175", "RFC8261-6.1-6-3b16", "DATA-CHANNEL-5-3-f378", "RFC8899-3-21-3581", "RFC8899-8-4-f72f"
+)
 def test_other_path_begins_at_the_base(searcher, send):
     search_all(searcher, send)
     searcher.association.path_changed(searcher.now)

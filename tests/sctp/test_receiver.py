@@ -111,7 +111,7 @@ def test_data_in_its_last_padding_is_not_data(peer, sctp):
 # the tag rules of ABORT, SHUTDOWN COMPLETE, SHUTDOWN ACK, INIT
 
 
-@pytest.mark.proves("RFC4960-8.5.1-5-ef0b", "RFC4960-9.1-5-e409", "RFC4960-9.1-6-1b7e")
+@pytest.mark.proves("RFC4960-8.5.1-5-ef0b", "RFC4960-9.1-5-e409", "RFC4960-9.1-6-1b7e", "RFC4960-9.1-7-af11")
 def test_abort_with_our_tag_ends(peer):
     peer.send(Abort([Parameter(CauseCode.USER_INITIATED_ABORT, b"Close called")]))
     (event,) = peer.take_events()
@@ -169,7 +169,7 @@ def test_init_with_a_tag_is_discarded(peer):
     assert discards(peer.association) == {DiscardReason.BUNDLED_INIT: 1}
 
 
-@pytest.mark.proves("RFC4960-3.1-5-3148")
+@pytest.mark.proves("RFC4960-3.1-5-3148", "RFC4960-8.5.1-12-ed79")
 def test_shutdown_ack_while_connecting_is_out_of_the_blue(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.association.connect(raw.now)
@@ -184,7 +184,9 @@ def test_shutdown_ack_while_connecting_is_out_of_the_blue(sctp):
 # out of the blue (8.4)
 
 
-@pytest.mark.proves("RFC4960-3.3.7-5-c59c", "RFC4960-8.4-1-7f0e", "RFC4960-8.4-5-e689", "RFC4960-8.5.1-4-93d4")
+@pytest.mark.proves(
+    "RFC4960-3.3.7-5-c59c", "RFC4960-8.4-1-7f0e", "RFC4960-8.4-5-e689", "RFC4960-8.5.1-4-93d4", "RFC4960-6-3-be62"
+)
 def test_data_out_of_the_blue_is_aborted_with_its_own_tag(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.send(raw.data(), tag=4711)
@@ -264,6 +266,7 @@ def test_malformed_chunk_is_dropped_and_the_next_processed(peer):
     assert discards(peer.association) == {DiscardReason.MALFORMED_CHUNK: 1}
 
 
+@pytest.mark.proves("RFC4960-6-7-1678")
 def test_sack_while_connecting_is_unexpected(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.association.connect(raw.now)
@@ -289,6 +292,7 @@ def test_data_without_user_data_is_aborted(peer):
     assert_aborted(peer, CauseCode.NO_USER_DATA)
 
 
+@pytest.mark.proves("RFC4960-11.4-4-96c2")
 def test_sack_for_what_was_never_sent_is_aborted(peer):
     peer.send(peer.sack(1))
     assert_aborted(peer, CauseCode.PROTOCOL_VIOLATION)
@@ -403,7 +407,7 @@ def test_data_in_a_bundle_equals_data_alone(sctp):
     assert alone.take_events() == bundled.take_events()
 
 
-@pytest.mark.proves("RFC4960-3.3.6-1-103a", "RFC4960-8.3-2-60ed")
+@pytest.mark.proves("RFC4960-3.3.6-1-103a", "RFC4960-8.3-2-60ed", "RFC8899-3-4-7fd9")
 def test_heartbeat_is_answered_unchanged(peer):
     peer.send(Heartbeat(b"\0\1\0\x08abcd\0\2\0\x05e"))
     assert peer.take() == [Heartbeat(b"\0\1\0\x08abcd\0\2\0\x05e", is_ack=True)]

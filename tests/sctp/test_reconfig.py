@@ -415,7 +415,7 @@ def test_wish_for_our_reset_becomes_our_request(peer, send):
     assert items(peer.take()) == [ReconfigResponse(100, ResetResult.PERFORMED)]
 
 
-@pytest.mark.proves("RFC6525-5.2.3-3-d649")
+@pytest.mark.proves("RFC6525-5.2.3-3-d649", "RFC6525-5.2.3-5-8179")
 def test_wish_for_what_is_being_reset_is_nothing_to_do(peer):
     peer.association.reset_streams([3, 4], peer.now)
     peer.take()
@@ -460,7 +460,7 @@ def test_only_the_answer_to_a_renumbering_has_tsns(peer):
     assert (answer.sender_next_tsn, answer.receiver_next_tsn) == (peer.their_tsn, (peer.tsn + (1 << 31)) & 0xFFFFFFFF)
 
 
-@pytest.mark.proves("RFC6525-5.2.5-1-09d3", "RFC6525-5.2.5-2-eb91", "RFC6525-5.2.6-1-7740")
+@pytest.mark.proves("RFC6525-5.2.5-1-09d3", "RFC6525-5.2.5-2-eb91", "RFC6525-5.2.6-1-7740", "RFC6525-5.2.5-3-2082")
 def test_more_streams_are_granted_within_the_bound(sctp):
     raw = sctp.RawPeer(sctp.association(streams_inbound_max=20), streams=10).establish()
     said = []
@@ -476,13 +476,14 @@ def test_more_streams_are_granted_within_the_bound(sctp):
     assert raw.take_events() == [Message(19, 51, b"x")]
 
 
-@pytest.mark.proves("RFC6525-5.2.1-2-2ccc")
+@pytest.mark.proves("RFC6525-5.2.1-2-2ccc", "RFC6525-5.2.1-1-1f1b")
 def test_two_answers_go_into_one_chunk(peer):
     peer.send(reconfig(AddStreams(100, 1, is_incoming=False), AddStreams(101, 1, is_incoming=True)))
     (chunk,) = [chunk for chunk in peer.take() if isinstance(chunk, ReConfig)]
     assert len(chunk.parameters) == 2
 
 
+@pytest.mark.proves("RFC6525-3.1-1-f740")
 def test_parameters_that_do_not_go_together_are_reported(peer):
     peer.send(reconfig(SsnTsnReset(100), SsnTsnReset(101)))
     (error,) = [chunk for chunk in peer.take() if isinstance(chunk, Error)]

@@ -113,7 +113,7 @@ def test_shutdown_complete_with_a_wrong_tag_is_discarded(peer):
     assert peer.association.state is State.SHUTDOWN_ACK_SENT
 
 
-@pytest.mark.proves("RFC6525-5.2.6-1-7740")
+@pytest.mark.proves("RFC6525-5.2.6-1-7740", "RFC6525-5.2.6-2-2082")
 def test_request_for_more_of_our_streams_is_denied_though_there_is_room(sctp):
     peer = sctp.RawPeer(sctp.association(streams_inbound_max=20), streams=10).establish()
     peer.send(reconfig(AddStreams(100, 1, is_incoming=True)))

@@ -29,7 +29,7 @@ def test_both_ends_close_at_once(pair):
     assert [pair.events[end][-1].reason for end in (0, 1)] == [TerminationReason.CLOSED] * 2
 
 
-@pytest.mark.proves("RFC4960-4-11-8dab", "RFC4960-9.2-4-7738")
+@pytest.mark.proves("RFC4960-4-11-8dab", "RFC4960-9.2-4-7738", "RFC4960-9.2-10-1ea8")
 def test_close_waits_for_queued_messages_of_both_ends(pair, send):
     for index, end in enumerate(pair.ends):
         send(end, bytes([index]) * 200_000)
@@ -133,6 +133,7 @@ def test_shutdown_in_shutdown_sent_is_acknowledged(peer):
     assert peer.take() == [ShutdownComplete()]
 
 
+@pytest.mark.proves("RFC4960-9.2-11-4f8c")
 def test_shutdown_while_connecting_is_dropped(sctp):
     raw = sctp.RawPeer(sctp.association())
     raw.association.connect(raw.now)
@@ -193,6 +194,7 @@ def test_shutdown_again_gets_shutdown_ack_again(peer):
     assert peer.take() == [ShutdownAck()]
 
 
+@pytest.mark.proves("RFC4960-9.2-7-f5b2")
 def test_guard_ends_a_shutdown_that_never_does(sctp):
     raw = sctp.RawPeer(sctp.association(shutdown_guard_s=3.0)).establish()
     raw.association.close(raw.now)
@@ -225,6 +227,7 @@ def heartbeats(said):
     return [chunk for chunk in said if isinstance(chunk, Heartbeat) and not chunk.is_ack]
 
 
+@pytest.mark.proves("RFC4960-8.3-1-2786")
 def test_idle_path_is_asked_after_the_interval_and_an_rto(peer):
     assert heartbeats(peer.wait(30.0)) == []
     (heartbeat,) = heartbeats(peer.wait(0.5))
