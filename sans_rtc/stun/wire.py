@@ -136,7 +136,8 @@ class Message:
     transaction_id    12 bytes
     attributes        in the order of the wire; unknown ones with raw bytes; what stands behind MESSAGE-INTEGRITY only
                       as far as it counts
-    unknown_required  comprehension-required types that the table does not have, each once: a request with any gets 420
+    unknown_required  comprehension-required types that the table does not have, each once: a request with any gets 420.
+                      In a response those that RFC 3489 had do not count
     """
 
     message_class: MessageClass
@@ -193,8 +194,11 @@ def parse_message(data: bytes) -> Message:
     if length & 3 or length != size - HEADER_BYTES:
         raise Malformed(f"a message length of {length} in {size} bytes", field="message length", offset=2)
     attributes, unknown = _parse_attributes(data, size, data[4:20])
+    message_class = _CLASSES[message_type >> 7 & 2 | message_type >> 4 & 1]
+    if unknown and message_class >= MessageClass.SUCCESS_RESPONSE:
+        unknown = tuple([type for type in unknown if type not in _OF_RFC_3489])
     return Message(
-        _CLASSES[message_type >> 7 & 2 | message_type >> 4 & 1],
+        message_class,
         message_type & 0xF | message_type >> 1 & 0x70 | message_type >> 2 & 0xF80,
         transaction_id,
         attributes,
@@ -202,6 +206,9 @@ def parse_message(data: bytes) -> Message:
     )
 
 
+# RESPONSE-ADDRESS, SOURCE-ADDRESS, CHANGED-ADDRESS, PASSWORD, REFLECTED-FROM, all reserved now (RFC 5389 section 18.2). A
+# client ignores them in what a server of RFC 3489 answers (12.1).
+_OF_RFC_3489 = frozenset({0x0002, 0x0004, 0x0005, 0x0007, 0x000B})
 _ALLOWED_AFTER = {
     AttributeType.MESSAGE_INTEGRITY: frozenset({_MESSAGE_INTEGRITY_SHA256, _FINGERPRINT}),
     AttributeType.MESSAGE_INTEGRITY_SHA256: frozenset({_FINGERPRINT}),

@@ -50,6 +50,7 @@ def test_interface_of_a_named_address_is_told(bound):
     assert bound(BindConfig(hosts=("127.0.0.1",)))[0].interface.startswith("lo")
 
 
+@pytest.mark.proves("RFC8445-5.1.1.1-1-6e36", "IP-HANDLING-5.2-1-9c86")
 def test_every_usable_address_is_bound(bound, listed):
     listed("127.0.0.1", "127.0.0.2")
     assert [item.socket.local.host for item in bound(BindConfig())] == ["127.0.0.1", "127.0.0.2"]

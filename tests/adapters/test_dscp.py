@@ -64,7 +64,7 @@ def received_classes(sender, receiver, datagrams):
     return classes
 
 
-@pytest.mark.proves("RFC8261-5-8-e17c")
+@pytest.mark.proves("RFC8261-5-8-e17c", "RFC8445-7.2.3-1-3f5f", "RFC8445-7.3-9-d9a0", "RFC7675-6-1-226c")
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("use_gso", [False, True])
 def test_every_datagram_carries_the_mark_and_its_own_ecn(host, use_gso):

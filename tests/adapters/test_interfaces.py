@@ -45,11 +45,13 @@ def test_families_are_chosen(families, expected):
     assert expected == usable(GLOBAL, families=families)
 
 
+@pytest.mark.proves("RFC8445-19.1-1-610c")
 def test_interfaces_are_chosen_by_name():
     docker = LocalAddress("172.17.0.1", "docker0")
     assert usable([*GLOBAL, docker], interface_filter=lambda name: not name.startswith("docker")) == GLOBAL
 
 
+@pytest.mark.proves("RFC8445-5.1.1.1-6-c4fe")
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "::ffff:192.0.2.1", "fec0::1", "224.0.0.251", "ff02::fb"])
 def test_addresses_that_rfc_8445_excludes_are_left_out(host):
     assert usable([LocalAddress(host, "eth0"), *GLOBAL]) == GLOBAL

@@ -302,6 +302,7 @@ with BlockingPeerConnection(network=here, monitor_network=setting) as a, Blockin
 )
 
 
+@pytest.mark.proves("RFC8445-5.1.1.4-3-e75b")
 @linux_only
 @pytest.mark.parametrize(
     ("script", "setting"),

@@ -59,6 +59,7 @@ async def test_states_are_told_in_order(peers):
     assert seen == ["new", "connecting", "connected", "closed"]
 
 
+@pytest.mark.proves("TRICKLE-5-1-f6f5")
 async def test_signalling_without_trickle_connects(peers):
     first, second = peers.make(), peers.make()
     channel = first.create_data_channel("x")

@@ -49,6 +49,7 @@ def test_several_urls_of_one_server_and_several_servers():
     ]
 
 
+@pytest.mark.proves("RFC7064-3.2-1-d8c8")
 def test_stun_over_tls_is_taken_and_not_asked():
     assert servers_from(["stuns:stun.example.org"]) == ((), ())
 

@@ -17,7 +17,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.proves("RFC5764-5.1.2-1-b7d5", "RFC5764-5.1.2-2-9a6a")
+@pytest.mark.proves("RFC5764-5.1.2-1-b7d5", "RFC5764-5.1.2-2-9a6a", "RFC7983-7-1-33d6")
 @pytest.mark.parametrize("first", range(256))
 def test_first_byte_tells_the_protocol(first):
     assert classify(bytes([first])) is EXPECTED[first]

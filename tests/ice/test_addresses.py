@@ -60,7 +60,7 @@ def test_pairing_of_addresses(local, remote, expected):
     assert can_be_paired(local, remote) is expected
 
 
-@pytest.mark.proves("RFC8445-5.1.1.1-5-34fb")
+@pytest.mark.proves("RFC8445-5.1.1.1-5-34fb", "RFC8445-5.1.1.1-6-c4fe")
 @pytest.mark.parametrize(
     "host",
     [

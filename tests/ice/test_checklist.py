@@ -131,6 +131,7 @@ def test_triggered_pair_is_not_taken_as_ordinary():
     assert checklist.take_ordinary() is None
 
 
+@pytest.mark.proves("TRICKLE-10-3-5a91", "TRICKLE-11-3-5a91")
 def test_cap_discards_a_failed_pair_first():
     failed, waiting = make_pair(9, port=1), make_pair(1, port=2, foundation="2")
     checklist = checklist_of(failed, waiting, count_max=2)
@@ -140,6 +141,7 @@ def test_cap_discards_a_failed_pair_first():
     assert waiting in checklist
 
 
+@pytest.mark.proves("TRICKLE-10-4-8a8e", "TRICKLE-11-4-8a8e")
 def test_cap_discards_the_lowest_untried_pair_below_the_new_one():
     low, middle = make_pair(1, port=1), make_pair(2, port=2)
     checklist = checklist_of(low, middle, count_max=2)

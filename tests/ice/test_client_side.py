@@ -106,6 +106,7 @@ def test_unanswered_check_fails_the_pair(hand):
     assert pair_of(hand).statistics.checks_timed_out == 1
 
 
+@pytest.mark.proves("RFC8445-14.3-2-1dc6")
 def test_first_repetition_waits_longer_where_many_checks_are_due(make_hand):
     """RFC 8445 section 14.3, so that every pair is checked once before any is checked twice."""
     hand = make_hand(Role.CONTROLLING, check_pace_s=0.1)
@@ -236,6 +237,7 @@ def test_response_to_an_unknown_transaction_is_discarded(hand):
     assert hand.agent.stats.discards == {DiscardReason.UNKNOWN_TRANSACTION: 1}
 
 
+@pytest.mark.proves("RFC8445-7.2.5.2.4-1-7fa8")
 def test_authenticated_error_fails_the_pair(hand):
     hand.receive(hand.response(hand.checks()[0], code=500))
     pair = pair_of(hand)

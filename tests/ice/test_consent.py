@@ -103,6 +103,7 @@ def test_next_valid_response_gives_connected_again(hand):
     assert states(hand)[-2:] == ["disconnected", "connected"]
 
 
+@pytest.mark.proves("RFC7675-5.1-7-77d8")
 def test_late_response_to_an_earlier_consent_check_counts(hand):
     """RFC 7675 section 5.1: "a response might be for a previous request"."""
     hand.sent.clear()
@@ -191,6 +192,7 @@ def test_forbidden_revokes_consent_at_once(hand):
     assert hand.agent.state == "failed"
 
 
+@pytest.mark.proves("RFC7675-5.2-1-410d")
 def test_forbidden_without_proof_revokes_nothing(hand):
     hand.sent.clear()
     hand.wait(1.3)

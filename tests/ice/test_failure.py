@@ -23,6 +23,7 @@ def refuse(hand):
     hand.answer_all(hand.drain(), code=500)
 
 
+@pytest.mark.proves("ICE-PAC-4-3-7f87", "ICE-PAC-4-4-046d")
 def test_failure_waits_for_the_timer_of_rfc_8863_though_no_pair_is_left(hand):
     refuse(hand)
     hand.agent.end_of_remote_candidates(hand.now)
@@ -32,6 +33,7 @@ def test_failure_waits_for_the_timer_of_rfc_8863_though_no_pair_is_left(hand):
     assert hand.agent.state == "failed"
 
 
+@pytest.mark.proves("ICE-PAC-5-2-dded")
 def test_failure_without_the_end_of_candidates_comes_with_the_timer(hand):
     """RFC 8863 section 5: agents MAY use the timer as a fallback for end-of-candidates."""
     refuse(hand)

@@ -47,6 +47,7 @@ def test_candidate_names_its_generation(make_hand):
     assert candidates(hand)[0].extension("ufrag") == hand.agent.local_parameters.ufrag
 
 
+@pytest.mark.proves("TRICKLE-13-2-8a4d", "TRICKLE-13-3-6c98")
 def test_gathering_is_complete_after_the_last_socket_where_no_server_is_asked(make_hand):
     hand = gather(make_hand())
     assert states(hand) == [GatheringState.GATHERING, GatheringState.COMPLETE]
@@ -73,6 +74,7 @@ def test_same_address_twice_is_one_candidate(make_hand):
     assert len(candidates(hand)) == 1
 
 
+@pytest.mark.proves("RFC8421-5-1-7d0d")
 def test_priorities_of_host_candidates_are_unique_and_families_take_turns(make_hand):
     hand = make_hand()
     addresses = [Address(f"10.0.0.{i}", 1) for i in (1, 2)] + [Address(f"2001:db8::{i}", 1) for i in (1, 2)]

@@ -79,6 +79,7 @@ def test_uuids_are_well_formed_and_differ():
     assert all(NAME.fullmatch(uuid + ".local") for uuid in uuids)
 
 
+@pytest.mark.proves("MDNS-ICE-3.1.1-3-1eb2", "MDNS-ICE-3.1.2.1-1-05a1")
 def test_name_is_asked_to_be_published_before_the_candidate_is_told(make_agent):
     host = Host(make_agent, PRIVATE)
     kinds = [type(event) for event in host.events]

@@ -69,6 +69,7 @@ def test_lesser_pair_waits_for_a_better_one_of_the_same_kind_only_as_long_as_tha
     assert [check.path.remote for check in nominations(hand, value_of)] == [SECOND]
 
 
+@pytest.mark.proves("ICE-PAC-4-5-6b57")
 def test_lesser_pair_waits_for_one_of_a_better_kind_as_configured(make_hand, value_of):
     hand = with_two(make_hand, Role.CONTROLLING, same_kind=False, nomination_wait_s=0.3)
     hand.wait(0.05)

@@ -22,6 +22,7 @@ def refused(hand):
     return hand
 
 
+@pytest.mark.proves("ICE-PAC-4-2-d644")
 def test_timer_lasts_as_long_as_one_check_with_all_its_repetitions():
     """Section 4: "equal to the agent's connectivity check transaction timeout, including all retransmissions"."""
     assert IceConfig().patience_effective_s == total_s(CHECK_SCHEDULE)
@@ -29,6 +30,7 @@ def test_timer_lasts_as_long_as_one_check_with_all_its_repetitions():
     assert IceConfig(check_schedule=schedule).patience_effective_s == 1.0 + 2.0 + 4.0
 
 
+@pytest.mark.proves("TRICKLE-8-1-7ab7", "ICE-PAC-4-1-a2d5")
 def test_timer_starts_with_the_parameters_of_both_and_without_a_single_candidate(make_hand):
     """Section 4: "the agent will start the timer even if it has not sent or received any ICE candidates"."""
     hand = make_hand(Role.CONTROLLING, patience_s=5.0)
@@ -48,6 +50,7 @@ def test_signalled_parameters_again_do_not_start_it_again(make_hand):
     assert hand.agent.state == "failed"
 
 
+@pytest.mark.proves("ICE-PAC-4-4-046d")
 def test_each_generation_has_a_timer_of_its_own(make_hand):
     hand = refused(make_hand(Role.CONTROLLING, patience_s=5.0))
     hand.wait(6.0)
@@ -62,6 +65,7 @@ def test_each_generation_has_a_timer_of_its_own(make_hand):
     assert hand.agent.state == "failed"
 
 
+@pytest.mark.proves("ICE-PAC-5-1-1f1a")
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("reason", ["no candidate", "refused", "unusable"])
 @pytest.mark.parametrize("after_s", [0.0, 5.0, 17.4])

@@ -18,6 +18,7 @@ def hand(make_hand):
     return make_hand(Role.CONTROLLED).meet()
 
 
+@pytest.mark.proves("RFC8445-12.2-1-09ba")
 def test_payload_on_a_path_proven_by_a_request(hand):
     hand.receive(hand.request())
     hand.receive(payload(hand, ecn=1))

@@ -16,7 +16,9 @@ from sans_rtc.ice.priority import (
 HOST, SRFLX = CandidateType.HOST, CandidateType.SERVER_REFLEXIVE
 
 
-@pytest.mark.proves("RFC8445-5.1.2.1-1-4c5a", "RFC8445-5.1.2.1-2-7f8d")
+@pytest.mark.proves(
+    "RFC8445-5.1.2.1-1-4c5a", "RFC8445-5.1.2.1-2-7f8d", "RFC8445-5.1.2-2-b317", "RFC8445-5.1.2.2-1-8771"
+)
 @pytest.mark.parametrize(
     ("kind", "preference", "priority"),
     [
@@ -49,6 +51,7 @@ def test_both_ends_order_pairs_alike(g, d, other_g, other_d):
         assert pair_priority(g, d) > pair_priority(other_g, other_d)
 
 
+@pytest.mark.proves("RFC8445-5.1.2.1-6-2de0", "RFC8445-5.1.2.2-2-d5c0")
 def test_families_take_turns_ipv6_first():
     preferences = LocalPreferences()
     drawn = [(family, preferences.draw(family)) for family in (4, 4, 4, 6, 6, 6)]
@@ -64,6 +67,7 @@ def test_a_late_family_stands_between_the_others():
     assert six[0] > four > six[1]
 
 
+@pytest.mark.proves("RFC8445-5.1.2.1-6-2de0", "RFC8445-5.1.2.2-2-d5c0")
 def test_unreliable_networks_rank_below_all_others():
     preferences = LocalPreferences()
     tunnel = preferences.draw(6, is_unreliable=True)

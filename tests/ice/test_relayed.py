@@ -121,6 +121,7 @@ def told(hand):
 # --- candidates -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC8445-5.1.1.2-1-5520")
 def test_relayed_candidate(make_hand):
     hand = make_hand(turn_servers=(turn_server(),)).meet(candidate=False)
     allocate(hand)

@@ -69,6 +69,7 @@ def test_second_nomination_of_a_peer_that_may_be_aggressive_counts_by_priority(m
     assert hand.agent.selected_path.remote == FIRST
 
 
+@pytest.mark.proves("RENOMINATION-4-1-de4c")
 def test_largest_value_wins_whatever_the_order_of_arrival(make_hand):
     """Section 4: "MUST select the nomination with the largest value"."""
     hand, _ = controlled(make_hand, RENOMINATING, renomination=True)
@@ -228,6 +229,7 @@ def test_nominations_carry_a_counter_that_grows(make_hand, value_of):
     assert values == [1, 2]
 
 
+@pytest.mark.proves("RENOMINATION-3-2-80a9")
 @pytest.mark.parametrize(("renomination", "parameters"), [(True, ICE2), (False, RENOMINATING), (True, PLAIN)])
 def test_without_both_ends_there_is_one_nomination_and_no_counter(make_hand, value_of, renomination, parameters):
     """Section 3: "the controlling side MUST NOT send more than one nomination"."""

@@ -110,7 +110,7 @@ def test_unknown_required_attribute_gets_420(hand, parsed):
     assert parsed(response).value(AttributeType.UNKNOWN_ATTRIBUTES) == (0x7777,)
 
 
-@pytest.mark.proves("RFC5389-7.3-1-53d0")
+@pytest.mark.proves("RFC5389-7.3-1-53d0", "RFC5389-7.3-2-87f3")
 def test_unknown_optional_attribute_is_ignored(hand, parsed):
     response, _ = hand.receive(hand.request(more=[Attribute(0xC057, 65541), Attribute(0xFFEE, b"1234")]))
     assert parsed(response).message_class is MessageClass.SUCCESS_RESPONSE

@@ -92,6 +92,7 @@ def test_many_addresses_dual_stack(duo, seed):
     assert pair.agents[0].selected_path == pair.agents[1].selected_path.reversed()
 
 
+@pytest.mark.proves("RFC8445-B.9-1-effd")
 def test_dead_family_does_not_hold_the_other_up(duo):
     addresses = tuple((Address(f"2001:db8::{end}", 1), Address(f"10.0.0.{end}", 1)) for end in (1, 2))
     pair = duo(addresses=addresses)

@@ -48,6 +48,7 @@ def answer(request, mapped=MAPPED, *, code=0, attribute=AttributeType.XOR_MAPPED
     return Datagram(serialize_message(response), path or request.path)
 
 
+@pytest.mark.proves("RFC8445-5.1.1.2-4-ffa7", "RFC8445-5.1.1.2-7-8417")
 def test_every_server_is_asked_paced_the_first_at_once(make_hand):
     hand = gather(make_hand(stun_servers=SERVERS, check_pace_s=0.05))
     assert [datagram.path.remote.host for datagram in hand.sent] == ["192.0.2.2"]
@@ -60,6 +61,7 @@ def test_request_to_a_server_is_not_authenticated(make_hand, parsed):
     assert [attribute.type for attribute in parsed(hand.sent[0]).attributes] == [AttributeType.FINGERPRINT]
 
 
+@pytest.mark.proves("RFC8445-5.1.1.2-1-5520")
 def test_server_reflexive_candidate(make_hand):
     hand = gather(make_hand(stun_servers=SERVERS[:1]))
     hand.receive(answer(hand.sent[0]))
@@ -134,6 +136,7 @@ def test_answer_from_anybody_else_is_discarded(make_hand):
     assert len(candidates(hand)) == 2
 
 
+@pytest.mark.proves("RFC8445-5.1.3-1-302f")
 def test_without_a_nat_the_server_reflexive_candidate_is_redundant(make_hand):
     """Section 5.1.3: same transport address and base."""
     hand = gather(make_hand(stun_servers=SERVERS[:1]))
@@ -142,6 +145,7 @@ def test_without_a_nat_the_server_reflexive_candidate_is_redundant(make_hand):
     assert hand.of(CandidateError) == []
 
 
+@pytest.mark.proves("RFC8445-5.1.1.2-2-5792")
 def test_candidate_types_that_are_not_wanted_are_not_told(make_hand):
     hand = make_hand(candidate_types=frozenset({CandidateType.SERVER_REFLEXIVE}), stun_servers=SERVERS[:1])
     gather(hand)

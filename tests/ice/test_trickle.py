@@ -73,7 +73,7 @@ def test_link_local_peer_is_reached_in_the_zone_of_the_socket(make_hand):
     assert (pair.local.type, pair.remote.type) == ("host", "host")
 
 
-@pytest.mark.proves("RFC8445-6.1.2.4-1-34ed")
+@pytest.mark.proves("RFC8445-6.1.2.4-1-34ed", "TRICKLE-10-2-a628", "TRICKLE-11-1-5c55")
 def test_server_reflexive_candidate_of_ours_makes_no_pair_of_its_own(make_hand):
     """RFC 8445 section 6.1.2.4: it is replaced by its base, and the pair is redundant."""
     rule = AddressRewrite("10.0.0.1", "203.0.113.1", RewriteMode.ADD, CandidateType.SERVER_REFLEXIVE)
@@ -187,6 +187,7 @@ def test_same_name_is_asked_for_once(hand):
     assert {check.path.remote.port for check in hand.checks()} == {5, 6, 7}
 
 
+@pytest.mark.proves("MDNS-ICE-3.2.2-1-37b5")
 def test_mdns_name_with_several_addresses_is_ignored(hand):
     """draft-ietf-rtcweb-mdns-ice-candidates section 3.2.2."""
     add(hand, Address(NAME, 5))

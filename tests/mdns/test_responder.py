@@ -62,6 +62,7 @@ def ask(responder, now, *questions, source=ASKER, local=LOCAL, **fields):
 # announcing
 
 
+@pytest.mark.proves("MDNS-ICE-3.1.1-2-23a1")
 def test_name_is_announced_twice_a_second_apart_without_being_probed_for():
     responder = make()
     assert told(responder) == []  # a query in the first second has an answer that the group has not heard

@@ -44,7 +44,7 @@ def test_there_is_nothing_before_rollover_counter_0(s_l):
         assert estimate_index(s_l, sequence_number) == sequence_number
 
 
-@pytest.mark.proves("RFC3711-3.3.1-3-984a", "RFC3711-3.3.1-5-7d85", "RFC3711-3.3.1-7-7115")
+@pytest.mark.proves("RFC3711-3.3.1-3-984a", "RFC3711-3.3.1-5-7d85", "RFC3711-3.3.1-7-7115", "RFC3711-3.3.1-6-cff5")
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 65535), st.lists(st.integers(-30, 32767), max_size=40), st.data())
 def test_receiver_follows_a_reference_index_through_loss_reordering_and_wraps(tools, make_pair, begin, steps, data):

@@ -76,6 +76,7 @@ def test_profile_may_be_the_number_that_dtls_negotiated(tools):
     assert sender.profile is SrtpProfile.AEAD_AES_128_GCM
 
 
+@pytest.mark.proves("RFC3711-3.2.1-5-14e2", "RFC3711-9.2-8-9932")
 @pytest.mark.parametrize("end", [SrtpSender, SrtpReceiver])
 @pytest.mark.parametrize(("key", "salt"), [(15, 14), (17, 14), (32, 14), (16, 12), (16, 13), (16, 15), (0, 0)])
 def test_key_or_salt_of_another_size_is_refused(end, key, salt):
@@ -83,7 +84,7 @@ def test_key_or_salt_of_another_size_is_refused(end, key, salt):
         end(SrtpProfile.AES128_CM_SHA1_80, MasterKey(bytes(key), bytes(salt)))
 
 
-@pytest.mark.proves("RFC3711-4.3.1-4-79ca", "RFC3711-4.3.1-11-646a", "RFC3711-5.3-2-06a1")
+@pytest.mark.proves("RFC3711-4.3.1-4-79ca", "RFC3711-4.3.1-11-646a", "RFC3711-5.3-2-06a1", "RFC3711-11.4-3-b4e7")
 @pytest.mark.parametrize("rate", [1, 2, 1 << 24, -1])
 def test_key_derivation_rate_other_than_0_is_refused_clearly(rate):
     with pytest.raises(InvalidArgument, match="derived once"):

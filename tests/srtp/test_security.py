@@ -75,7 +75,7 @@ def test_packet_under_the_same_key_and_another_salt_does_not_come_through(profil
     assert SrtpReceiver(profile, other).unprotect_rtp(pair.send(1)) is None
 
 
-@pytest.mark.proves("RFC3711-3.3-3-75ef", "RFC3711-3.3.2-4-6d08")
+@pytest.mark.proves("RFC3711-3.3-3-75ef", "RFC3711-3.3.2-4-6d08", "RFC3711-3.3.2-1-3ee9")
 def test_replayed_rtp_is_refused(profile, make_pair):
     pair = make_pair(profile)
     packets = [pair.send(number) for number in (65533, 65534, 65535, 0, 1, 2)]
@@ -84,7 +84,7 @@ def test_replayed_rtp_is_refused(profile, make_pair):
     assert {pair.receive(data) for data in reversed(packets)} == {"replayed"}
 
 
-@pytest.mark.proves("RFC3711-3.3-3-75ef")
+@pytest.mark.proves("RFC3711-3.3-3-75ef", "RFC3711-3.3.2-1-3ee9")
 def test_replayed_rtcp_is_refused(profile, tools, make_pair):
     pair = make_pair(profile)
     packets = [pair.sender.protect_rtcp(tools.rtcp()) for _ in range(5)]
@@ -116,6 +116,7 @@ def test_window_of_rtcp_takes_the_late_inside_and_refuses_the_older(kind, tools,
     assert pair.receive_rtcp(packets[1]) == "replayed"
 
 
+@pytest.mark.proves("RFC3711-3.2.1-1-920e")
 def test_rollover_counter_cannot_be_moved_by_a_forgery(profile, tools, make_pair):
     """Forged sequence numbers of every height, then the genuine stream goes on, over a wrap."""
     pair = make_pair(profile)
@@ -174,7 +175,15 @@ def test_tag_followed_by_more_is_refused(profile, tools, make_pair):
     assert pair.receive_rtcp(rtcp + b"\xff") == "authentication_failed"
 
 
-@pytest.mark.proves("RFC3711-3.4-9-fb2a", "RFC3711-3.4-13-9d6b", "RFC3711-9.5-3-80f3", "RFC3711-9.5-8-3960")
+@pytest.mark.proves(
+    "RFC3711-3.4-9-fb2a",
+    "RFC3711-3.4-13-9d6b",
+    "RFC3711-9.5-3-80f3",
+    "RFC3711-9.5-8-3960",
+    "RFC3711-3.1-5-d490",
+    "RFC3711-7.5-1-27fa",
+    "RFC3711-9.5-2-b297",
+)
 def test_packet_without_a_tag_is_refused(profile, tools, make_pair):
     pair = make_pair(profile, accepts_unencrypted_rtcp=True)
     assert pair.receive(tools.rtp(1, payload=bytes(100))) == "authentication_failed"

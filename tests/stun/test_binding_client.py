@@ -103,6 +103,14 @@ def test_response_of_an_old_server_with_mapped_address_is_taken(started):
     assert client.take_events()[0].mapped == MAPPED
 
 
+@pytest.mark.proves("RFC5389-12.1-3-219c")
+@pytest.mark.parametrize("reserved", [0x0002, 0x0004, 0x0005, 0x0007, 0x000B])
+def test_attributes_that_an_old_server_adds_are_ignored(started, reserved):
+    client, datagram = started
+    client.receive(respond(datagram, (A.MAPPED_ADDRESS, MAPPED), (reserved, bytes(8))), 1000.0)
+    assert client.take_events()[0].mapped == MAPPED
+
+
 def test_xor_mapped_address_counts_before_mapped_address(started):
     client, datagram = started
     rewritten = Address("10.0.0.1", 1)
@@ -166,6 +174,7 @@ def test_error_response_is_surfaced_with_its_code(started, code):
     assert client.take_events() == [BindingFailed(code, "because"), Terminated("refused", "because")]
 
 
+@pytest.mark.proves("RFC5389-7.3.4-1-6df7")
 def test_alternate_server_of_a_300_is_surfaced_and_not_followed(started):
     client, datagram = started
     alternate = Address("198.51.100.9", 3478)

@@ -23,6 +23,14 @@ def play(schedule, start=1000.0):
     return times, round((now - start) * 1000)
 
 
+@pytest.mark.proves(
+    "RFC5389-7.2.1-1-8263",
+    "RFC5389-7.2.1-5-58b7",
+    "RFC5389-7.2.1-11-4823",
+    "RFC5389-7.2.1-12-769b",
+    "RFC5389-7.2.1-13-2f9d",
+    "RFC5389-7.2.1-4-05a6",
+)
 def test_default_schedule_is_that_of_6_2_1():
     # RFC 5389 section 7.2.1, kept in RFC 8489: "requests would be sent at times 0 ms, 500 ms, 1500 ms, 3500 ms,
     # 7500 ms, 15500 ms, and 31500 ms".
@@ -34,6 +42,15 @@ def test_schedule_is_relative_to_the_first_request(start):
     assert play(RetransmissionSchedule(), start) == ([0, 500, 1500, 3500, 7500, 15500, 31500], 39500)
 
 
+@pytest.mark.proves(
+    "RFC5389-7.2.1-1-8263",
+    "RFC5389-7.2.1-5-58b7",
+    "RFC5389-7.2.1-11-4823",
+    "RFC5389-7.2.1-12-769b",
+    "RFC5389-7.2.1-13-2f9d",
+    "RFC5389-7.2.1-4-05a6",
+    "RFC5389-7.2.1-2-f18d",
+)
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [
@@ -97,6 +114,7 @@ def test_rtt_is_measured_where_the_request_was_sent_once():
     assert transaction.deadline == math.inf
 
 
+@pytest.mark.proves("RFC5389-7.2.1-7-592d", "RFC5389-7.2.1-8-729f")
 def test_rtt_is_unknown_after_a_retransmission():
     transaction = Transaction(REQUEST, RetransmissionSchedule(), 1000.0)
     transaction.poll(1000.5)

@@ -7,7 +7,7 @@ from sans_rtc.stun import Scheme, StunUri, parse_stun_uri
 from sans_rtc.stun.uri import URI_CHARACTERS_MAX
 
 
-@pytest.mark.proves("RFC8656-4.1-1-97a5")
+@pytest.mark.proves("RFC8656-4.1-1-97a5", "RFC8656-7.1-2-2f73")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -32,6 +32,7 @@ def test_uri_is_parsed(text, expected):
     assert parse_stun_uri(text) == expected
 
 
+@pytest.mark.proves("RFC7064-3.1-1-10c4")
 @pytest.mark.parametrize(
     "text",
     [
@@ -79,6 +80,7 @@ def test_other_transport_is_unsupported(transport):
         parse_stun_uri(f"turn:example.org?transport={transport}")
 
 
+@pytest.mark.proves("RFC7064-3.2-1-d8c8")
 @pytest.mark.parametrize(
     ("text", "is_secure", "is_turn"),
     [("stun:a", False, False), ("stuns:a", True, False), ("turn:a", False, True), ("turns:a", True, True)],

@@ -259,7 +259,7 @@ def test_success_response_carries_method_and_transaction_id(request_of):
     assert response.value(A.LIFETIME) == 600
 
 
-@pytest.mark.proves("RFC5389-7.3.1.1-1-bb12")
+@pytest.mark.proves("RFC5389-7.3.1.1-1-bb12", "RFC5389-7.3.1.1-2-9747")
 def test_error_response_carries_code_and_the_registry_phrase(request_of):
     response = parse_message(serialize_message(error_response(request_of(), 487)))
     assert response.message_class is MessageClass.ERROR_RESPONSE

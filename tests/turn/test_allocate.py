@@ -39,6 +39,9 @@ def types_of(message):
     "RFC5389-10.2.3-3-69a9",
     "RFC5389-10.2.3-4-5d0e",
     "RFC5389-10.2.3-5-a3d2",
+    "RFC8445-5.1.1.2-6-b99e",
+    "RFC5389-10.2.1.1-1-1ac3",
+    "RFC5389-10.2.3-1-5ea5",
 )
 def test_allocation_takes_two_requests_the_first_without_credentials(make_scene, make_server, protocol):
     scene = make_scene(protocol)
@@ -89,7 +92,12 @@ def test_client_without_credentials_is_refused_by_name(make_scene):
 
 
 @pytest.mark.proves(
-    "RFC8656-7.1-4-26ab", "RFC8656-7.1-5-57be", "RFC8656-7.1-6-1cda", "RFC8656-7.1-7-de8c", "RFC8656-7.1-8-a924"
+    "RFC8656-7.1-4-26ab",
+    "RFC8656-7.1-5-57be",
+    "RFC8656-7.1-6-1cda",
+    "RFC8656-7.1-7-de8c",
+    "RFC8656-7.1-8-a924",
+    "RFC8656-7.1-11-c907",
 )
 @pytest.mark.parametrize(
     ("changes", "attributes"),
@@ -170,7 +178,20 @@ def test_other_unknown_attributes_are_an_end(make_scene):
 # --- errors, by name
 
 
-@pytest.mark.proves("RFC8656-7.4-9-7030", "RFC8656-7.4-14-3806")
+@pytest.mark.proves(
+    "RFC8656-7.4-9-7030",
+    "RFC8656-7.4-14-3806",
+    "RFC8656-7.4-2-1eb2",
+    "RFC8656-7.4-3-727b",
+    "RFC8656-7.4-4-06ad",
+    "RFC8656-7.4-5-e2fb",
+    "RFC8656-7.4-8-eac4",
+    "RFC8656-7.4-10-e2fb",
+    "RFC8656-7.4-11-606b",
+    "RFC8656-7.4-12-af18",
+    "RFC8656-7.4-13-865f",
+    "RFC5389-15.6-8-0ef8",
+)
 @pytest.mark.parametrize(
     ("code", "reason", "name"),
     [
@@ -285,6 +306,7 @@ def test_request_over_udp_is_sent_at_the_times_of_rfc_8489_then_fails(scene):
     assert scene.events[0] == AllocationFailed(0, "Timeout", "the server does not answer", False)
 
 
+@pytest.mark.proves("RFC5389-7.2.2-6-232e")
 @pytest.mark.parametrize("protocol", ["tcp", "tls"])
 def test_request_over_a_stream_is_sent_once_and_fails_after_ti(make_scene, protocol):
     scene = make_scene(protocol)
@@ -395,6 +417,7 @@ def test_keepalive_goes_where_nothing_else_does_over_udp_only(make_scene, protoc
 # --- the end
 
 
+@pytest.mark.proves("RFC8656-8-2-bbf0")
 def test_close_deletes_the_allocation_and_ends(ready):
     ready.client.close(ready.now)
     assert ready.client.state is ClientState.CLOSING
@@ -506,6 +529,7 @@ def test_allocate_twice_is_refused(scene):
         scene.client.allocate(scene.now)
 
 
+@pytest.mark.proves("RFC5389-10.2.1.2-1-e057", "RFC5389-10.2.1.2-2-2efa", "RFC5389-10.2.1.2-3-21b3")
 def test_requests_are_signed_once_challenged(ready):
     ready.advance(540)
     (refresh,) = ready.sent

@@ -39,6 +39,7 @@ def redirected(make_scene, make_server):
     return make
 
 
+@pytest.mark.proves("RFC8656-7.4-1-0c2e", "RFC5389-11-2-c0e4")
 @pytest.mark.parametrize("is_signed", [False, True])
 def test_redirection_over_udp_moves_the_path(redirected, is_signed):
     scene = redirected(SECOND, is_signed=is_signed)
@@ -79,6 +80,7 @@ def test_several_redirections_are_followed_and_no_more(redirected):
     assert scene.terminated.reason == "try_alternate" and "more than 3 redirections" in scene.terminated.detail
 
 
+@pytest.mark.proves("RFC5389-11-3-3384")
 @pytest.mark.parametrize("servers", [(FIRST,), (SECOND, FIRST), (SECOND, THIRD, SECOND)])
 def test_circle_is_not_gone_round(redirected, servers):
     scene = redirected(*servers)

@@ -291,6 +291,7 @@ def test_channel_binding_brings_the_permission_with_it(ready):
     assert ready.server.relayed == [(b"queued", PEER)] and states(ready) == {PEER.host: "granted"}
 
 
+@pytest.mark.proves("RFC8656-12-3-ae5b")
 def test_data_on_the_channel_may_overtake_the_answer(ready):
     ready.client.bind_channel(PEER, ready.now)
     assert ready.on_channel(0x4000, b"early") == [DataReceived(b"early", PEER, RELAYED)]
@@ -304,6 +305,7 @@ def test_send_indications_are_used_until_the_channel_stands(ready):
     assert kinds == [False, False]
 
 
+@pytest.mark.proves("RFC8445-12.1-2-36b4")
 def test_channel_is_bound_by_itself_where_it_pays(make_scene):
     scene = make_scene(channel_after=3)
     scene.allocated()

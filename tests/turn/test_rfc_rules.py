@@ -5,7 +5,7 @@ import pytest
 from sans_rtc.stun import AddressErrorCode, Method
 
 
-@pytest.mark.proves("RFC8656-7.3-3-0670")
+@pytest.mark.proves("RFC8656-7.3-3-0670", "RFC8656-7.3-4-6583")
 def test_family_that_was_refused_is_not_asked_for_again(make_scene):
     scene = make_scene(families=(4, 6))
     scene.server.address_error = AddressErrorCode(2, 440, "none left")

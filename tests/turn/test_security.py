@@ -341,6 +341,7 @@ def test_stale_nonce_that_weakens_the_algorithms_is_not_answered(make_scene, mak
 # --- data
 
 
+@pytest.mark.proves("RFC8656-11.4-1-6280", "RFC8656-11.6-1-28bc")
 def test_data_of_a_peer_without_permission_are_dropped(ready):
     assert ready.from_peer(b"hello") == [] and ready.discards == {"no_permission": 1}
 
@@ -353,6 +354,7 @@ def test_data_after_the_permission_has_expired_are_dropped(ready):
     assert ready.from_peer(b"late") == [] and ready.discards == {"no_permission": 1}
 
 
+@pytest.mark.proves("RFC8656-12.6-1-6058")
 def test_data_on_a_channel_whose_permission_has_expired_are_dropped(ready):
     ready.client.bind_channel(PEER, ready.now)
     ready.pump()

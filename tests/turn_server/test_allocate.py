@@ -26,7 +26,7 @@ def test_second_allocation_on_the_same_path_gets_437(client):
     assert client.allocate().code == 437
 
 
-@pytest.mark.proves("RFC5389-7.3.1-1-1d00")
+@pytest.mark.proves("RFC5389-7.3.1-1-1d00", "RFC5389-7.3.1-2-a750")
 def test_same_request_again_gets_the_same_response_and_no_second_relay(site, client):
     first = client.allocate(transaction_id=b"t" * 12)
     second = client.allocate(transaction_id=b"t" * 12)
@@ -234,6 +234,7 @@ def test_odd_range_has_no_pair_beyond_its_end(make_site):
 # -- quotas ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC8656-5-10-9c81", "RFC8656-7.2-6-4d2d")
 def test_user_quota_gets_486_and_another_user_goes_on(make_site):
     site = make_site(users=(User("alice", "secret"), User("bob", "secret")), user_allocation_count_max=2)
     clients = [site.client(source(number)) for number in range(3)]
@@ -291,6 +292,7 @@ def test_permissions_and_channels_have_their_bound(make_site):
     assert client.permit(*hosts[2:]).code == 0
 
 
+@pytest.mark.proves("RFC8656-5-10-9c81")
 def test_rate_of_one_allocation_is_bounded_both_ways_and_refills(make_site, at):
     site = make_site(allocation_bytes_per_s_max=1000.0)
     client = site.client()

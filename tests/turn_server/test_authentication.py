@@ -215,6 +215,7 @@ def rest_client(site, name, secret="s1"):
     return site.client(name=name, password=base64.b64encode(digest).decode())
 
 
+@pytest.mark.proves("TURN-REST-4.2-1-ad3d")
 def test_rest_credentials_are_taken_until_they_expire(make_site):
     site = make_site(users=(), rest_secrets=("s1",), wall_clock_offset_s=1_000_000.0)
     client = rest_client(site, "1001100:bob")  # the test begins at 1001000
@@ -238,6 +239,7 @@ def test_name_without_an_expiry_is_nobody_of_the_rest_api(make_site, name):
     assert client.exchange(message, key=client.key).code == 401
 
 
+@pytest.mark.proves("TURN-REST-4.2-3-9bdb")
 def test_rest_credentials_of_a_wrong_secret_get_401(make_site):
     site = make_site(rest_secrets=("s1",), wall_clock_offset_s=1_000_000.0)
     assert rest_client(site, "1001100:bob", "s3").allocate().code == 401
@@ -250,6 +252,7 @@ def test_names_cannot_be_hidden_where_only_the_name_says_whose_secret_it_is(make
     assert security_features(client.nonce) == SecurityFeatures.PASSWORD_ALGORITHMS
 
 
+@pytest.mark.proves("TURN-REST-5.2-2-0b30")
 def test_old_and_new_secret_are_valid_side_by_side_and_then_only_the_new(make_site):
     site = make_site(users=(), rest_secrets=("s1",), wall_clock_offset_s=1_000_000.0)
     sources = iter(range(10, 20))

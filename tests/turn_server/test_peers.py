@@ -96,6 +96,7 @@ def test_network_that_is_none_is_refused(network):
         PeerRules(allow=(network,))
 
 
+@pytest.mark.proves("RFC8656-21.4-1-5dc4")
 def test_every_special_network_is_refused_by_default():
     rules = PeerRules()
     assert all(rules.refusal(network.partition("/")[0]) for network, _ in SPECIAL_NETWORKS)

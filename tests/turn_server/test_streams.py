@@ -103,6 +103,7 @@ def test_stream_without_an_allocation_is_closed_after_a_while(site, tcp, open_cl
     assert site.server.stream_count == 0
 
 
+@pytest.mark.proves("RFC5389-7.2.2-11-200a")
 def test_streams_have_bounds_in_all_and_for_each_source(make_site, open_client):
     site = make_site(stream_count_max=3, source_stream_count_max=2)
     for port in (1, 2, 3):

@@ -25,7 +25,7 @@ def offer_of(negotiation, facts):
     return offer
 
 
-@pytest.mark.proves("RFC5763-5-10-75dc")
+@pytest.mark.proves("RFC5763-5-10-75dc", "TRICKLE-3-3-0a23")
 def test_first_offer_is_written_as_rfc_9429_section_5_2_1_says(negotiation, transport):
     offer = negotiation(1, wants_data=True).create_offer(transport("a"))
     found = parse_description(offer.sdp)
