@@ -206,8 +206,8 @@ def parse_message(data: bytes) -> Message:
     )
 
 
-# RESPONSE-ADDRESS, SOURCE-ADDRESS, CHANGED-ADDRESS, PASSWORD, REFLECTED-FROM, all reserved now (RFC 5389 section 18.2). A
-# client ignores them in what a server of RFC 3489 answers (12.1).
+# RESPONSE-ADDRESS, SOURCE-ADDRESS, CHANGED-ADDRESS, PASSWORD, REFLECTED-FROM: all reserved now (RFC 5389 section 18.2).
+# A client ignores them in what a server of RFC 3489 answers (12.1).
 _OF_RFC_3489 = frozenset({0x0002, 0x0004, 0x0005, 0x0007, 0x000B})
 _ALLOWED_AFTER = {
     AttributeType.MESSAGE_INTEGRITY: frozenset({_MESSAGE_INTEGRITY_SHA256, _FINGERPRINT}),
