@@ -16,6 +16,7 @@ from sans_rtc.ice.base import Base, GatheredCandidate
 from sans_rtc.ice.candidate import Candidate, CandidateType
 from sans_rtc.ice.config import IceConfig, TurnServer
 from sans_rtc.ice.events import CandidateError
+from sans_rtc.ice.hiding import HIDDEN_PORT
 from sans_rtc.ice.pacer import Pacer
 from sans_rtc.ice.priority import Foundations, candidate_priority
 from sans_rtc.ice.reflexive import NO_ANSWER
@@ -297,7 +298,7 @@ class RelayedSource:
         kind, server = CandidateType.RELAYED, relay.server
         assert relay.mapped is not None
         # Where nobody is to learn our address, it does not stand beside the relayed one either.
-        hidden = Address("::" if relay.mapped.family == 6 else "0.0.0.0", 0)
+        hidden = Address("::" if relay.mapped.family == 6 else "0.0.0.0", HIDDEN_PORT)
         preference = max(0, relay.local_preference - index)
         candidate = Candidate(
             # RFC 8445 section 5.1.1.3: the type, the base's address, the server's, and the protocol to the server.

@@ -210,6 +210,7 @@ def _transport(
         ice_pwd=remote.ice_pwd,
         ice_lite=remote.ice_lite,
         ice_options=remote.ice_options,
+        ice_pacing_ms=remote.ice_pacing_ms,
         is_controlling=_is_controlling(previous, local, remote, is_local_offer=is_local_offer),
         candidates=remote.candidates,
         end_of_candidates=remote.end_of_candidates,

@@ -55,7 +55,9 @@ class MediaAuthor:
         formats = self._offered_formats(transceiver, config)
         uris = config.extensions
         if answered is not None:
-            # RFC 9429 section 5.2.2: the order of the last answer, and only the header extensions that it has.
+            # RFC 9429 section 5.2.2: the order of the last answer, and only the feedback and header extensions that it
+            # has; formats that it does not have come anew, with all that is theirs.
+            formats = _with_feedback_of(formats, answered.formats)
             if not transceiver.preferences:
                 formats = _in_order_of(formats, answered.formats)
             agreed = {extension.uri for extension in answered.extensions}
@@ -218,6 +220,16 @@ def _with_redundancy(formats: Sequence[Format]) -> list[Format]:
 def _is_carried(format_: Format, red: Format) -> bool:
     is_media = format_.codec is not None and format_.codec.purpose is Purpose.MEDIA
     return is_media and (format_.clock_rate, format_.channels) == (red.clock_rate, red.channels)
+
+
+def _with_feedback_of(formats: Sequence[Format], answered: Sequence[Format]) -> tuple[Format, ...]:
+    agreed = {format_.payload_type: format_.feedback for format_ in answered}
+    return tuple(
+        attrs.evolve(each, feedback=tuple(kind for kind in each.feedback if kind in agreed[each.payload_type]))
+        if each.payload_type in agreed
+        else each
+        for each in formats
+    )
 
 
 def _in_order_of(formats: Sequence[Format], before: Sequence[Format]) -> tuple[Format, ...]:

@@ -127,6 +127,7 @@ def _check_fingerprint(text: str) -> str:
 
 
 UFRAG_CHARACTERS_MAX = 250
+ICE_PACING_MS_MAX = 60_000  # what `sans_rtc.ice` takes; RFC 8839 section 5.5 has ten digits
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -137,6 +138,7 @@ class LocalTransport:
     fingerprints        of the certificate: "sha-256 AB:CD:...", one or more
     ice_lite            the agent only answers checks
     ice_options         offered beside "trickle" and "ice2", and answered where they are offered
+    ice_pacing_ms       between two checks, as this end proposes (RFC 8839 section 5.5); None: the default of 50 ms
     candidates          gathered so far in this generation: "candidate:..."
     end_of_candidates   there will be no more
     max_message_size    bytes of the longest message that is taken; 0: any (RFC 8841 section 6)
@@ -148,6 +150,7 @@ class LocalTransport:
     fingerprints: Sequence[str]
     ice_lite: bool = False
     ice_options: tuple[str, ...] = ()
+    ice_pacing_ms: int | None = None
     candidates: Sequence[str] = ()
     end_of_candidates: bool = False
     max_message_size: int = MESSAGE_SIZE_DEFAULT
@@ -164,6 +167,8 @@ class LocalTransport:
             raise InvalidArgument("ice_pwd is 22 to 256 letters, digits, + and /")
         if not self.fingerprints:
             raise InvalidArgument("a fingerprint is needed")
+        if self.ice_pacing_ms is not None and not 1 <= self.ice_pacing_ms <= ICE_PACING_MS_MAX:
+            raise InvalidArgument(f"ice_pacing_ms is 1 to {ICE_PACING_MS_MAX}, not {self.ice_pacing_ms}")
         if self.max_message_size < 0:
             raise InvalidArgument(f"max_message_size must not be negative: {self.max_message_size}")
         if not 1 <= self.sctp_port <= 65_535:
@@ -179,6 +184,7 @@ class TransportParameters:
     ice_ufrag, ice_pwd  the peer's credentials
     ice_lite            the peer only answers checks
     ice_options         of the peer, in lower case: "trickle", "ice2"
+    ice_pacing_ms       between two checks, as the peer proposes; None: the default
     is_controlling      the local end has the controlling role (RFC 8445 section 6.1.1)
     candidates          of the peer, "candidate:...", those trickled so far included
     end_of_candidates   the peer has no more
@@ -193,6 +199,7 @@ class TransportParameters:
     ice_pwd: str = attrs.field(repr=False)
     ice_lite: bool
     ice_options: tuple[str, ...]
+    ice_pacing_ms: int | None
     is_controlling: bool
     candidates: tuple[str, ...]
     end_of_candidates: bool

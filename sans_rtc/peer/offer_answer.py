@@ -21,12 +21,14 @@ from sans_rtc.sdp.attributes import (
     GROUP,
     ICE_LITE,
     ICE_OPTIONS,
+    ICE_PACING,
     ICE_PWD,
     ICE_UFRAG,
     INACTIVE,
     MAX_MESSAGE_SIZE,
     MID,
     RTCP,
+    RTCP_MUX_ONLY,
     SCTP_PORT,
     SCTPMAP,
     SETUP,
@@ -55,6 +57,7 @@ class Slot:
     mid             None where the section is disabled, and where the peer does not use mids
     is_data         it is the data section
     terms           of audio or video
+    is_answered     both ends have it already
     is_bundle_only  it names no transport of its own
     """
 
@@ -62,6 +65,7 @@ class Slot:
     mid: str | None = None
     is_data: bool = False
     terms: MediaTerms | None = None
+    is_answered: bool = False
     is_bundle_only: bool = False
 
     @property
@@ -99,7 +103,13 @@ def build_offer(
             media = MediaDescription("application", DUMMY_PORT, DATA_PROTOCOL, [DATA_FORMAT])
         else:
             media = MediaDescription(slot.terms.kind, DUMMY_PORT, MEDIA_PROTOCOL, _numbers(slot.terms))
-        transport = None if slot.is_bundle_only else SectionTransport(facts, Setup.ACTPASS, tls_id, index in spread)
+        transport = None
+        if not slot.is_bundle_only:
+            # RFC 9429 section 5.2.2: a section that is agreed on has RTP and RTCP multiplexed, and needs neither line.
+            is_new = slot.terms is not None and not slot.is_answered
+            transport = SectionTransport(
+                facts, Setup.ACTPASS, tls_id, index in spread, tells_rtcp=is_new, is_mux_only=is_new
+            )
         _fill(media, transport, facts, slot.mid, slot.terms)
         description.media.append(media)
     return description
@@ -107,12 +117,18 @@ def build_offer(
 
 @attrs.frozen(slots=True)
 class SectionTransport:
-    """What a section tells of the transport."""
+    """What a section tells of the transport.
+
+    tells_rtcp   `a=rtcp`, which only those need who do not know `a=rtcp-mux`
+    is_mux_only  `a=rtcp-mux-only` (RFC 8858): without multiplexing the section cannot be
+    """
 
     facts: LocalTransport
     setup: Setup
     tls_id: str | None
     has_candidates: bool
+    tells_rtcp: bool = False
+    is_mux_only: bool = False
 
 
 @attrs.frozen(slots=True)
@@ -167,7 +183,11 @@ def build_answer(
         terms = accepted.media.get(index)
         formats = _answer_formats(offered, facts) if terms is None else _numbers(terms)
         media = MediaDescription(offered.kind, DUMMY_PORT, offered.protocol, formats)
-        _fill(media, SectionTransport(facts, setup, tls_id, index == accepted.tag), facts, offered.mid, terms)
+        is_tag = index == accepted.tag
+        # RFC 9143 section 9.3.1.2: the tag repeats it where it was offered.
+        is_mux_only = is_tag and terms is not None and offered.lines.has(RTCP_MUX_ONLY)
+        section = SectionTransport(facts, setup, tls_id, is_tag, is_mux_only=is_mux_only)
+        _fill(media, section, facts, offered.mid, terms)
         description.media.append(media)
     return description
 
@@ -240,6 +260,8 @@ def _build_session(session_id: int, transport: LocalTransport, ice_options: tupl
         lines.add(ICE_LITE, True)
     if ice_options:
         lines.add(ICE_OPTIONS, ice_options)
+    if transport.ice_pacing_ms is not None and not transport.ice_lite:
+        lines.add(ICE_PACING, transport.ice_pacing_ms)
     return description
 
 
@@ -257,7 +279,7 @@ def _fill(
     """The lines of a section; None for a transport makes it bundle-only (RFC 9143 section 6)."""
     lines = media.lines
     lines.add_field("c", DUMMY_ADDRESS)
-    if terms is not None:
+    if transport is not None and transport.tells_rtcp:
         lines.add(RTCP, RtcpDestination(DUMMY_PORT, DUMMY_ADDRESS))
     if mid is not None:
         lines.add(MID, mid)
@@ -271,6 +293,8 @@ def _fill(
         lines.add(SETUP, transport.setup)
         if transport.tls_id is not None:
             lines.add(TLS_ID, transport.tls_id)
+        if transport.is_mux_only:
+            lines.add(RTCP_MUX_ONLY, True)
     if terms is None:
         _fill_data(media, facts)
     else:

@@ -91,8 +91,9 @@ def _place(
             continue
         before = plan.slots[index].before
         assert before is not None
-        terms = author.offer(transceiver, index, mid or "", exchange.answered_media(index))
-        plan.slots[index] = Slot(before, before.mid, terms=terms)
+        answered = exchange.answered_media(index)
+        terms = author.offer(transceiver, index, mid or "", answered)
+        plan.slots[index] = Slot(before, before.mid, terms=terms, is_answered=answered is not None)
         plan.handles[index] = transceiver.handle
     for transceiver in fresh:
         index = _free(plan, transceiver.kind)

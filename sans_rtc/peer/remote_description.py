@@ -227,6 +227,9 @@ def read_answer(
     if tag is None:
         return Reading(None, {}, _offered(description, offer, reasons))
     reasons |= {index: NOT_BUNDLED for index in usable if index not in tag[1]}
+    for index in usable:
+        if index != data_index and index not in reasons:
+            _check_answer_multiplexing(description, index, tag[0])
     media_terms = {
         index: read_media(description, index, source_count_max)
         for index in usable
@@ -273,6 +276,12 @@ def _check_answer_bundle(description: SessionDescription, offer: SessionDescript
         index = offer.index_of(mid)
         if index is not None and description.media[index].is_disabled:
             raise InvalidArgument(f"the answer bundles mid {mid}, which it rejects")
+
+
+def _check_answer_multiplexing(description: SessionDescription, index: int, tag: int) -> None:
+    """RFC 9429 sections 4.1.1 and 5.8.3: RTP and RTCP have one transport, which is what was offered."""
+    if not is_multiplexed(description.media[index], description.media[tag]):
+        raise InvalidArgument(f"media section {index} of the answer does not multiplex RTP and RTCP (a=rtcp-mux)")
 
 
 def _check_answer_setup(terms: TransportTerms) -> TransportTerms:

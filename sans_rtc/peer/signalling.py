@@ -41,6 +41,7 @@ from sans_rtc.peer.negotiation import (
     TransportAction,
     TransportParameters,
 )
+from sans_rtc.peer.negotiation_types import ICE_PACING_MS_MAX
 from sans_rtc.peer.offer_answer import ICE_OPTIONS_OFFERED
 from sans_rtc.peer.transceivers import TransceiverAction, TransceiverChange
 from sans_rtc.peer.transport import PeerTransport, SecureParameters
@@ -126,6 +127,7 @@ class Signalling:
             ice_pwd=parameters.pwd,
             ice_lite=parameters.is_lite,
             ice_options=tuple(option for option in parameters.options if option not in ICE_OPTIONS_OFFERED),
+            ice_pacing_ms=None if parameters.check_pace_s is None else max(1, round(parameters.check_pace_s * 1000)),
             fingerprints=tuple(str(each) for each in self._own_certificate(now).fingerprints),
             max_message_size=self._config.sctp.message_bytes_max,
             sctp_port=self._config.sctp.local_port,
@@ -309,7 +311,9 @@ class Signalling:
 
 def _parameters(agreed: TransportParameters) -> ice.Parameters:
     options = agreed.ice_options[:ICE_OPTIONS_READ_MAX]
-    return ice.Parameters(agreed.ice_ufrag, agreed.ice_pwd, agreed.ice_lite, options=options)
+    # RFC 8839 section 5.5: both ends keep the slower of the paces that they propose; ICE has a bound for either.
+    pace_s = min(agreed.ice_pacing_ms, ICE_PACING_MS_MAX) / 1000 if agreed.ice_pacing_ms else None
+    return ice.Parameters(agreed.ice_ufrag, agreed.ice_pwd, agreed.ice_lite, pace_s, options)
 
 
 def acceptable_fingerprints(texts: Sequence[str]) -> list[dtls.Fingerprint]:

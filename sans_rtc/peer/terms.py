@@ -15,6 +15,7 @@ from sans_rtc.sdp.attributes import (
     END_OF_CANDIDATES,
     FINGERPRINT,
     ICE_OPTIONS,
+    ICE_PACING,
     ICE_PWD,
     ICE_UFRAG,
     MAX_MESSAGE_SIZE,
@@ -51,9 +52,10 @@ class DataTerms:
 class TransportTerms:
     """What a description says of the transport, at its tagged section and at session level.
 
-    setup   None where there is none
-    tls_id  None where there is none
-    data    None where no data section is in use
+    ice_pacing_ms  None where there is none
+    setup          None where there is none
+    tls_id         None where there is none
+    data           None where no data section is in use
     """
 
     mline_index: int
@@ -62,6 +64,7 @@ class TransportTerms:
     ice_pwd: str = attrs.field(repr=False)
     ice_lite: bool
     ice_options: tuple[str, ...]
+    ice_pacing_ms: int | None
     fingerprints: tuple[str, ...]
     setup: Setup | None
     tls_id: str | None
@@ -115,6 +118,7 @@ def read_terms(description: SessionDescription, index: int, data_index: int | No
         ice_pwd=pwd,
         ice_lite=description.is_ice_lite,
         ice_options=description.effective(media, ICE_OPTIONS) or (),
+        ice_pacing_ms=description.lines.first(ICE_PACING),
         fingerprints=_read_fingerprints(description, media),
         setup=description.effective(media, SETUP),
         tls_id=description.effective(media, TLS_ID),

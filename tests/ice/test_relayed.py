@@ -134,7 +134,7 @@ def test_relayed_candidate(make_hand):
 
 def test_relay_only_hides_the_mapped_address(hand):
     (candidate,) = told(hand)
-    assert (candidate.type, candidate.address, candidate.related_address) == ("relay", RELAYED, ("0.0.0.0", 0))
+    assert (candidate.type, candidate.address, candidate.related_address) == ("relay", RELAYED, ("0.0.0.0", 9))
 
 
 @pytest.mark.parametrize("relayed", [Address("0.0.0.0", 5), Address("224.0.0.1", 5), Address("192.0.2.50", 0)])

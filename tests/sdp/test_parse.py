@@ -159,6 +159,7 @@ MALFORMED = [
     ("c=IN IP6 ::", "v=0", Malformed, "v="),
     ("c=IN IP6 ::", "s=-", Malformed, "s="),
     ("c=IN IP6 ::", "t=0 0", Malformed, "t="),
+    *[("c=IN IP6 ::", f"{letter}=x", Malformed, f"{letter}=") for letter in "uepz"],
     ("b=AS:512", "o=- 1 2 IN IP4 127.0.0.1", Malformed, "o="),
     ("b=AS:512", "v=0", Malformed, "v="),
     ("b=AS:512", "s=again", Malformed, "s="),

@@ -7,7 +7,7 @@ from sans_rtc.peer.negotiation import CandidateUse, DataOutcome, Description, Tr
 from sans_rtc.peer.transceivers import TransceiverAction, TransceiverOptions
 from sans_rtc.rtp.payload.interface import MediaKind
 from sans_rtc.sdp import parse_description
-from sans_rtc.sdp.attributes import FINGERPRINT, ICE_UFRAG
+from sans_rtc.sdp.attributes import END_OF_CANDIDATES, FINGERPRINT, ICE_UFRAG
 
 AUDIO, VIDEO = MediaKind
 TRACK = TransceiverOptions(streams=("camera",), is_from_track=True)
@@ -130,6 +130,7 @@ def test_candidates_stand_in_every_section_until_the_peer_has_bundled(ends):
     assert [media.candidates for media in parsed.media] == [[OTHER], [], []]
     again = parse_description(ends.a.create_offer(ends.a_transport).sdp)
     assert [media.candidates for media in again.media] == [[HOST], [], []]
+    assert [media.lines.has(END_OF_CANDIDATES) for media in again.media] == [True, False, False]
 
 
 def test_candidate_of_another_section_counts_once_the_sections_are_bundled(ends):
@@ -245,7 +246,11 @@ def test_section_without_rtcp_mux_is_rejected(negotiation, transport, load, edit
 
 
 @pytest.mark.parametrize(
-    "protocol", ["RTP/SAVPF", "TCP/DTLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/AVP", "udp/tls/rtp/savpf"]
+    "protocol",
+    [
+        *("RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"),
+        *("TCP/DTLS/RTP/SAVP", "TCP/DTLS/RTP/SAVPF", "udp/tls/rtp/savpf"),
+    ],
 )
 def test_protocols_of_rfc_9429_section_5_1_2_are_taken(negotiation, transport, load, edit, protocol):
     end = negotiation(accepts_media=True)
