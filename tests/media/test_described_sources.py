@@ -1,4 +1,4 @@
-"""What a description says of sources, and RTCP of sections that send or receive nothing (RFC 5576, RFC 8866, RFC 9143)."""
+"""What is described of sources, and RTCP whatever is sent or received (RFC 5576, RFC 8866, RFC 9143)."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_application_packet_that_nobody_knows_changes_nothing(pair, media):
     pair.play_audio(5)
     peer = SrtpSender(media.PROFILE, media.KEY_B)
     seen = list(pair.link.events[0])
-    packets = (ReceiverReport(0xA5, []), App(0xA5, b"none", b"data"))
+    packets = (ReceiverReport(0xA7, []), App(0xA7, b"none", b"data"))
     pair.a.receive(peer.protect_rtcp(serialize_compound(packets)), pair.now)
     assert list(pair.a.take_events()) == []
     assert pair.link.events[0] == seen

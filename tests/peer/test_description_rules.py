@@ -5,6 +5,7 @@ import re
 import pytest
 
 from sans_rtc.datachannel import ChannelOptions
+from sans_rtc.dtls.messages import parse_client_hello
 from sans_rtc.ice import IceConfig, parse_candidate
 from sans_rtc.peer import Description, GatheringNeeded, LocalCandidate, PeerConfig
 from sans_rtc.sdp import parse_description
@@ -118,3 +119,12 @@ def test_any_pace_of_the_peer_is_taken_within_bounds(pair, told, kept_s):
     answerer.set_remote_description(Description("offer", sdp), pair.now)
     answerer.set_local_description(None, pair.now)
     assert answerer._transport.agent.remote_parameters.check_pace_s == kept_s
+
+
+def test_client_hello_of_a_session_of_data_alone_offers_srtp(pair):
+    """RFC 9143 section 11: audio or video may come later, and the association is that of all."""
+    pair.connect()
+    sent = [datagram.data for end in (0, 1) for datagram in pair.link.sent[end]]
+    hello = next(data for data in sent if data[0] == 22 and data[13] == 1)  # a handshake record, a ClientHello
+    extensions = parse_client_hello(hello[25:]).extensions
+    assert extensions.use_srtp is not None
