@@ -95,6 +95,7 @@ def test_password_is_not_in_the_repr():
     assert "secret" not in repr(Parameters("abcd", "secret" * 4))
 
 
+@pytest.mark.proves("ICE-SDP-5.4-3-5726")
 @pytest.mark.proves("RFC8445-5.3-2-4766")
 def test_drawn_parameters_have_the_randomness_that_rfc_8445_asks_for():
     """At least 24 bits for the fragment and 128 for the password, at 6 bits a character (RFC 8839 section 5.4)."""

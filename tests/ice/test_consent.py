@@ -23,6 +23,7 @@ def keep_answering(hand, duration_s, step_s=0.05):
         hand.answer_all(hand.wait(step_s))
 
 
+@pytest.mark.proves("ICE-SDP-6-1-32b4")
 @pytest.mark.proves("RFC8445-11-1-9d7d", "RFC8445-11-3-ffd1", "RFC8445-11-4-e852", "RFC8445-11-13-490e")
 def test_pair_in_use_is_checked_about_once_a_second(hand):
     hand.sent.clear()

@@ -136,6 +136,7 @@ def test_names_are_withdrawn_at_the_end(make_agent, verb):
     assert isinstance(host.events[-1], Terminated)
 
 
+@pytest.mark.proves("ICE-SDP-5.1-9-084a", "ICE-SDP-9.1-1-084a")
 @pytest.mark.proves("MDNS-ICE-3.1.2.2-2-1374")
 @pytest.mark.parametrize(
     ("address", "mapped", "related"),

@@ -98,6 +98,7 @@ def test_better_pair_that_fails_ends_the_wait(make_hand, value_of):
     assert [check.path.remote for check in nominations(hand, value_of)] == [SECOND]
 
 
+@pytest.mark.proves("ICE-SDP-4.3.4-4-be97")
 @pytest.mark.proves("RFC8445-8.1.1-3-ece7")
 def test_one_pair_only_is_nominated(make_hand, value_of):
     """RFC 8445 section 8.1.1: once it has nominated a pair, the agent does not nominate another."""

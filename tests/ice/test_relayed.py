@@ -132,6 +132,7 @@ def test_relayed_candidate(make_hand):
     assert hand.agent.gathering_state is GatheringState.COMPLETE
 
 
+@pytest.mark.proves("ICE-SDP-5.1-7-ca7b", "ICE-SDP-5.1-9-084a", "ICE-SDP-9.1-1-084a")
 def test_relay_only_hides_the_mapped_address(hand):
     (candidate,) = told(hand)
     assert (candidate.type, candidate.address, candidate.related_address) == ("relay", RELAYED, ("0.0.0.0", 9))

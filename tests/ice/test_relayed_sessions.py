@@ -318,6 +318,7 @@ def test_credentials_that_are_revoked_lose_the_relay(ends):
 # --- nothing of this host is told or used where only relays are wanted ------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-3.5.3-2-5e93")
 def test_relay_only_tells_no_address_of_this_host(ends):
     pair = ends(
         configs=(relay_only(UDP, TCP, stun_servers=WITH_STUN, tcp=TcpPolicy(active=True, passive=True)), IceConfig()),
@@ -331,6 +332,7 @@ def test_relay_only_tells_no_address_of_this_host(ends):
     assert {(candidate.address.host, str(candidate.related_address)) for candidate in told} == {(HOST, "0.0.0.0:9")}
 
 
+@pytest.mark.proves("JSEP-3.5.3-2-5e93")
 def test_relay_only_sends_nothing_to_the_peer_itself(ends):
     pair = ends(configs=(relay_only(UDP), IceConfig()))
     pair.add_turn_server()

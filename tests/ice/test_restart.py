@@ -33,6 +33,7 @@ def test_restart_changes_both_credentials(hand):
     assert hand.agent.remote_parameters is None
 
 
+@pytest.mark.proves("ICE-SDP-4.4.3.1.1-2-ca99", "ICE-SDP-4.4.3.2-1-f6a4")
 def test_restart_gathers_and_tells_every_candidate_anew(hand):
     hand.events.clear()
     hand.agent.restart(hand.now)
@@ -58,6 +59,7 @@ def test_restart_before_gathering_tells_nothing(make_agent):
     assert agent.take_events() == ()
 
 
+@pytest.mark.proves("ICE-SDP-4.4.3.1.1-1-0d38", "ICE-SDP-4.4.3.2-2-174f")
 def test_data_flow_on_the_old_path_until_the_new_one_is_selected(hand):
     old = hand.agent.selected_path
     hand.agent.restart(hand.now)
@@ -195,6 +197,7 @@ def test_roles_outlive_a_restart(hand):
         hand.agent.set_role(Role.CONTROLLED, hand.now)
 
 
+@pytest.mark.proves("ICE-SDP-4.4.3.2-3-c07e")
 @pytest.mark.parametrize(
     ("wait_s", "before", "after"),
     [(0.0, "completed", "connected"), (5.0, "disconnected", "checking"), (31.0, "failed", "checking")],

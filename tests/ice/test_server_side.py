@@ -261,6 +261,7 @@ def test_triggered_checks_have_a_small_burst_and_then_the_pace(make_hand):
 # --- before the peer's parameters are known (7.3) ---------------------------------------------------------------------
 
 
+@pytest.mark.proves("ICE-SDP-4.2.4-1-f9ad")
 @pytest.mark.proves("RFC8445-5.3-3-0020", "RFC8445-7.3-5-1760", "RFC8445-7.3-6-6aca")
 def test_early_check_is_answered_at_once_and_triggers_when_the_parameters_come(make_hand, parsed):
     hand = make_hand(Role.CONTROLLED)

@@ -61,6 +61,7 @@ def test_request_to_a_server_is_not_authenticated(make_hand, parsed):
     assert [attribute.type for attribute in parsed(hand.sent[0]).attributes] == [AttributeType.FINGERPRINT]
 
 
+@pytest.mark.proves("ICE-SDP-5.1-7-ca7b")
 @pytest.mark.proves("RFC8445-5.1.1.2-1-5520")
 def test_server_reflexive_candidate(make_hand):
     hand = gather(make_hand(stun_servers=SERVERS[:1]))

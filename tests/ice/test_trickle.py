@@ -211,6 +211,7 @@ def test_dns_name_with_several_addresses_gives_the_first_of_a_usable_family(make
     assert check.path.remote == ("10.0.0.5", 5)
 
 
+@pytest.mark.proves("ICE-SDP-5.1-3-03d6")
 @pytest.mark.parametrize("by", ["answer", "silence"])
 def test_name_that_does_not_exist_is_counted(hand, by):
     add(hand, Address(NAME, 5))

@@ -14,6 +14,7 @@ def reports_of(pair, media, end):
     return [packet for plain in opened for packet in parse_compound(plain, allow_reduced_size=True)]
 
 
+@pytest.mark.proves("RFC5576-5-4-253e")
 def test_source_that_was_only_described_is_not_reported_on(pair, media):
     sources = (media.RemoteSource(70), media.RemoteSource(0xA1))
     pair = pair(other_sections=[media.audio_section(ssrc=0xA5, sources=sources)])
@@ -27,6 +28,7 @@ def test_source_that_was_only_described_is_not_reported_on(pair, media):
     assert blocks == {0xA1}
 
 
+@pytest.mark.proves("RFC4566-6-6-d985", "RFC4566-6-8-4acd", "RFC4566-6-9-454f")
 @pytest.mark.parametrize(("sends", "receives"), [(True, False), (False, True), (False, False)])
 def test_reports_go_on_whatever_the_direction(pair, media, sends, receives):
     pair = pair(
@@ -40,6 +42,7 @@ def test_reports_go_on_whatever_the_direction(pair, media, sends, receives):
         assert reports_of(pair, media, end)
 
 
+@pytest.mark.proves("BUNDLE-9.2-8-e6ba")
 def test_application_packet_that_nobody_knows_changes_nothing(pair, media):
     pair = pair()
     pair.play_audio(5)

@@ -8,6 +8,7 @@ from sans_rtc.rtp import Extension, is_rtcp
 from sans_rtc.srtp import SrtpReceiver
 
 
+@pytest.mark.proves("BUNDLE-9.2-1-8574", "BUNDLE-9.2-2-ec17")
 @pytest.mark.proves("RTP-USAGE-4.8-3-650e", "RTP-USAGE-5.2.4-1-7e57")
 def test_mid_leads_to_the_section(joined, media):
     sections = [media.audio_section(1, ssrc=0xA1), media.audio_section(2, ssrc=0xA2)]
@@ -19,12 +20,14 @@ def test_mid_leads_to_the_section(joined, media):
     assert len(pair.frames(1, 2)) == 2
 
 
+@pytest.mark.proves("BUNDLE-9.2-6-e851")
 def test_unknown_mid_is_not_taken_even_where_the_payload_type_is_unique(joined, media):
     pair, peer = joined()
     peer.say(7, 1, extensions=[(4, b"who")])
     assert pair.b.stats.discards == {DiscardReason.UNROUTED: 1}
 
 
+@pytest.mark.proves("BUNDLE-9.2-3-449c", "BUNDLE-15-3-72c6", "RFC5576-5-5-1a56", "RFC5576-5-6-0448")
 @pytest.mark.proves("RTP-USAGE-4.3-2-3ff4")
 def test_payload_type_leads_where_it_is_unique_and_only_there(joined, media):
     pair, peer = joined()
@@ -35,6 +38,7 @@ def test_payload_type_leads_where_it_is_unique_and_only_there(joined, media):
     assert pair.b.stats.discards == {DiscardReason.UNROUTED: 1}
 
 
+@pytest.mark.proves("BUNDLE-9.2-3-449c", "BUNDLE-9.2-5-45c1")
 @pytest.mark.proves("RTP-USAGE-4.8-1-e109")
 def test_ssrc_of_the_description_leads(joined, media):
     sections = [
@@ -46,6 +50,7 @@ def test_ssrc_of_the_description_leads(joined, media):
     assert pair.events(1, StreamStarted) == [StreamStarted(2, 71, "")]
 
 
+@pytest.mark.proves("BUNDLE-9.2-6-e851")
 def test_known_ssrc_moves_with_its_mid(joined, media):
     sections = [media.audio_section(1, ssrc=0xA1), media.audio_section(2, ssrc=0xA2)]
     pair, peer = joined(other_sections=sections)
@@ -55,6 +60,7 @@ def test_known_ssrc_moves_with_its_mid(joined, media):
     assert pair.events(1, StreamEnded) == [StreamEnded(1, 7, "", StreamEndReason.REPLACED)]
 
 
+@pytest.mark.proves("RFC5576-5-2-2c1f")
 def test_new_ssrc_replaces_the_old_and_late_packets_of_the_old_do_not(joined, media):
     pair, peer = joined()
     peer.say(7, 1)
@@ -91,6 +97,7 @@ def test_rtx_without_a_stream_is_not_taken(joined, media):
     assert not pair.b._router.sources
 
 
+@pytest.mark.proves("RFC5576-5-1-1a14")
 @pytest.mark.proves(
     "RFC5764-5.1.2-4-05b5",
     "RFC3550-8.2-1-aa4e",
@@ -148,6 +155,7 @@ def test_flood_from_one_section_keeps_one_stream(joined, media):
     assert len(pair.b._sections.receivers[media.AUDIO].streams) == 1
 
 
+@pytest.mark.proves("BUNDLE-9.2-2-ec17", "BUNDLE-15-2-29cf")
 @pytest.mark.proves("RTP-USAGE-5.2.4-1-7e57")
 def test_mid_is_sent_until_the_peer_has_told_of_the_ssrc(pair, media):
     pair = pair()

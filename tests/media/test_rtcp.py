@@ -43,6 +43,7 @@ def test_reports_come_about_once_a_second(pair, media):
     assert len(set(gaps)) == len(gaps)
 
 
+@pytest.mark.proves("RFC5576-6.1-1-96ae")
 @pytest.mark.proves(
     "RFC3550-6-2-f4ff",
     "RFC3550-6.1-2-b6a5",

@@ -99,6 +99,7 @@ def test_corrupted_datagrams_of_a_session_change_nothing(pair):
     assert pair.messages[1] == sent
 
 
+@pytest.mark.proves("JSEP-5.11-3-6c99")
 @pytest.mark.proves("RFC5763-5-6-cd95", "RFC8122-6.2-5-c183")
 def test_dtls_client_hello_that_comes_before_the_answer_is_kept(pair):
     offerer, answerer = pair.peers
@@ -126,6 +127,7 @@ def test_same_inputs_give_the_same_bytes(make_pair):
 # -- trust -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.1.1-5-e927")
 @pytest.mark.proves("RFC5763-5-12-b7c4", "RFC5763-5-13-3964")
 def test_peer_with_another_key_than_signalled_gets_no_data(make_pair):
     pair = make_pair()
@@ -337,6 +339,7 @@ def test_silence_is_configurable():
 # -- restarting ICE --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("ICE-SDP-4.4.3.1-1-e818")
 @pytest.mark.parametrize("first", [0, 1])
 def test_ice_restart_by_either_side_keeps_data_flowing(pair, first):
     handle, _ = pair.connect()
@@ -372,6 +375,7 @@ def test_restart_that_is_rolled_back_goes_on_as_before(pair):
 # -- local misuse ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.6-5-4fef", "JSEP-8-1-7fe6")
 @pytest.mark.parametrize("sdp", ["", "hello", "v=0\r\n", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=x\r\n"])
 def test_description_that_is_none_is_refused_and_changes_nothing(pair, sdp):
     with pytest.raises((InvalidArgument, InvalidState)):
@@ -380,6 +384,7 @@ def test_description_that_is_none_is_refused_and_changes_nothing(pair, sdp):
     pair.connect()
 
 
+@pytest.mark.proves("JSEP-4.1.17-2-e823")
 def test_candidate_that_is_none_is_refused(pair):
     pair.connect()
     for line in ("nonsense", "candidate:", "candidate:1 1 udp x 10.0.0.1 1 typ host"):

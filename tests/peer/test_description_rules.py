@@ -20,6 +20,7 @@ def credentials(peer):
     return tuple(media(peer.local_description).lines.first(spec) for spec in (ICE_UFRAG, ICE_PWD))
 
 
+@pytest.mark.proves("JSEP-4.1.1-2-93e7")
 def test_nothing_is_gathered_before_a_local_description_is_set(pair):
     peer = pair.peers[0]
     peer.create_channel("test", ChannelOptions(), pair.now)
@@ -29,6 +30,7 @@ def test_nothing_is_gathered_before_a_local_description_is_set(pair):
     assert any(isinstance(event, GatheringNeeded) for event in peer.take_events())
 
 
+@pytest.mark.proves("JSEP-3.5.2.1-2-e85e", "ICE-SDP-5.1-4-e439", "ICE-SDP-5.1-5-3cdb", "ICE-SDP-5.1-8-87d2")
 def test_local_candidate_names_its_section_and_generation(pair):
     pair.connect()
     for end, peer in enumerate(pair.peers):
@@ -41,6 +43,8 @@ def test_local_candidate_names_its_section_and_generation(pair):
         assert re.fullmatch(r"[0-9.]+", candidate.address.host)
 
 
+@pytest.mark.proves("JSEP-5.2.2-11-a9c4", "JSEP-5.2.3.1-1-4d4c", "ICE-SDP-4.4.1.1.1-2-1f54")
+@pytest.mark.proves("ICE-SDP-4.4.1.2.1-1-51b7", "ICE-SDP-4.4.3.1-5-dc77", "ICE-SDP-5.4-4-3c94")
 def test_credentials_stay_until_a_restart_and_then_both_change(pair):
     pair.connect()
     seen = [credentials(pair.peers[0])]
@@ -58,6 +62,7 @@ def test_credentials_stay_until_a_restart_and_then_both_change(pair):
     assert all(4 <= len(ufrag) <= 32 and 22 <= len(pwd) <= 256 for ufrag, pwd in (after, seen[0]))
 
 
+@pytest.mark.proves("ICE-SDP-5.1-1-feb5", "ICE-SDP-5.1-11-278f", "ICE-SDP-5.1-3-03d6")
 @pytest.mark.parametrize(
     "line",
     [
@@ -92,6 +97,7 @@ def paced(pace_s, **ice):
     return PeerConfig(ice=IceConfig(check_pace_s=pace_s, **ice))
 
 
+@pytest.mark.proves("ICE-SDP-5.5-1-2c18")
 @pytest.mark.parametrize(("ours", "theirs"), [(0.2, 0.05), (0.05, 0.2), (0.2, 0.1)])
 def test_both_ends_keep_the_slower_of_the_paces_that_they_propose(make_pair, ours, theirs):
     pair = make_pair(configs=(paced(ours), paced(theirs)))
@@ -104,6 +110,7 @@ def test_both_ends_keep_the_slower_of_the_paces_that_they_propose(make_pair, our
         assert max(agent.remote_parameters.check_pace_s or 0.05, pace_s) == max(ours, theirs)
 
 
+@pytest.mark.proves("ICE-SDP-4.3.1-4-cfa6", "ICE-SDP-4.3.2-4-89e6")
 def test_lite_end_proposes_no_pace(make_pair):
     pair = make_pair(configs=(paced(0.2, is_lite=True), None))
     pair.connect()
@@ -121,6 +128,7 @@ def test_any_pace_of_the_peer_is_taken_within_bounds(pair, told, kept_s):
     assert answerer._transport.agent.remote_parameters.check_pace_s == kept_s
 
 
+@pytest.mark.proves("BUNDLE-11-3-0fd0", "BUNDLE-11-4-07ac")
 def test_client_hello_of_a_session_of_data_alone_offers_srtp(pair):
     """RFC 9143 section 11: audio or video may come later, and the association is that of all."""
     pair.connect()

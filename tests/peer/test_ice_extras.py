@@ -45,6 +45,7 @@ def states(pair, end):
 # --- lite -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.1.1-4-0aee")
 @pytest.mark.parametrize("lite_end", [0, 1])
 def test_lite_peer_connects_as_offerer_and_as_answerer_and_sends_no_checks(lite_end):
     configs = (LITE, FULL) if lite_end == 0 else (FULL, LITE)

@@ -69,6 +69,7 @@ def frames(pair, end, handle):
     return [event.frame.data for event in pair.events(end, FrameReceived) if event.handle == handle]
 
 
+@pytest.mark.proves("RFC3264-6.1-19-8c59", "RFC3264-6.1-20-b0b3")
 @pytest.mark.proves("RFC5763-6.10-1-205f", "RFC5764-3-1-e740", "RTP-USAGE-4.1-1-bf54", "RTP-USAGE-4.4-2-4461")
 def test_frames_flow_both_ways_through_dtls_srtp(make_pair):
     pair = make_pair()
@@ -100,6 +101,7 @@ def test_the_peers_offer_makes_transceivers_that_receive(make_pair):
     assert pair.peers[0].transceivers()[0].current_direction is Direction.SENDONLY
 
 
+@pytest.mark.proves("BUNDLE-8.1-1-bc69")
 def test_media_and_data_share_the_transport(make_pair):
     pair = make_pair()
     mine = add(pair.peers[0], "video", pair.now)
@@ -155,6 +157,7 @@ def test_packets_are_forwarded_without_decoding(make_pair):
     assert frames(pair, 0, mine["video"]) == [KEYFRAME]
 
 
+@pytest.mark.proves("BUNDLE-9.2-4-9ff3", "RFC3264-8.3.4-1-b8ce")
 def test_direction_stop_and_a_new_section_by_renegotiation(make_pair):
     pair = make_pair()
     mine, theirs = connect(pair)

@@ -166,6 +166,8 @@ BAD = [
 ]
 
 
+@pytest.mark.proves("JSEP-5.8.2-6-0cdc", "JSEP-5.8.2-8-7dbe", "JSEP-5.8.2-13-fb6d", "JSEP-5.8.2-14-b605")
+@pytest.mark.proves("JSEP-5.8.2-22-4630", "ICE-SDP-5.4-4-3c94")
 @pytest.mark.parametrize(("name", "text", "value"), GOOD)
 def test_value_parses_and_comes_back(name, text, value):
     spec = ATTRIBUTES[name]
@@ -245,6 +247,7 @@ def test_mid_is_not_inherited():
     assert parsed.effective(parsed.media[0], MID) is None
 
 
+@pytest.mark.proves("JSEP-5.8.2-15-6d7e", "RFC4566-6-7-7540")
 @pytest.mark.parametrize(("spec", "direction"), DIRECTIONS.items())
 def test_direction_is_that_of_the_media_then_the_session_then_sendrecv(spec, direction):
     at_media = description(["a=inactive"], [f"a={spec.name}"])

@@ -40,6 +40,7 @@ def test_candidate_may_be_parsed_by_ice(load):
     assert parsed.address == ("127.0.0.1", 47885)
 
 
+@pytest.mark.proves("BUNDLE-13.2-1-765d")
 def test_bundle_only_section_with_port_zero_is_not_disabled(load):
     audio, video, data = parse_description(load("firefox_offer_max_bundle")).media
     assert [section.is_bundle_only for section in (audio, video, data)] == [False, True, True]

@@ -22,6 +22,7 @@ def test_description_of_real_program_comes_out_byte_for_byte(vector):
     assert vector == serialize_description(parse_description(vector))
 
 
+@pytest.mark.proves("JSEP-5.8.1-10-ed05", "JSEP-5.8.2-32-ed05", "RFC4566-5-5-afaa", "RFC4566-5.13-3-103b")
 def test_unknown_attributes_and_lines_keep_their_place(small):
     lines = [
         *small[:7],
@@ -37,6 +38,7 @@ def test_unknown_attributes_and_lines_keep_their_place(small):
 # -- tolerance -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC4566-5-6-d7a5")
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r\r\n"])
 def test_line_ends_may_be_lf_or_crlf(small, end):
     assert parse_description(text(small)) == parse_description(text(small, end))
@@ -166,6 +168,11 @@ MALFORMED = [
 ]
 
 
+@pytest.mark.proves("JSEP-5.8.1-3-74d5", "JSEP-5.8.1-5-0fff", "JSEP-5.8.1-6-df11", "JSEP-5.8.1-7-91a0")
+@pytest.mark.proves("JSEP-5.8.2-2-e5fc", "JSEP-5.8.2-3-9eb7", "JSEP-5.8.2-4-7d45", "JSEP-5.8.2-5-91a0")
+@pytest.mark.proves("RFC3264-5-4-311e", "RFC4566-5-1-aa5c", "RFC4566-5-2-c1c7", "RFC4566-5.2-1-6e59")
+@pytest.mark.proves("RFC4566-5.3-1-1d63", "RFC4566-5.5-1-6262", "RFC4566-5.6-2-282c", "RFC4566-5.8-4-c414")
+@pytest.mark.proves("RFC4566-5.13-1-36c2", "RFC4566-6-13-0a72")
 @pytest.mark.parametrize(("line", "broken", "kind", "field"), MALFORMED)
 def test_malformed_line_is_refused_with_its_number(small, line, broken, kind, field):
     number = small.index(line) + 1

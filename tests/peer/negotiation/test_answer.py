@@ -32,6 +32,8 @@ def offer():
 # -- data is accepted -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.3.1-14-18b4", "JSEP-5.3.1-23-febf", "JSEP-5.3.1-26-7c36", "JSEP-5.3.1-24-4511")
+@pytest.mark.proves("RFC3264-6.1-2-7142", "RFC5888-9.1-1-e8cf", "RFC5888-9.2-3-6f7b")
 def test_answer_repeats_protocol_format_and_mid(negotiation, transport, offer):
     answer, changes = answered(negotiation(), offer, transport())
     media = answer.media[0]
@@ -49,6 +51,7 @@ def test_answer_repeats_protocol_format_and_mid(negotiation, transport, offer):
     )
 
 
+@pytest.mark.proves("JSEP-5.8.2-27-fe1b")
 def test_what_the_peer_said_comes_out(negotiation, transport, offer):
     _, changes = answered(negotiation(), offer, transport())
     found = changes.transport
@@ -60,6 +63,7 @@ def test_what_the_peer_said_comes_out(negotiation, transport, offer):
     assert "theirsPassword" not in repr(changes)
 
 
+@pytest.mark.proves("JSEP-5.3.1-20-bedf", "JSEP-5.3.1-21-0f33", "JSEP-5.3.1-22-e8db")
 @pytest.mark.proves("RFC5763-5-5-0ffa", "RFC5763-5-7-c137")
 @pytest.mark.parametrize(
     ("offered", "preferred", "answer", "role"),
@@ -82,12 +86,14 @@ def test_offer_without_setup_is_active(negotiation, transport, offer, edit):
     assert (parsed.media[0].lines.first(SETUP), changes.transport.dtls_role) == ("passive", DtlsRole.SERVER)
 
 
+@pytest.mark.proves("JSEP-5.8.2-30-9837")
 @pytest.mark.parametrize(("line", "size"), [("a=max-message-size:0\r\n", 0), ("", 65536)])
 def test_message_size_that_is_absent_is_64_kib_and_zero_is_any(negotiation, transport, offer, edit, line, size):
     _, changes = answered(negotiation(), edit(offer, ("a=max-message-size:1000\r\n", line)), transport())
     assert changes.transport.max_message_size == size
 
 
+@pytest.mark.proves("JSEP-3.5.5-1-da5c")
 @pytest.mark.parametrize(
     ("offered", "answer"),
     [("trickle ice2", ("trickle", "ice2")), ("trickle", ("trickle",)), ("ice2 renomination", ("ice2",)), (None, None)],
@@ -105,12 +111,14 @@ def test_tls_id_is_answered_where_one_was_offered(negotiation, transport, offer,
     assert without.media[0].lines.first(TLS_ID) is None
 
 
+@pytest.mark.proves("RFC5888-9.2-7-e56c")
 def test_offer_without_mid_and_bundle_is_answered_without(negotiation, transport, offer, edit):
     bare = edit(offer, ("a=mid:0\r\n", ""), ("a=group:BUNDLE 0\r\n", ""))
     answer, changes = answered(negotiation(), bare, transport())
     assert (answer.media[0].mid, answer.bundle_groups, changes.transport.mid) == (None, [], None)
 
 
+@pytest.mark.proves("JSEP-5.2.1-43-1885", "JSEP-5.8.1-8-6141", "JSEP-5.10-2-942d")
 def test_session_level_attributes_hold_for_the_data_section(negotiation, transport, offer):
     head, section = OFFER.split("m=application")
     common = [
@@ -124,12 +132,14 @@ def test_session_level_attributes_hold_for_the_data_section(negotiation, transpo
     assert changes.transport == usual.transport
 
 
+@pytest.mark.proves("JSEP-5.1.2-2-dd9d", "JSEP-5.1.2-7-febb")
 @pytest.mark.parametrize("protocol", ["UDP/DTLS/SCTP", "TCP/DTLS/SCTP", "udp/dtls/sctp", "DTLS/SCTP"])
 def test_protocols_of_rfc_9429_section_5_1_2_are_taken(negotiation, transport, offer, edit, protocol):
     answer, changes = answered(negotiation(), edit(offer, ("UDP/DTLS/SCTP", protocol)), transport())
     assert (answer.media[0].protocol, changes.data) == (protocol, DataOutcome.ACCEPTED)
 
 
+@pytest.mark.proves("JSEP-5.3.1-24-4511", "JSEP-5.8.2-28-9870", "RFC3264-6.1-2-7142")
 def test_kind_and_format_are_read_in_either_case(negotiation, transport, offer, edit):
     shouted = edit(offer, ("m=application 9", "m=APPLICATION 9"), ("webrtc-datachannel", "WebRTC-DataChannel"))
     answer, _ = answered(negotiation(), shouted, transport())
@@ -162,6 +172,7 @@ def test_fingerprints_of_several_hashes_come_out_and_unknown_ones_do_not(negotia
     )
 
 
+@pytest.mark.proves("JSEP-5.1.1-4-0aee")
 @pytest.mark.proves("RFC8445-6.1.1-3-5389")
 def test_lite_peer_is_controlled(negotiation, transport, offer, edit):
     lite = edit(offer, ("a=group:BUNDLE 0\r\n", "a=group:BUNDLE 0\r\na=ice-lite\r\n"))
@@ -171,6 +182,7 @@ def test_lite_peer_is_controlled(negotiation, transport, offer, edit):
     assert not both.transport.is_controlling
 
 
+@pytest.mark.proves("JSEP-5.8.2-7-2914", "JSEP-5.8.2-9-98f7")
 def test_candidates_of_the_offer_come_out_as_they_stand(negotiation, transport, load):
     _, changes = answered(negotiation(), load("firefox_offer_av_dc"), transport())
     assert changes.transport.candidates == (
@@ -182,6 +194,7 @@ def test_candidates_of_the_offer_come_out_as_they_stand(negotiation, transport, 
     assert changes.transport.end_of_candidates
 
 
+@pytest.mark.proves("JSEP-5.2.1-46-3d98")
 @pytest.mark.parametrize("name", ["aiortc_offer", "pion_offer"])
 def test_offers_of_other_stacks_are_taken(negotiation, transport, load, name):
     answer, changes = answered(negotiation(), load(name), transport())
@@ -191,6 +204,8 @@ def test_offers_of_other_stacks_are_taken(negotiation, transport, load, name):
 # -- audio and video are rejected (RFC 3264 section 6, RFC 9143 sections 7.3.1 and 7.3.3) -----------------------------
 
 
+@pytest.mark.proves("BUNDLE-7.3.3-2-6393", "ICE-SDP-4.2.1.6-2-25ae", "ICE-SDP-4.4.1.1.2-1-a2dc")
+@pytest.mark.proves("RFC3264-6-2-22dd", "RFC3264-6-7-6568", "RFC3264-6-8-6f1b", "RFC5888-9.2-2-2a8e")
 @pytest.mark.parametrize("name", ["chromium_offer_av_dc", "firefox_offer_av_dc"])
 def test_media_sections_of_browsers_are_rejected_in_place(negotiation, transport, load, name):
     offered = parse_description(load(name).sdp)
@@ -203,6 +218,7 @@ def test_media_sections_of_browsers_are_rejected_in_place(negotiation, transport
     assert [(section.mline_index, section.kind) for section in changes.rejected] == [(0, "audio"), (1, "video")]
 
 
+@pytest.mark.proves("JSEP-5.3.1-27-6ece", "BUNDLE-7.3-3-39db", "BUNDLE-7.3.3-3-bf43", "RFC5888-9.2-4-8de2")
 @pytest.mark.parametrize("name", ["chromium_offer_av_dc", "firefox_offer_av_dc"])
 def test_bundle_of_which_the_tag_is_rejected_moves_to_the_data_section(negotiation, transport, load, name):
     answer, _ = answered(negotiation(), load(name), transport())
@@ -219,6 +235,7 @@ def test_offer_of_audio_only_is_rejected_as_a_whole(negotiation, transport, load
     assert (changes.data, changes.transport, changes.dtls) == (None, None, TransportAction.UNCHANGED)
 
 
+@pytest.mark.proves("RFC3264-6-4-1133")
 def test_offer_without_sections_is_answered_without(negotiation, transport):
     answer, changes = answered(negotiation(), Description("offer", OFFER[: OFFER.index("m=")]), transport())
     assert (answer.media, changes.transport) == ([], None)
@@ -242,11 +259,13 @@ def test_data_section_with_sctp_port_zero_is_rejected(negotiation, transport, of
     assert (changes.data, changes.rejected[0].reason) == (DataOutcome.REJECTED, "its SCTP port is 0")
 
 
+@pytest.mark.proves("BUNDLE-13.1-1-a09f", "BUNDLE-13.2-1-765d", "RFC3264-5.1-4-a09f", "RFC3264-8.2-1-8ad5")
 def test_disabled_data_section_stays_disabled(negotiation, transport, offer, edit):
     answer, changes = answered(negotiation(), edit(offer, ("m=application 9", "m=application 0")), transport())
     assert (answer.media[0].port, changes.data, changes.rejected) == (0, None, ())
 
 
+@pytest.mark.proves("BUNDLE-7.3.1-4-a27e")
 @pytest.mark.parametrize("name", ["firefox_offer_max_bundle", "rfc9429_7_2_offer_b1"])
 def test_bundle_only_data_on_a_rejected_section_are_rejected(negotiation, transport, load, name):
     answer, changes = answered(negotiation(), load(name), transport())
@@ -311,6 +330,9 @@ REFUSED = [
 ]
 
 
+@pytest.mark.proves("JSEP-5.1.1-2-fd34", "JSEP-5.8.3-1-07a6", "JSEP-5.8.3-2-51a8", "JSEP-5.8.3-3-a123")
+@pytest.mark.proves("JSEP-5.8.3-6-36ab", "JSEP-5.1.1-3-b52a", "JSEP-5.1.1-5-e927", "JSEP-5.8.2-29-38db")
+@pytest.mark.proves("JSEP-5.10-1-88f4", "ICE-SDP-4.3.2-7-dd2d", "ICE-SDP-5.4-1-30f4")
 @pytest.mark.parametrize(("old", "new", "kind", "says"), REFUSED)
 def test_offer_that_cannot_be_taken_is_refused_with_a_sentence(
     negotiation, snapshot, offer, edit, old, new, kind, says
@@ -322,6 +344,7 @@ def test_offer_that_cannot_be_taken_is_refused_with_a_sentence(
     assert before == snapshot(end)
 
 
+@pytest.mark.proves("RFC5888-4-1-63f1")
 def test_two_sections_of_one_mid_are_refused(negotiation, offer):
     with pytest.raises(InvalidArgument, match="same mid"):
         negotiation().apply_remote(Description("offer", OFFER + OFFER[OFFER.index("m=") :]))

@@ -57,6 +57,7 @@ def told(media, *specs):
 # -- RTCP -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.2.2-14-763e", "BUNDLE-9.3-1-c425", "BUNDLE-9.3.1.1-1-eeb1")
 def test_first_offer_multiplexes_rtcp_only_and_says_so_in_each_section(make):
     ends = make()
     for _ in range(2):  # the second is made while the first waits
@@ -67,6 +68,8 @@ def test_first_offer_multiplexes_rtcp_only_and_says_so_in_each_section(make):
         assert told(data, RTCP, RTCP_MUX, RTCP_MUX_ONLY) == [False] * 3
 
 
+@pytest.mark.proves("JSEP-5.8.2-20-1ce6", "BUNDLE-9.3-2-4294", "BUNDLE-9.3.1.2-3-8f5f", "BUNDLE-9.3.1.2-1-676c")
+@pytest.mark.proves("BUNDLE-9.3.1.2-2-83eb", "BUNDLE-9.3.1.2-5-3855", "BUNDLE-9.3.1.2-6-4727")
 def test_answer_multiplexes_rtcp_and_repeats_at_the_tag_that_nothing_else_is_possible(make):
     _, answer, _ = make().run()
     audio, video, _ = sections(answer)
@@ -80,6 +83,7 @@ def test_answer_does_not_say_that_nothing_else_is_possible_unasked(negotiation, 
     assert "a=rtcp-mux-only" not in end.create_answer(transport()).sdp
 
 
+@pytest.mark.proves("JSEP-5.2.2-25-1a0b", "JSEP-5.2.2-26-00c8", "JSEP-5.2.2-27-5692", "BUNDLE-9.3.1.4-1-da38")
 @pytest.mark.parametrize("is_from_a", [True, False])
 def test_later_offer_leaves_rtcp_as_it_was_agreed(make, is_from_a):
     ends = make()
@@ -90,6 +94,7 @@ def test_later_offer_leaves_rtcp_as_it_was_agreed(make, is_from_a):
     assert len(changes[3].sections) == 2
 
 
+@pytest.mark.proves("JSEP-4.1.1-4-6710", "JSEP-5.8.3-8-2037", "JSEP-5.11-5-2125")
 @pytest.mark.parametrize("is_later", [False, True])
 def test_answer_without_multiplexing_is_refused(make, edit, snapshot, is_later):
     ends = make()
@@ -112,6 +117,7 @@ def test_answer_may_leave_multiplexing_to_the_tag(make):
     assert len(ends.a.apply_remote(tagged).sections) == 2
 
 
+@pytest.mark.proves("JSEP-5.8.3-9-12a2", "BUNDLE-9.3.1.2-4-7352")
 def test_section_that_only_multiplexes_must_say_that_it_multiplexes(negotiation, transport, load):
     offer = load("chromium_offer_av_dc")
     at = offer.sdp.index("m=video")
@@ -122,6 +128,7 @@ def test_section_that_only_multiplexes_must_say_that_it_multiplexes(negotiation,
     assert [(each.mid, each.reason) for each in changes.rejected] == [("0", "RTP and RTCP are not multiplexed")]
 
 
+@pytest.mark.proves("JSEP-5.8.2-22-4630")
 def test_dummy_destination_of_rtcp_is_read(make, edit):
     ends = make()
     ends.b.apply_remote(edit(offered(ends), ("a=rtcp:9 IN IP4 0.0.0.0", "a=rtcp:50001 IN IP4 192.0.2.9")))
@@ -133,6 +140,7 @@ def test_dummy_destination_of_rtcp_is_read(make, edit):
 # -- one group --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.2.1-13-f293")
 def test_bundle_only_sections_tell_no_transport(make):
     ends = make(BundlePolicy.MAX_BUNDLE)
     offered(ends)
@@ -145,6 +153,7 @@ def test_bundle_only_sections_tell_no_transport(make):
         assert told(media, ICE_UFRAG, ICE_PWD, SETUP, TLS_ID, RTCP, RTCP_MUX_ONLY) == [False] * 6
 
 
+@pytest.mark.proves("BUNDLE-7.3.3-4-7ca9")
 def test_rejected_section_is_not_bundle_only(make, negotiation, transport):
     ends = make(BundlePolicy.MAX_BUNDLE)
     end = negotiation(2, accepts_media=False)
@@ -153,6 +162,8 @@ def test_rejected_section_is_not_bundle_only(make, negotiation, transport):
     assert [(media.port, media.lines.has(BUNDLE_ONLY)) for media in sections(answer)] == [(0, False)] * 3
 
 
+@pytest.mark.proves("BUNDLE-1.2-1-8946", "BUNDLE-5-1-56f0", "BUNDLE-7.1.3-6-0c8f", "BUNDLE-9.1-3-16a4")
+@pytest.mark.proves("RFC5888-4-1-63f1", "RFC5888-6-1-83c2")
 def test_every_section_has_its_mid_in_description_and_packets(make):
     offer, answer, _ = make().run()
     for description in (offer, answer):
@@ -163,6 +174,7 @@ def test_every_section_has_its_mid_in_description_and_packets(make):
             assert Extension.MID in {extension.uri for extension in each.lines.all(EXTMAP)}
 
 
+@pytest.mark.proves("BUNDLE-9.1-4-efe1", "RFC5576-6.1-4-66b2")
 def test_sections_have_ssrcs_of_their_own_each_with_one_cname(make):
     for description in make().run()[:2]:
         by_section = [media.lines.all(SSRC) for media in sections(description)[:2]]

@@ -44,6 +44,7 @@ def offered(end, facts):
     return offer
 
 
+@pytest.mark.proves("JSEP-4.1.1-1-25b9", "JSEP-4.1.1-3-1ac6")
 def test_defaults_are_those_of_jsep():
     assert PeerConfig().ice.transport_policy is TransportPolicy.ALL
     assert PeerConfig().media_negotiation.bundle_policy is BundlePolicy.BALANCED
@@ -52,11 +53,13 @@ def test_defaults_are_those_of_jsep():
 # -- what is offered --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.1.2-1-4750", "JSEP-5.1.2-2-dd9d", "JSEP-5.2.1-18-1272", "BUNDLE-9.1-2-7ef0")
 def test_offers_have_the_profiles_of_jsep(ends):
     protocols = [media.protocol for media in sections(offered(ends.a, ends.a_transport))]
     assert protocols == ["UDP/TLS/RTP/SAVPF"] * 2 + ["UDP/DTLS/SCTP"]
 
 
+@pytest.mark.proves("JSEP-5.1.2-8-1000")
 def test_later_offer_has_the_right_profile_whatever_the_peer_has_called_it(negotiation, transport, load, edit):
     end = negotiation(accepts_media=True)
     odd = edit(load("chromium_offer_av_dc"), ("UDP/TLS/RTP/SAVPF", "RTP/AVP"), ("UDP/DTLS/SCTP", "DTLS/SCTP"))
@@ -66,6 +69,7 @@ def test_later_offer_has_the_right_profile_whatever_the_peer_has_called_it(negot
     assert protocols == ["UDP/TLS/RTP/SAVPF"] * 2 + ["UDP/DTLS/SCTP"]
 
 
+@pytest.mark.proves("JSEP-5.2.1-20-63a3", "JSEP-5.2.1-25-8e99", "JSEP-5.2.1-26-30a5", "JSEP-5.2.1-28-977e")
 def test_mandatory_formats_feedback_and_extensions_are_offered(ends):
     audio, video, _ = sections(offered(ends.a, ends.a_transport))
     names = [
@@ -81,6 +85,7 @@ def test_mandatory_formats_feedback_and_extensions_are_offered(ends):
     assert kinds >= {("nack", None), ("nack", "pli"), ("ccm", "fir"), ("transport-cc", None)}
 
 
+@pytest.mark.proves("RFC3264-5.1-9-f308", "RFC3264-6.1-11-d758", "RFC4566-5.14-4-8c89", "RFC4566-8.2.3-2-3ff0")
 @pytest.mark.parametrize("answers", [False, True])
 def test_every_format_has_its_rtpmap(ends, answers):
     offer, answer, _ = ends.run()
@@ -89,6 +94,8 @@ def test_every_format_has_its_rtpmap(ends, answers):
         assert media.formats == mapped
 
 
+@pytest.mark.proves("JSEP-5.3.1-6-dfca", "JSEP-5.3.1-12-07a1", "JSEP-5.3.1-19-3c25", "JSEP-5.3.1-25-2110")
+@pytest.mark.proves("ICE-SDP-4.4.2-1-9f9f", "RFC3264-6-1-0ce8")
 def test_first_answer_is_written_as_rfc_9429_section_5_3_1_says(new_ends):
     ends = new_ends()
     offer, answer, _ = ends.run()
@@ -117,6 +124,8 @@ def test_first_answer_is_written_as_rfc_9429_section_5_3_1_says(new_ends):
 # -- what stays in later descriptions ---------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.2.2-1-3714", "JSEP-5.2.2-2-c454", "JSEP-5.3.2-1-501e", "JSEP-5.3.2-2-c454")
+@pytest.mark.proves("JSEP-5.3.2-12-eff8", "JSEP-5.2.2-10-b5f4", "JSEP-5.3.2-3-c879")
 @pytest.mark.parametrize("is_answer", [False, True])
 def test_later_descriptions_keep_what_must_not_change(ends, transport, is_answer):
     first = ends.run()[is_answer]
@@ -136,6 +145,7 @@ def test_later_descriptions_keep_what_must_not_change(ends, transport, is_answer
         assert second.sdp.count("a=end-of-candidates\r\n") == 1
 
 
+@pytest.mark.proves("JSEP-5.3.2-7-2564")
 def test_other_tls_id_of_a_restarting_offer_is_answered_with_another(new_ends, transport, edit):
     ends = new_ends()
     _, first, _ = ends.run()
@@ -145,11 +155,13 @@ def test_other_tls_id_of_a_restarting_offer_is_answered_with_another(new_ends, t
     assert sections(first)[0].lines.first(TLS_ID) != sections(second)[0].lines.first(TLS_ID)
 
 
+@pytest.mark.proves("JSEP-5.2.2-4-9e25")
 def test_transceiver_stopped_before_it_was_offered_has_no_section(ends):
     ends.a.media.stop(ends.a.media.add_transceiver(VIDEO, TRACK))
     assert [media.kind for media in sections(offered(ends.a, ends.a_transport))] == ["audio", "video", "application"]
 
 
+@pytest.mark.proves("JSEP-5.2.2-5-4177", "BUNDLE-7.5.3-3-3b88")
 def test_section_of_a_stopped_transceiver_has_port_zero_and_tells_nothing(ends):
     ends.run()
     ends.a.media.stop(1)
@@ -157,6 +169,7 @@ def test_section_of_a_stopped_transceiver_has_port_zero_and_tells_nothing(ends):
     assert (media.port, media.is_bundle_only, media.lines.has(MSID), media.lines.has(ICE_UFRAG)) == (0, *[False] * 3)
 
 
+@pytest.mark.proves("JSEP-5.2.2-7-28cf", "JSEP-5.3.2-15-922c")
 @pytest.mark.parametrize("is_from_a", [True, False])
 def test_who_begins_to_send_again_tells_its_streams(new_ends, is_from_a):
     ends = new_ends(accepts_media=True)
@@ -172,6 +185,7 @@ def test_who_begins_to_send_again_tells_its_streams(new_ends, is_from_a):
     assert sections(offer if is_from_a else answer)[0].lines.first(MSID).stream_id == "camera"
 
 
+@pytest.mark.proves("JSEP-5.2.2-24-6c54", "JSEP-5.2.2-28-853c")
 def test_later_offer_has_only_the_feedback_and_reduced_size_of_the_last_answer(ends, edit):
     ends.b.apply_remote(offered(ends.a, ends.a_transport))
     answer = ends.b.create_answer(ends.b_transport)
@@ -187,6 +201,9 @@ def test_later_offer_has_only_the_feedback_and_reduced_size_of_the_last_answer(e
 # -- what is taken and what is not ------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.1.1-6-dab4", "RFC4566-5.12-1-076f", "RFC4566-5.12-2-ec30", "RFC4566-5.12-3-9db5")
+@pytest.mark.proves("RFC4566-5.12-4-9db5", "RFC4566-5.12-5-7e8e", "RFC4566-5.12-6-352d", "RFC4566-7-7-465b")
+@pytest.mark.proves("RFC4566-7-8-d0ea")
 def test_keys_in_the_description_are_neither_taken_nor_told(ends, edit):
     offer = offered(ends.a, ends.a_transport)
     crypto = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n"
@@ -199,6 +216,8 @@ def test_keys_in_the_description_are_neither_taken_nor_told(ends, edit):
         assert "a=crypto" not in text and "a=key-mgmt" not in text and "\r\nk=" not in text
 
 
+@pytest.mark.proves("JSEP-5.3.1-4-282a", "JSEP-5.10-3-6c6e", "JSEP-5.10-9-51b8", "JSEP-5.10-10-5563")
+@pytest.mark.proves("RFC5888-6-3-dd0f", "RFC5888-9.2-1-7d11", "RFC4566-5.8-3-87b6")
 def test_bandwidths_unknown_extensions_and_unknown_groups_change_nothing(ends, edit):
     plain = offered(ends.a, ends.a_transport)
     odd = edit(
@@ -217,12 +236,16 @@ def test_bandwidths_unknown_extensions_and_unknown_groups_change_nothing(ends, e
     assert answers[0].count("a=group:") == 1
 
 
+@pytest.mark.proves("BUNDLE-13.3-2-96c6", "BUNDLE-13.4-2-96c6", "ICE-SDP-4.2.5-3-c8cb", "ICE-SDP-4.2.5-5-a303")
+@pytest.mark.proves("RFC3264-8.4-3-01c6")
 @pytest.mark.parametrize("address", ["IN IP4 0.0.0.0", "IN IP6 ::", "IN IP4 peer.example.org", "IN IP4 127.0.0.1"])
 def test_default_destination_of_an_offer_is_not_looked_at(ends, edit, address):
     ends.b.apply_remote(edit(offered(ends.a, ends.a_transport), ("c=IN IP4 0.0.0.0", f"c={address}")))
     assert len(ends.b.apply_local(ends.b.create_answer(ends.b_transport)).sections) == 2
 
 
+@pytest.mark.proves("JSEP-5.2.1-14-38c3", "BUNDLE-7.1.3-3-c03c", "BUNDLE-11-1-8404", "ICE-SDP-5.4-1-30f4")
+@pytest.mark.proves("ICE-SDP-5.4-2-9a33")
 def test_sections_of_an_offer_tell_one_transport(ends):
     media = sections(offered(ends.a, ends.a_transport))
     for name in ("ice-ufrag", "ice-pwd", "fingerprint", "setup", "tls-id"):

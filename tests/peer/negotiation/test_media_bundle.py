@@ -44,6 +44,7 @@ def without_group(description):
 # -- our offers -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.2.1-40-601f", "BUNDLE-7.1.3-3-c03c")
 @pytest.mark.parametrize("policy", [BundlePolicy.BALANCED, BundlePolicy.MAX_COMPAT])
 def test_every_section_of_a_first_offer_names_the_one_transport(new_ends, policy):
     parsed = parse_description(offered(with_media(new_ends, policy)).sdp)
@@ -51,6 +52,8 @@ def test_every_section_of_a_first_offer_names_the_one_transport(new_ends, policy
     assert parsed.bundle_groups[0].mids == ("0", "1", "2")
 
 
+@pytest.mark.proves("JSEP-5.2.1-16-cfc4", "JSEP-5.2.2-29-53ab", "BUNDLE-7.1.3-6-0c8f", "BUNDLE-7.2-2-0d55")
+@pytest.mark.proves("BUNDLE-7.2.1-1-48d5")
 def test_max_bundle_leaves_the_transport_to_the_first_section(new_ends):
     ends = with_media(new_ends, BundlePolicy.MAX_BUNDLE)
     offer, answer, changes = ends.run()
@@ -63,6 +66,7 @@ def test_max_bundle_leaves_the_transport_to_the_first_section(new_ends):
     assert [media.is_bundle_only for media in again.media] == [False] * 3
 
 
+@pytest.mark.proves("BUNDLE-7.3.3-1-0673")
 def test_tag_that_others_depend_on_is_answered_idle_and_disabled_later(new_ends):
     """RFC 9143 section 7.3.3: it cannot be rejected without them."""
     ends = with_media(new_ends, BundlePolicy.MAX_BUNDLE)
@@ -81,6 +85,7 @@ def test_tag_that_others_depend_on_is_answered_idle_and_disabled_later(new_ends)
     assert not ends.b.is_negotiation_needed
 
 
+@pytest.mark.proves("JSEP-5.3.1-5-ec08")
 def test_bundle_only_sections_go_with_a_tag_that_was_never_taken(new_ends, negotiation):
     ends = with_media(new_ends, BundlePolicy.MAX_BUNDLE)
     end = negotiation(2, accepts_media=False)
@@ -92,6 +97,8 @@ def test_bundle_only_sections_go_with_a_tag_that_was_never_taken(new_ends, negot
 # -- the tag ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("BUNDLE-7.3-1-1e60", "BUNDLE-7.3.1-1-cda1", "BUNDLE-7.3.1-2-f65e", "BUNDLE-7.3.1-3-b7b9")
+@pytest.mark.proves("BUNDLE-7.3.1-5-8a33", "BUNDLE-7.4-2-cc34")
 @pytest.mark.parametrize("stopped", [[0], [0, 1], [1]])
 def test_first_section_that_the_answer_takes_carries_the_transport(ends, stopped):
     added = [c.handle for c in ends.b.apply_remote(offered(ends)).transceivers if c.action is TransceiverAction.ADDED]
@@ -107,6 +114,7 @@ def test_first_section_that_the_answer_takes_carries_the_transport(ends, stopped
     assert ends.a.data_section == ("2", 2)
 
 
+@pytest.mark.proves("BUNDLE-7.5-2-9fd6")
 def test_tag_moves_on_when_its_transceiver_is_stopped(ends):
     ends.run()
     ends.a.media.stop(1)
@@ -115,6 +123,7 @@ def test_tag_moves_on_when_its_transceiver_is_stopped(ends):
         assert (change.transport.mid, change.dtls, change.is_ice_restart) == ("1", TransportAction.UNCHANGED, False)
 
 
+@pytest.mark.proves("JSEP-5.2.2-17-9fa9", "JSEP-5.3.2-13-9fa9")
 def test_candidates_stand_in_every_section_until_the_peer_has_bundled(ends):
     offered(ends)
     ends.a.add_local_candidate(HOST)
@@ -167,6 +176,7 @@ def test_offer_without_bundle_gets_one_section_taken(ends, negotiation, transpor
     assert (changes.transport.mid, changes.data) == ("0", DataOutcome.REJECTED)
 
 
+@pytest.mark.proves("BUNDLE-7.4-3-aafc", "RFC5888-9.4-1-661a")
 @pytest.mark.proves("RTP-USAGE-4.4-3-645b")
 def test_answer_without_bundle_leaves_the_first_section(ends):
     offer = offered(ends)
@@ -178,6 +188,7 @@ def test_answer_without_bundle_leaves_the_first_section(ends):
     assert changes.data is DataOutcome.REJECTED
 
 
+@pytest.mark.proves("RFC5888-9.2-5-1389")
 def test_answer_that_leaves_a_section_out_of_the_group_leaves_it_unused(ends, edit):
     ends.b.apply_remote(offered(ends))
     answer = edit(ends.b.create_answer(ends.b_transport), ("BUNDLE 0 1 2", "BUNDLE 0 2"))
@@ -230,6 +241,8 @@ def test_answer_with_bundle_only_sections_is_taken(ends, edit):
     assert [section.mid for section in ends.a.apply_remote(answer).sections] == ["0", "1"]
 
 
+@pytest.mark.proves("JSEP-4.1.1-4-6710", "JSEP-5.3.1-2-798c", "JSEP-5.8.2-19-13af", "JSEP-5.8.3-8-2037")
+@pytest.mark.proves("BUNDLE-9.3-1-c425")
 @pytest.mark.proves("RFC5761-5.1.1-4-bb63", "RTP-USAGE-4.5-3-fcbc")
 def test_section_without_rtcp_mux_is_rejected(negotiation, transport, load, edit):
     offer = load("chromium_offer_av_dc")
@@ -245,6 +258,8 @@ def test_section_without_rtcp_mux_is_rejected(negotiation, transport, load, edit
 # -- what sections are for --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.1.2-1-4750", "JSEP-5.1.2-3-2521", "JSEP-5.1.2-4-d6ae", "JSEP-5.1.2-5-d957")
+@pytest.mark.proves("JSEP-5.3.1-7-1066", "JSEP-5.3.2-4-a2e6", "JSEP-5.1.2-6-7f8d", "ICE-SDP-4.3.2-5-1ee1")
 @pytest.mark.parametrize(
     "protocol",
     [
@@ -277,6 +292,7 @@ def test_no_more_transceivers_than_configured(negotiation, transport, load):
     assert [(each.mid, each.reason) for each in changes.rejected] == [("1", "there are too many transceivers")]
 
 
+@pytest.mark.proves("BUNDLE-9.1.1-1-6bca", "BUNDLE-9.1.1-2-414c")
 @pytest.mark.proves("RTP-USAGE-4.3-3-c06b")
 def test_one_payload_type_of_two_formats_in_one_group_is_rejected(negotiation, transport, load, edit):
     offer = edit(

@@ -52,6 +52,8 @@ def answer_to(negotiation, transport):
 # -- streams and SSRCs (RFC 8830, RFC 5576) ---------------------------------------------------------------------------
 
 
+@pytest.mark.proves("MSID-2-1-c315", "RFC5576-4.1-1-cbfd", "RFC5576-4.2-2-d5db", "RFC5576-4.2-3-bbef")
+@pytest.mark.proves("RFC5576-6.1-3-68fa", "RFC5576-4.1-2-efa5")
 def test_sender_tells_its_streams_and_ssrcs(offer_of):
     media = parse_description(offer_of(options=attrs.evolve(TRACK, streams=("camera", "all"))).sdp).media[0]
     msids = media.lines.all(MSID)
@@ -113,6 +115,7 @@ def test_forward_error_correction_stream_is_named_with_its_source(offer_of, answ
 # -- header extensions (RFC 8285) -------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("BUNDLE-12-1-65f8")
 def test_extensions_are_numbered_once_for_all_sections_in_the_one_byte_range(negotiation, transport):
     end = negotiation(accepts_media=True)
     for kind in (AUDIO, VIDEO, AUDIO):
@@ -124,6 +127,7 @@ def test_extensions_are_numbered_once_for_all_sections_in_the_one_byte_range(neg
     assert sorted(ids) == list(range(1, 15))
 
 
+@pytest.mark.proves("JSEP-5.2.2-23-dd98")
 @pytest.mark.proves("RTP-USAGE-10-6-8f51")
 def test_extension_that_the_answer_lacks_is_neither_sent_nor_offered_again(new_ends, edit):
     ends = new_ends(accepts_media=True)
@@ -187,6 +191,7 @@ def test_session_without_retransmission_formats_has_no_ssrc_for_them(offer_of, a
     assert all(codec.rtx_payload_type is None for codec in changes.sections[0].send.codecs)
 
 
+@pytest.mark.proves("JSEP-5.3.1-18-8c76", "JSEP-5.8.2-18-9ac8")
 @pytest.mark.proves("RFC4585-4.2-3-29a2", "RFC4585-4.2-6-468e")
 def test_feedback_is_what_both_have(offer_of, answer_to, edit):
     offer = edit(
@@ -212,6 +217,7 @@ def test_error_correction_is_taken_where_it_is_configured(load, answer_to):
     assert media[1].formats[-3:] == ["118", "119", "120"]
 
 
+@pytest.mark.proves("JSEP-5.3.1-15-8e99")
 def test_error_correction_is_offered_and_agreed_on(offer_of, answer_to):
     fec = ("red", "ulpfec", "flexfec-03")
     _, changes, _ = answer_to(offer_of(fec=fec), fec=fec)
@@ -315,6 +321,8 @@ BROKEN = [
 ]  # fmt: skip
 
 
+@pytest.mark.proves("JSEP-5.1.2-6-7f8d", "JSEP-5.8.2-11-d14f", "JSEP-5.8.2-12-e65e", "JSEP-5.10-4-8bd8")
+@pytest.mark.proves("RFC4566-8.2.3-1-065a")
 @pytest.mark.parametrize(("old", "new"), BROKEN, ids=range(len(BROKEN)))
 def test_broken_section_is_refused_and_nothing_changes(offer_of, negotiation, snapshot, edit, old, new):
     end = negotiation(2, accepts_media=True)

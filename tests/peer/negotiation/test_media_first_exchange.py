@@ -28,6 +28,7 @@ def names(codecs):
     return [codec.codec.name for codec in codecs]
 
 
+@pytest.mark.proves("JSEP-5.3.1-6-dfca", "JSEP-5.9-2-8bd8", "JSEP-5.11-1-d95d")
 def test_audio_video_and_data_are_agreed_on_by_both_ends(media_ends):
     _, answer, changes = media_ends.run()
     parsed = parse_description(answer.sdp)
@@ -42,6 +43,7 @@ def test_audio_video_and_data_are_agreed_on_by_both_ends(media_ends):
         assert not end.is_negotiation_needed
 
 
+@pytest.mark.proves("RFC3264-6.1-21-aa86", "RFC5576-6.1-1-96ae")
 def test_what_one_end_sends_is_what_the_other_receives(media_ends):
     media_ends.run()
     for ours, theirs in zip(media_ends.a.media.sections, media_ends.b.media.sections, strict=True):
@@ -57,6 +59,7 @@ def test_what_one_end_sends_is_what_the_other_receives(media_ends):
             assert source.cname == sender.send.cname
 
 
+@pytest.mark.proves("RFC4566-5.14-3-a756")
 def test_opus_and_vp8_are_preferred(media_ends):
     media_ends.run()
     audio, video = media_ends.a.media.sections
@@ -66,6 +69,7 @@ def test_opus_and_vp8_are_preferred(media_ends):
     assert video.send.codecs[0].feedback == {"goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"}
 
 
+@pytest.mark.proves("JSEP-5.8.2-23-9347")
 def test_offer_is_told_as_a_transceiver_added_and_a_track(new_ends):
     ends = new_ends(accepts_media=True)
     ends.a.media.add_transceiver(AUDIO, TRACK)
@@ -106,6 +110,7 @@ def answered(negotiation, transport):
     return answer
 
 
+@pytest.mark.proves("JSEP-5.2.1-46-3d98", "RFC3264-6-3-f617")
 @pytest.mark.parametrize("name", ["chromium_offer_av_dc", "firefox_offer_av_dc", "firefox_offer_max_bundle"])
 def test_offers_of_browsers_are_taken_whole(answered, load, name):
     end, answer, changes = answered(load(name))
@@ -119,6 +124,10 @@ def test_offers_of_browsers_are_taken_whole(answered, load, name):
     assert not end.is_negotiation_needed
 
 
+@pytest.mark.proves("JSEP-5.3.1-9-0e8a", "JSEP-5.3.1-16-30a5", "JSEP-5.8.2-10-0221", "JSEP-5.8.2-16-b074")
+@pytest.mark.proves("JSEP-5.8.2-17-b2bf", "JSEP-5.8.2-21-265b", "JSEP-5.10-6-11a4", "JSEP-5.10-8-5e32")
+@pytest.mark.proves("JSEP-5.8.1-9-7da6", "JSEP-5.8.2-31-7da6", "RFC3264-5.1-11-d298", "RFC3264-6.1-10-a47d")
+@pytest.mark.proves("RFC3264-6.1-14-b28f", "RFC3264-6.1-15-2c95", "RFC3264-6.1-24-0512", "RFC3264-6.1-25-84c3")
 def test_answer_to_chromium_has_its_numbers(answered, load):
     _, answer, changes = answered(load("chromium_offer_av_dc"))
     audio, video = changes.sections
@@ -149,6 +158,7 @@ def test_extension_that_firefox_only_receives_is_only_sent(answered, load):
     assert Extension.CSRC_AUDIO_LEVEL not in dict(audio.receive.extensions).values()
 
 
+@pytest.mark.proves("JSEP-5.3.1-15-8e99")
 @pytest.mark.proves("RFC7587-3.3-2-51e8", "RFC7587-3.4-1-eb41", "RTP-USAGE-10-5-3e31")
 def test_fmtp_of_firefox_is_what_is_sent_by(answered, load):
     _, _, changes = answered(load("firefox_offer_av_dc"))

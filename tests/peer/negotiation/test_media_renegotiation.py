@@ -42,6 +42,7 @@ def calling(new_ends):
 # -- adding -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC3264-8.1-1-fb46")
 @pytest.mark.parametrize("is_from_a", [True, False])
 def test_video_is_added_behind_what_there_is(calling, is_from_a):
     adder = calling.a if is_from_a else calling.b
@@ -108,6 +109,7 @@ def test_track_added_later_turns_the_transceiver_that_the_peer_has_made(calling)
 # -- directions -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("ICE-SDP-4.4.1.1.1-1-39d3")
 @pytest.mark.parametrize("is_from_a", [True, False])
 @pytest.mark.parametrize(
     ("wanted", "agreed"),
@@ -204,6 +206,8 @@ def test_transceiver_that_nobody_knows_of_is_gone_at_once(calling):
         calling.a.media.transceiver(handle)
 
 
+@pytest.mark.proves("JSEP-5.2.1-24-e347", "JSEP-5.2.2-31-f513", "BUNDLE-7.5-1-ba68", "BUNDLE-15.2-1-9b1e")
+@pytest.mark.proves("BUNDLE-17-1-9773")
 def test_section_of_a_stopped_transceiver_is_used_again_for_its_kind_under_another_mid(calling):
     calling.a.media.stop(1)
     calling.run()
@@ -217,6 +221,7 @@ def test_section_of_a_stopped_transceiver_is_used_again_for_its_kind_under_anoth
     assert is_quiet(calling)
 
 
+@pytest.mark.proves("RFC3264-6-6-cca4")
 def test_section_that_the_peer_rejects_stops_its_transceiver(calling, edit):
     calling.a.media.add_transceiver(VIDEO, TRACK)
     offer = calling.a.create_offer(calling.a_transport)
@@ -243,6 +248,7 @@ def test_all_stopped_ends_the_transport(new_ends):
     assert is_quiet(ends)
 
 
+@pytest.mark.proves("JSEP-5.3.1-5-ec08")
 def test_transceiver_stopped_before_the_answer_is_rejected_in_it(calling):
     calling.a.media.add_transceiver(VIDEO, TRACK)
     offer = calling.a.create_offer(calling.a_transport)
@@ -260,6 +266,7 @@ def test_transceiver_stopped_before_the_answer_is_rejected_in_it(calling):
 # -- codec preferences ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.2.1-19-6b4a", "RFC3264-5.1-10-5ac8")
 def test_preferences_order_and_limit_an_offer(new_ends):
     ends = new_ends(accepts_media=True)
     handle = ends.a.media.add_transceiver(VIDEO, TRACK)
@@ -272,6 +279,7 @@ def test_preferences_order_and_limit_an_offer(new_ends):
     ]
 
 
+@pytest.mark.proves("JSEP-5.3.1-8-6d6a", "RFC3264-6.1-12-7636")
 def test_preferences_order_and_limit_an_answer(negotiation, transport, load):
     end = negotiation(accepts_media=True)
     handle = end.media.add_transceiver(VIDEO, TRACK)
@@ -282,6 +290,8 @@ def test_preferences_order_and_limit_an_answer(negotiation, transport, load):
     assert [codec.codec.name for codec in changes.sections[1].send.codecs] == ["VP9", "VP8"]
 
 
+@pytest.mark.proves("JSEP-5.3.1-5-ec08", "JSEP-5.3.1-11-677c", "RFC3264-6.1-6-d56c", "RFC3264-6.1-7-f233")
+@pytest.mark.proves("RFC3264-6.1-8-4cf7", "RFC3264-6.1-18-537b")
 def test_preferences_that_the_peer_does_not_have_reject_the_section(negotiation, transport, load):
     end = negotiation(accepts_media=True)
     handle = end.media.add_transceiver(VIDEO, TRACK)
@@ -298,6 +308,7 @@ def test_preferences_of_what_is_not_configured_are_refused(calling):
             calling.a.media.set_codec_preferences(1, codecs)
 
 
+@pytest.mark.proves("JSEP-5.2.2-20-6669", "RFC3264-8.3.2-3-427e", "RFC3264-8.3.2-4-eb43")
 def test_preferences_can_be_taken_back(calling):
     before = calling.a.media.sections
     calling.a.media.set_codec_preferences(1, codecs_named("PCMU"))
@@ -313,6 +324,7 @@ def test_preferences_can_be_taken_back(calling):
 # -- numbers ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.2.2-22-d42a", "RFC3264-8.3.2-1-2ef8", "RFC3264-8.3.2-2-99e9")
 def test_answerer_offers_later_with_the_numbers_of_the_peer(negotiation, transport, load):
     end = negotiation(accepts_media=True)
     end.apply_remote(load("chromium_offer_av_dc"))
@@ -332,6 +344,7 @@ def test_answerer_offers_later_with_the_numbers_of_the_peer(negotiation, transpo
     assert ids[1] <= ids[3]
 
 
+@pytest.mark.proves("JSEP-5.2.2-21-61e8", "RFC3264-6.1-13-91b3", "RFC3264-7-1-2578")
 def test_offer_follows_the_order_of_the_last_answer(calling, edit):
     offer = calling.a.create_offer(calling.a_transport)
     calling.a.apply_local(offer)
@@ -343,6 +356,7 @@ def test_offer_follows_the_order_of_the_last_answer(calling, edit):
     assert again.media[0].formats[:4] == ["0", "96", "97", "9"]
 
 
+@pytest.mark.proves("RFC3264-5.1-8-d3f7")
 def test_peer_that_numbers_for_itself_gets_its_own_numbers(calling, edit):
     """RFC 3264 section 6.1: the answerer may receive a format under another number than the offerer."""
     offer = calling.a.create_offer(calling.a_transport)

@@ -38,6 +38,7 @@ def offered(end, facts):
     return offer
 
 
+@pytest.mark.proves("JSEP-5.7-3-2e7c")
 @pytest.mark.parametrize("side", list(Side))
 def test_rollback_of_our_offer_takes_the_mid_and_keeps_the_transceiver(calling, side):
     handle = calling.a.media.add_transceiver(VIDEO)
@@ -54,6 +55,7 @@ def test_rollback_of_our_offer_takes_the_mid_and_keeps_the_transceiver(calling, 
     assert calling.a.media.transceiver(handle).mid == "2"
 
 
+@pytest.mark.proves("JSEP-5.7-4-e0e7")
 def test_transceivers_that_the_offer_made_go_with_it(fresh):
     fresh.a.media.add_transceiver(VIDEO)
     added = fresh.b.apply_remote(offered(fresh.a, fresh.a_transport)).transceivers
@@ -64,6 +66,7 @@ def test_transceivers_that_the_offer_made_go_with_it(fresh):
     assert not fresh.b.is_negotiation_needed
 
 
+@pytest.mark.proves("JSEP-5.7-5-aa95")
 def test_transceiver_that_got_a_track_stays_without_a_section(fresh):
     fresh.a.media.add_transceiver(VIDEO)
     fresh.b.apply_remote(offered(fresh.a, fresh.a_transport))

@@ -28,6 +28,7 @@ def rids(encodings):
     return [encoding.rid for encoding in encodings]
 
 
+@pytest.mark.proves("JSEP-5.2.1-29-acc2", "JSEP-5.2.1-32-79f3", "JSEP-5.8.2-25-a135", "JSEP-5.8.2-26-2b0e")
 def test_three_layers_are_sent_and_received(sending):
     offer, answer, changes = sending.run()
     assert "a=simulcast:send h;m;l\r\n" in offer.sdp
@@ -48,6 +49,7 @@ def test_layers_go_by_rid_and_not_by_ssrc(sending):
     assert changes[2].sections[0].receive.sources == ()
 
 
+@pytest.mark.proves("JSEP-5.2.2-18-b63b", "JSEP-5.2.2-19-471e")
 def test_layers_stay_in_later_exchanges(sending):
     sending.run()
     before = sending.a.media.sections

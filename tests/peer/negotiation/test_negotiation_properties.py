@@ -4,6 +4,7 @@ two ends that follow the rules agree, in whatever order they offer, answer, roll
 import re
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -101,6 +102,7 @@ def test_mutations_of_real_descriptions_raise_nothing_unexpected(text, kind, sta
     feed(end_in(state), Description(kind, text))
 
 
+@pytest.mark.proves("JSEP-8-1-7fe6")
 @PROFILE
 @given(st.text(), st.sampled_from(KINDS), st.sampled_from(["new", "offered", "connected"]))
 def test_any_text_raises_nothing_unexpected(text, kind, state):

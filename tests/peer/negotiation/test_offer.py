@@ -25,6 +25,15 @@ def offer_of(negotiation, facts):
     return offer
 
 
+@pytest.mark.proves("JSEP-5.1.1-1-63a0", "JSEP-5.2.1-1-c35b", "JSEP-5.2.1-2-da69", "JSEP-5.2.1-3-694f")
+@pytest.mark.proves("JSEP-5.2.1-6-62eb", "JSEP-5.2.1-7-6c2d", "JSEP-5.2.1-8-bd23", "JSEP-5.2.1-9-0ae8")
+@pytest.mark.proves("JSEP-5.2.1-10-59eb", "JSEP-5.2.1-11-087d", "JSEP-5.2.1-15-d531", "JSEP-5.2.1-17-a7ba")
+@pytest.mark.proves("JSEP-5.2.1-21-07a1", "JSEP-5.2.1-35-9682", "JSEP-5.2.1-36-9842", "JSEP-5.2.1-37-2da1")
+@pytest.mark.proves("JSEP-5.2.1-38-2110", "JSEP-5.2.1-39-4853", "JSEP-5.2.1-42-d2ef", "JSEP-5.2.1-24-e347")
+@pytest.mark.proves("BUNDLE-1.2-1-8946", "BUNDLE-5-1-56f0", "BUNDLE-15.2-1-9b1e", "BUNDLE-17-1-9773")
+@pytest.mark.proves("ICE-SDP-4.2.1.4-2-dd6a", "ICE-SDP-4.3.1-2-a6f1", "RFC3264-5-1-3d42", "RFC3264-5-3-b022")
+@pytest.mark.proves("RFC3264-5-5-495e", "RFC3264-5-6-2d03", "RFC4566-5.2-4-8c6e", "RFC4566-5.3-2-a8fb")
+@pytest.mark.proves("RFC4566-5.7-1-2e30")
 @pytest.mark.proves("RFC5763-5-10-75dc", "TRICKLE-3-3-0a23")
 def test_first_offer_is_written_as_rfc_9429_section_5_2_1_says(negotiation, transport):
     offer = negotiation(1, wants_data=True).create_offer(transport("a"))
@@ -50,6 +59,7 @@ def test_first_offer_is_written_as_rfc_9429_section_5_2_1_says(negotiation, tran
     )
 
 
+@pytest.mark.proves("JSEP-5.2.1-14-38c3", "ICE-SDP-4.2.1.4-1-7d0c")
 @pytest.mark.proves("RFC5763-5-11-1ff1")
 def test_offer_has_all_fingerprints_and_the_facts_it_was_given(negotiation):
     facts = LocalTransport(
@@ -71,6 +81,7 @@ def test_offer_has_all_fingerprints_and_the_facts_it_was_given(negotiation):
         assert f"\r\n{line}\r\n" in sdp
 
 
+@pytest.mark.proves("JSEP-5.2.1-34-d1a3")
 @pytest.mark.proves("RFC5763-5-5-0ffa", "RFC5763-5-6-cd95")
 def test_every_offer_is_actpass(connected):
     for end, facts in ((connected.a, connected.a_transport), (connected.b, connected.b_transport)):
@@ -90,18 +101,21 @@ def test_tls_id_can_be_left_out(negotiation, transport):
 # -- o= (RFC 3264 section 8, RFC 9429 section 5.2.2) ------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.2.1-4-309b", "JSEP-5.2.1-5-7077", "RFC3264-5-2-1ae3")
 @pytest.mark.parametrize("seed", range(20))
 def test_session_id_is_positive_and_below_62_bits(negotiation, transport, seed):
     found = origin(negotiation(seed, wants_data=True).create_offer(transport()))
     assert 0 < found.session_id < (1 << 62) - 1
 
 
+@pytest.mark.proves("JSEP-5.2.1-5-7077")
 def test_session_id_comes_from_entropy(negotiation, transport):
     first, again, other = (negotiation(seed, wants_data=True).create_offer(transport()) for seed in (1, 1, 2))
     assert first == again
     assert origin(first).session_id != origin(other).session_id
 
 
+@pytest.mark.proves("JSEP-5.2.2-1-3714")
 def test_session_id_stays_for_life(connected):
     before = origin(connected.a.local_description).session_id
     connected.run(is_from_a=False)
@@ -109,6 +123,7 @@ def test_session_id_stays_for_life(connected):
     assert origin(connected.a.local_description).session_id == before
 
 
+@pytest.mark.proves("JSEP-5.2.2-1-3714", "RFC3264-8-1-3988", "RFC3264-8-2-fcf4")
 def test_version_rises_by_one_where_the_content_changes(negotiation, transport):
     end = negotiation(wants_data=True)
     versions = [
@@ -146,6 +161,9 @@ def test_failed_creation_does_not_use_a_version_up(negotiation, transport):
 # -- m= and c= (RFC 8839 section 4.2.1.2, RFC 9429 section 5.2.2) -----------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.2.2-8-5c88", "JSEP-5.2.2-9-15d0", "JSEP-5.2.2-15-e19c", "BUNDLE-7.1.1-1-364a")
+@pytest.mark.proves("BUNDLE-7.1.1-2-7d09", "ICE-SDP-4.3.1-1-e93b", "ICE-SDP-4.3.2-6-3339")
+@pytest.mark.proves("ICE-SDP-4.4.1.2.1-2-6c94", "RFC4566-5.7-8-84dc")
 @pytest.mark.parametrize(
     ("candidates", "address", "port"),
     [
@@ -168,6 +186,7 @@ def test_default_destination_is_the_best_candidate(negotiation, transport, candi
     assert (media.connection, media.port, media.candidates) == (address, port, candidates)
 
 
+@pytest.mark.proves("JSEP-5.2.2-16-eff8")
 def test_end_of_candidates_is_told(negotiation, transport):
     sdp = negotiation(wants_data=True).create_offer(transport(candidates=[HOST], end_of_candidates=True)).sdp
     assert sdp.endswith(f"a={HOST}\r\na=end-of-candidates\r\n")
@@ -176,11 +195,15 @@ def test_end_of_candidates_is_told(negotiation, transport):
 # -- sections that stay, and slots that are recycled (RFC 9429 section 5.2.2) -----------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.2.2-10-b5f4", "RFC5888-9.1-2-f75b")
 def test_data_section_keeps_its_place_and_mid(connected):
     offer = parse_description(connected.b.create_offer(connected.b_transport).sdp)
     assert [(media.kind, media.mid) for media in offer.media] == [("application", "0")]
 
 
+@pytest.mark.proves("JSEP-5.2.2-31-f513", "BUNDLE-7.5.3-1-9ee7", "BUNDLE-7.5.3-2-bf43", "BUNDLE-14.1-1-28b9")
+@pytest.mark.proves("BUNDLE-14.2-1-427d", "ICE-SDP-4.2.1.6-2-25ae", "ICE-SDP-4.4.1.1.2-1-a2dc")
+@pytest.mark.proves("RFC3264-8-5-ce3d", "RFC3264-8-7-ff74", "RFC3264-8-6-b0d4", "RFC5888-9.2-6-28b9")
 def test_rejected_sections_stay_with_port_zero_and_out_of_the_bundle(negotiation, transport, load):
     end = negotiation()
     end.apply_remote(load("chromium_offer_av_dc"))
@@ -219,6 +242,7 @@ def test_slot_of_audio_is_not_recycled_for_data(negotiation, transport, edit, lo
     ]
 
 
+@pytest.mark.proves("RFC3264-8.1-1-fb46")
 def test_new_data_section_comes_after_the_others(negotiation, transport, load, edit):
     end = negotiation(wants_data=True)
     offer = load("firefox_offer_av_dc")
@@ -273,6 +297,7 @@ def test_certificate_cannot_change_during_a_session(connected, transport):
         )
 
 
+@pytest.mark.proves("ICE-SDP-4.4.1.1.1-2-1f54")
 def test_ice_restart_changes_both_credentials(connected):
     facts = connected.a_transport
     with pytest.raises(InvalidArgument, match="both"):
@@ -281,6 +306,7 @@ def test_ice_restart_changes_both_credentials(connected):
         )
 
 
+@pytest.mark.proves("ICE-SDP-4.2.1.5-1-a473")
 @pytest.mark.proves("RFC8445-10-1-67ba")
 def test_ice_options_of_the_session_hold_for_the_section(negotiation, transport):
     offer = parse_description(negotiation(wants_data=True).create_offer(transport()).sdp)

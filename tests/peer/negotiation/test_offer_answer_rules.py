@@ -18,6 +18,9 @@ ALLOWED = {
 }
 
 
+@pytest.mark.proves("ICE-SDP-4.2.1.6-1-964b", "RFC3264-5.1-1-2251", "RFC3264-5.1-2-2ada", "RFC3264-5.1-3-6086")
+@pytest.mark.proves("RFC3264-6.1-3-c7e4", "RFC3264-6.1-4-575c", "RFC3264-6.1-5-00b7", "RFC3264-6.1-9-8c7c")
+@pytest.mark.proves("RFC3264-8.4-1-cb9a")
 @pytest.mark.parametrize(("offered", "wanted"), list(itertools.product(ALLOWED, ALLOWED)))
 def test_answer_has_the_direction_that_fits_the_offer_and_the_wish(new_ends, offered, wanted):
     ends = new_ends(accepts_media=True)
@@ -32,6 +35,7 @@ def test_answer_has_the_direction_that_fits_the_offer_and_the_wish(new_ends, off
     assert (media.direction, media.port, media.connection is not None) == (ALLOWED[offered][wanted], 9, True)
 
 
+@pytest.mark.proves("RFC3264-6.1-16-db76")
 def test_parameters_that_make_a_format_are_answered_as_they_were_offered(negotiation, transport, load):
     """RFC 3264 section 6.1, RFC 6184 section 8.2.2: profile and packetization mode; VP9 and AV1 have profiles too."""
     offer = parse_description(load("chromium_offer_av_dc").sdp).media[1]

@@ -25,6 +25,7 @@ def test_role_of_the_offerer_follows_from_the_answer(waiting, edit, setup, role)
     assert (changes.transport.dtls_role, changes.transport.is_controlling) == (role, True)
 
 
+@pytest.mark.proves("RFC5888-9.1-3-5ffc")
 def test_answer_may_leave_the_mid_out(waiting, edit):
     end, answer = waiting
     changes = end.apply_remote(edit(answer, ("a=mid:0\r\n", ""), ("a=group:BUNDLE 0\r\n", "")))
@@ -60,6 +61,8 @@ ANSWER_REFUSED = [
 ]
 
 
+@pytest.mark.proves("JSEP-5.1.1-3-b52a", "JSEP-5.8.2-29-38db", "JSEP-5.8.3-5-3bbe", "JSEP-5.8.3-12-6dfd")
+@pytest.mark.proves("JSEP-5.8.3-13-85bc", "BUNDLE-7.4-1-d8b9")
 @pytest.mark.proves("RFC5763-5-5-0ffa", "RFC5763-5-11-1ff1")
 @pytest.mark.parametrize(("old", "new", "kind", "says"), ANSWER_REFUSED)
 def test_answer_that_cannot_be_taken_is_refused_with_a_sentence(waiting, snapshot, edit, old, new, kind, says):
@@ -70,6 +73,7 @@ def test_answer_that_cannot_be_taken_is_refused_with_a_sentence(waiting, snapsho
     assert before == snapshot(end)
 
 
+@pytest.mark.proves("JSEP-5.8.3-11-85bc")
 def test_answer_has_as_many_sections_as_the_offer(waiting):
     end, answer = waiting
     second = answer.sdp[answer.sdp.index("m=") :].replace("a=mid:0", "a=mid:1")

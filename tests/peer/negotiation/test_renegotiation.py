@@ -23,6 +23,7 @@ def media(description):
 # -- nothing new ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("RFC3264-8-3-a7c4", "RFC3264-8-4-dac4")
 @pytest.mark.parametrize("is_from_a", [True, False])
 def test_reoffer_keeps_dtls_and_sctp(connected, is_from_a):
     _, _, changes = connected.run(is_from_a=is_from_a)
@@ -31,6 +32,7 @@ def test_reoffer_keeps_dtls_and_sctp(connected, is_from_a):
         assert answered.data is DataOutcome.ACCEPTED
 
 
+@pytest.mark.proves("JSEP-5.3.2-8-fa9c")
 def test_roles_stay_when_the_other_end_offers(connected):
     before = (connected.a.transport.dtls_role, connected.b.transport.dtls_role)
     assert before == (DtlsRole.SERVER, DtlsRole.CLIENT)
@@ -40,6 +42,7 @@ def test_roles_stay_when_the_other_end_offers(connected):
     assert [change.transport.is_controlling for change in changes[2:]] == [True, False]
 
 
+@pytest.mark.proves("JSEP-5.3.2-7-2564")
 def test_tls_id_stays_with_the_association(connected):
     ids = {media(connected.a.local_description).lines.first(TLS_ID)}
     for is_from_a in (True, False, True):
@@ -58,6 +61,7 @@ def test_answer_with_the_other_role_keeps_the_association(connected, edit):
     assert (changes.dtls, changes.transport.dtls_role) == (UNCHANGED, DtlsRole.CLIENT)
 
 
+@pytest.mark.proves("JSEP-5.8.3-5-3bbe")
 @pytest.mark.parametrize(("end", "setup"), [("a", "passive"), ("b", "active")])
 def test_offer_against_the_roles_of_the_association_is_refused(connected, edit, end, setup):
     # `a` is the DTLS server, so `b` cannot be passive; and the other way round.
@@ -84,6 +88,7 @@ def test_peer_with_another_sctp_port_gets_another_association(connected, edit):
 # -- ICE restart (RFC 8839 section 4.4.1.1.1, RFC 9429 sections 5.10 and 5.11) ----------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.10-5-6fd9")
 @pytest.mark.parametrize("is_from_a", [True, False])
 def test_ice_restart_is_told_at_every_step_and_keeps_dtls(connected, transport, is_from_a):
     connected.a_transport, connected.b_transport = transport("a", 1), transport("b", 1)
@@ -101,6 +106,7 @@ def test_restarted_session_does_not_restart_again(connected, transport):
     assert [change.is_ice_restart for change in changes] == [False] * 4
 
 
+@pytest.mark.proves("JSEP-5.3.2-5-8d9f", "ICE-SDP-4.4.2.1-1-187d")
 def test_answer_to_a_restart_needs_new_credentials(connected, transport):
     connected.b.apply_remote(connected.a.create_offer(transport("a", 1)))
     with pytest.raises(InvalidArgument, match="new ICE credentials"):
@@ -108,6 +114,7 @@ def test_answer_to_a_restart_needs_new_credentials(connected, transport):
     connected.b.create_answer(transport("b", 1))
 
 
+@pytest.mark.proves("JSEP-5.3.2-5-8d9f")
 def test_answer_to_an_offer_without_restart_keeps_the_credentials(connected, transport):
     connected.b.apply_remote(connected.a.create_offer(connected.a_transport))
     with pytest.raises(InvalidArgument, match="does not restart ICE"):
@@ -140,6 +147,7 @@ def test_other_password_alone_is_a_restart(connected, edit):
     assert changes.is_ice_restart
 
 
+@pytest.mark.proves("ICE-SDP-4.4.1.1.1-3-76a3")
 def test_credentials_that_move_to_the_session_level_are_no_restart(connected):
     sdp = connected.a.create_offer(connected.a_transport).sdp
     lines = [line for line in sdp.split("\r\n") if line.startswith(("a=ice-ufrag", "a=ice-pwd"))]
@@ -177,6 +185,7 @@ def test_new_fingerprint_without_a_restart_is_refused(connected, snapshot):
     assert before == snapshot(connected.b)
 
 
+@pytest.mark.proves("JSEP-5.8.3-4-ac6b")
 def test_new_tls_id_without_a_restart_is_refused(connected, edit):
     offer = connected.a.create_offer(connected.a_transport)
     old = media(offer).lines.first(TLS_ID)
@@ -192,6 +201,7 @@ def test_new_association_lets_the_roles_be_chosen_again(connected, transport, ed
     assert (changes.dtls, changes.transport.dtls_role) == (RESTART, DtlsRole.CLIENT)
 
 
+@pytest.mark.proves("JSEP-5.11-2-b18d")
 def test_answer_with_a_new_fingerprint_without_restart_is_refused(connected):
     offer = connected.a.create_offer(connected.a_transport)
     connected.a.apply_local(offer)
@@ -254,6 +264,7 @@ def test_provisional_answer_keeps_its_tls_id_when_made_final(ends):
 # -- sections of later offers (RFC 3264 section 8, RFC 9429 section 5.2.2) --------------------------------------------
 
 
+@pytest.mark.proves("RFC3264-8-6-b0d4")
 def test_later_offer_must_not_have_fewer_sections(connected):
     sdp = connected.a.create_offer(connected.a_transport).sdp
     with pytest.raises(InvalidArgument, match="media sections"):

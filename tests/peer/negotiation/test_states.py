@@ -66,6 +66,7 @@ ALLOWED = [case for case in CASES if case in TRANSITIONS]
 REFUSED = [case for case in CASES if case not in TRANSITIONS and case != (S.HAVE_LOCAL_OFFER, Side.REMOTE, T.OFFER)]
 
 
+@pytest.mark.proves("JSEP-5.5-1-b156", "JSEP-5.6-1-07d5")
 @pytest.mark.parametrize(("state", "side", "kind"), ALLOWED)
 def test_transition_of_the_table_is_made(ends, state, side, kind):
     bring(ends, state)
@@ -74,6 +75,8 @@ def test_transition_of_the_table_is_made(ends, state, side, kind):
     assert ends.a.state is changes.state
 
 
+@pytest.mark.proves("JSEP-5.5-2-a7e8", "JSEP-5.5-3-1b71", "JSEP-5.5-4-9b76", "JSEP-5.6-2-8d68", "JSEP-5.6-3-3bf7")
+@pytest.mark.proves("JSEP-5.6-4-9b76")
 @pytest.mark.parametrize(("state", "side", "kind"), REFUSED)
 def test_transition_out_of_the_table_is_refused_and_changes_nothing(new_ends, snapshot, state, side, kind):
     ends = new_ends(is_implicit_rollback_allowed=False)
@@ -86,6 +89,7 @@ def test_transition_out_of_the_table_is_refused_and_changes_nothing(new_ends, sn
     assert before == snapshot(ends.a)
 
 
+@pytest.mark.proves("RFC3264-4-1-abac")
 @pytest.mark.parametrize("state", [S.HAVE_REMOTE_OFFER, S.HAVE_LOCAL_PRANSWER, S.HAVE_REMOTE_PRANSWER, S.CLOSED])
 def test_offer_is_not_created_where_it_could_not_be_applied(ends, state):
     bring(ends, state)
@@ -93,6 +97,7 @@ def test_offer_is_not_created_where_it_could_not_be_applied(ends, state):
         ends.a.create_offer(ends.a_transport)
 
 
+@pytest.mark.proves("JSEP-4.1.7-1-7118", "JSEP-5.3.1-1-109b")
 @pytest.mark.parametrize("state", [S.STABLE, S.HAVE_LOCAL_OFFER, S.HAVE_REMOTE_PRANSWER, S.CLOSED])
 def test_answer_is_not_created_without_a_remote_offer(ends, state):
     bring(ends, state)
@@ -152,6 +157,7 @@ def test_provisional_answer_is_pending_until_the_final_one(ends):
 # -- rollback (RFC 9429 sections 4.1.8.2 and 5.7) ---------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-5.7-2-df15")
 @pytest.mark.parametrize(
     ("state", "whose"),
     [
@@ -202,11 +208,13 @@ def test_rollback_of_a_provisional_restart_returns_to_the_credentials_before(con
     assert changes.dtls is TransportAction.UNCHANGED
 
 
+@pytest.mark.proves("JSEP-5.7-1-c2f9")
 def test_rollback_in_stable_is_refused(connected):
     with pytest.raises(InvalidState):
         connected.a.apply_local(Description("rollback"))
 
 
+@pytest.mark.proves("JSEP-4.1.8-1-60bb")
 def test_rollback_with_text_is_refused(ends, snapshot):
     bring(ends, S.HAVE_LOCAL_OFFER)
     before = snapshot(ends.a)
@@ -264,6 +272,7 @@ def test_description_text_is_text():
         Description("offer", b"v=0")
 
 
+@pytest.mark.proves("JSEP-5.4-1-7623", "JSEP-5.5-5-908c", "JSEP-5.9-1-88f4")
 def test_local_description_must_not_be_changed(ends, snapshot, edit):
     offer = ends.a.create_offer(ends.a_transport)
     before = snapshot(ends.a)

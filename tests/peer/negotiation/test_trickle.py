@@ -72,6 +72,7 @@ def test_candidate_of_one_generation_goes_to_both_descriptions(connected):
     assert media(connected.a.local_description).candidates == [HOST]
 
 
+@pytest.mark.proves("JSEP-5.3.2-11-e19c", "ICE-SDP-4.3.2-1-c34a", "ICE-SDP-4.4.1.2.1-1-51b7")
 def test_later_description_of_a_generation_has_the_candidates_told_before(connected, transport):
     connected.a.add_local_candidate(HOST)
     connected.a.end_of_local_candidates()
@@ -128,6 +129,7 @@ def test_data_section_for_trickling(connected, negotiation, transport, load):
 # -- the peer's -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("JSEP-3.5.2.1-1-11f9", "JSEP-3.5.2.1-3-c868")
 @pytest.mark.parametrize("where", [{"mid": "0"}, {"mline_index": 0}, {"mid": "0", "mline_index": 7}])
 @pytest.mark.parametrize("candidate", [HOST, f"a={HOST}", f" {HOST}\r\n"])
 def test_candidate_is_found_by_mid_or_index(connected, candidate, where):
@@ -221,6 +223,7 @@ def test_limit_must_not_be_negative(new_ends):
         new_ends(remote_candidate_count_max=-1)
 
 
+@pytest.mark.proves("JSEP-4.1.17-2-e823")
 @pytest.mark.parametrize(
     ("candidate", "where", "says"),
     [
