@@ -108,3 +108,20 @@ def test_sei_messages_do_no_harm(sei):
         units = split_annex_b(frame.data)
         units.insert(len(units) - 1, bytes.fromhex(sei))
         assert len(decoder.decode(join_annex_b(units), frame.timestamp)) == 1
+
+
+@pytest.mark.proves("RFC7587-6.1-4-7ef6", "RFC7587-6.1-6-b5a8", "RFC7587-7.1-7-7767")
+@pytest.mark.parametrize(
+    ("parameters", "settings"),
+    [("stereo=1", {}), ("useinbandfec=1", {"packet_loss_percent": 20, "bitrate_bps": 24_000})],
+)
+def test_opus_is_decoded_whatever_was_asked_for(parameters, settings):
+    """Stereo and error correction come to a decoder whose description has asked for neither."""
+    encoder, source = new_encoder("opus", EncoderSettings(parameters=parameters, **settings)), ToneSource(channels=2)
+    decoder, count = new_decoder("opus"), 60
+    frames = [frame for number in range(count) for frame in encoder.encode(source.frame(number))]
+    packets_ = [parse_opus_packet(frame.data) for frame in frames]
+    assert any(packet.is_stereo for packet in packets_) == ("stereo" in parameters)
+    assert any(packet.has_fec for packet in packets_) == ("fec" in parameters)
+    sounds = [sound for frame in frames for sound in decoder.decode(frame.data, frame.timestamp)]
+    assert (len(sounds), decoder.stats.discards) == (len(frames), {})

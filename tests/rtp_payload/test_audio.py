@@ -69,7 +69,6 @@ def test_opus_dtx_is_frames_of_at_most_one_byte(packet, is_dtx):
     assert is_dtx == parse_opus_packet(bytes.fromhex(packet)).is_dtx
 
 
-@pytest.mark.proves("RFC7587-6.1-6-b5a8")
 @pytest.mark.parametrize(
     ("packet", "has_fec"),
     [

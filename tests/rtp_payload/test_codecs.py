@@ -122,7 +122,6 @@ def test_parameters_come_back(kind, text):
     assert text == str(kind.parse(text))
 
 
-@pytest.mark.proves("RFC7587-7.1-7-7767")
 def test_opus_example_2_of_rfc_7587_section_7():
     text = (
         "maxplaybackrate=16000; sprop-maxcapturerate=16000; maxaveragebitrate=20000; stereo=1; useinbandfec=1; usedtx=0"

@@ -50,6 +50,7 @@ def aggregated(payload):
     "RFC6184-5.8-10-3c0a",
     "RFC6184-6.3-2-94e9",
     "RFC6184-6.3-3-2236",
+    "RFC6184-5.1-1-f1c0",
 )
 @settings(max_examples=100, deadline=None)
 @given(frames, st.integers(8, 300))

@@ -104,7 +104,6 @@ def test_vp9_layers_come_back_one_behind_the_other(frames, budget, is_flexible):
 
 
 @pytest.mark.proves(
-    "RFC6184-5.1-1-f1c0",
     "RFC6184-5.5-1-39b2",
     "RFC6184-5.5-2-1698",
     "RFC6184-5.5-3-ccf1",

@@ -158,8 +158,7 @@ def test_extension_that_firefox_only_receives_is_only_sent(answered, load):
     assert Extension.CSRC_AUDIO_LEVEL not in dict(audio.receive.extensions).values()
 
 
-@pytest.mark.proves("JSEP-5.3.1-15-8e99")
-@pytest.mark.proves("RFC7587-3.3-2-51e8", "RFC7587-3.4-1-eb41", "RTP-USAGE-10-5-3e31")
+@pytest.mark.proves("JSEP-5.3.1-15-8e99", "RFC7587-3.3-2-51e8", "RTP-USAGE-10-5-3e31")
 def test_fmtp_of_firefox_is_what_is_sent_by(answered, load):
     _, _, changes = answered(load("firefox_offer_av_dc"))
     audio, video = changes.sections
