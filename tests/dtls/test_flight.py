@@ -55,10 +55,20 @@ def test_no_datagram_exceeds_the_mtu_and_nothing_is_lost(mtu_bytes, sizes):
     assert unpack(datagrams) == [item.message for item in items]
 
 
-@pytest.mark.proves("RFC6347-4.2.3-3-3f0d")
 def test_what_is_left_of_a_datagram_is_filled_by_cutting_a_message():
     datagrams = pack(make_items(600, 1000))
     assert [len(datagram) for datagram in datagrams] == [1200, 1600 + 3 * 25 - 1200]
+
+
+@pytest.mark.proves("RFC6347-4.2.3-3-3f0d")
+def test_fragments_of_a_message_lie_side_by_side():
+    records, ends = RecordLayer(DtlsConfig(), DtlsStats()), {}
+    for datagram in pack(make_items(600, 3000, 0, 900), 300):
+        for *_, data in records.open(datagram):
+            for fragment in parse_fragments(data):
+                assert fragment.offset == ends.get(fragment.message_seq, 0)
+                ends[fragment.message_seq] = fragment.offset + len(fragment.body)
+    assert list(ends.values()) == [600, 3000, 0, 900]
 
 
 def test_a_message_is_not_cut_for_less_than_64_bytes():
