@@ -16,6 +16,7 @@ from sans_rtc.peer.numbering import FormatKey, Numbering, codec_key, correction_
 from sans_rtc.peer.transceivers import Transceiver, intersect, reverse
 from sans_rtc.rtp.extensions import Extension
 from sans_rtc.rtp.payload.interface import MediaKind, Purpose
+from sans_rtc.rtp.payload_types import is_usable_with_rtcp_mux
 from sans_rtc.sdp.rtp_values import HeaderExtension, MediaStreamId
 from sans_rtc.sdp.values import Direction
 
@@ -157,7 +158,7 @@ class MediaAuthor:
         accepted: dict[int, Format] = {}
         for format_ in offered.formats:
             found = match(preferences or rows, format_)
-            if found is None:
+            if found is None or not is_usable_with_rtcp_mux(format_.payload_type):
                 continue
             codec, parameters = found
             feedback = tuple(kind for kind in format_.feedback if kind in config.feedback)
@@ -174,7 +175,7 @@ class MediaAuthor:
         """Put what repairs or doubles an accepted format behind it, and error correction last."""
         repairs: dict[int, Format] = {}
         for format_ in offered.formats:
-            if format_.apt is not None and self.config.rtx:
+            if format_.apt is not None and self.config.rtx and is_usable_with_rtcp_mux(format_.payload_type):
                 repairs.setdefault(format_.apt, attrs.evolve(format_, parameters=f"apt={format_.apt}", feedback=()))
         is_video = offered.kind is MediaKind.VIDEO
         corrections = [

@@ -53,6 +53,17 @@ def test_payload_types_leave_room_for_rtcp_and_dynamic_ones_begin_at_96(exchange
         assert 96 in numbers and (set(range(96, 128)) <= numbers or not numbers & set(range(35, 64)))
 
 
+@pytest.mark.proves("RFC5761-4-3-8c83", "RFC5761-5.1.1-3-7b9c")
+def test_payload_types_that_would_look_like_rtcp_are_not_answered(new_ends, edit):
+    ends = new_ends(accepts_media=True, wants_data=False)
+    ends.a.media.add_transceiver(MediaKind.VIDEO, TRACK)
+    offer = ends.a.create_offer(ends.a_transport)
+    changed = edit(offer, ("SAVPF 96 97 ", "SAVPF 72 73 "), (":96 ", ":72 "), (":97 ", ":73 "), ("apt=96", "apt=72"))
+    ends.b.apply_remote(changed)
+    formats = parse_description(ends.b.create_answer(ends.b_transport).sdp).media[0].formats
+    assert formats and not {"72", "73"} & set(formats)
+
+
 @pytest.mark.proves(
     "RFC4585-4.2-9-13a1", "RFC4585-4.2-10-f1cc", "RFC4585-4.2-4-df0e", "RFC5104-7.2-1-1069", "RFC5104-7.2-2-3706"
 )
