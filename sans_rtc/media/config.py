@@ -57,6 +57,7 @@ class MediaConfig:
     frames_max              frames and packets that wait for `take_events`; the oldest go first, with FramesDropped
     keyframe_interval_s_min between two KeyframeRequested for one encoding; requests in between are told afterwards
     reference_sources_max   receivers whose XR reference times are answered
+    has_circuit_breaker     sending ends for a while where the peer's reports say that it does no good (RFC 8083)
     collisions_max          SSRC collisions that are resolved by a new SSRC; more are only counted
     """
 
@@ -90,6 +91,7 @@ class MediaConfig:
     frames_max: int = count(4096, 1, 1_000_000)
     keyframe_interval_s_min: float = seconds(0.3, 0.0, 60.0)
     reference_sources_max: int = count(16, 0, 1024)
+    has_circuit_breaker: bool = True
     collisions_max: int = count(16, 0, 1024)
 
     def __attrs_post_init__(self) -> None:

@@ -34,16 +34,18 @@ class StreamEndReason(StrEnum):
 
 
 class DropReason(StrEnum):
-    """Which bound dropped frames, the oldest first.
+    """What dropped frames; a bound drops the oldest first.
 
     SEND_QUEUE     more waited to be paced than the pacer holds
     RECEIVE_QUEUE  more packets waited for what is missing than the receive buffer holds
     EVENT_QUEUE    the application has not taken its events
+    CIRCUIT_BREAKER  what is sent does not arrive, or takes too much (RFC 8083): nothing is sent for a while
     """
 
     SEND_QUEUE = "send_queue"
     RECEIVE_QUEUE = "receive_queue"
     EVENT_QUEUE = "event_queue"
+    CIRCUIT_BREAKER = "circuit_breaker"
 
 
 class TerminationReason(StrEnum):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sans_rtc.entropy import Entropy, draw_uint
 from sans_rtc.media.bitrate_limits import BitrateLimits
+from sans_rtc.media.circuit_breaker import StreamWatch
 from sans_rtc.media.layout import NO_EXTRA, Extra, HeaderLayout
 from sans_rtc.rtcp.reports import ReportBlock
 from sans_rtc.rtp.ntp import WallClock
@@ -75,6 +76,7 @@ class OutboundStream:
     is_acknowledged   the peer has told of this SSRC in a report block, so it knows where it belongs
     history           of media that may be asked for again; None for others
     keeps_protected   lost packets are sent again as they were: there is no RTX
+    watch             whether it arrives
     limits            what the peer asks it not to exceed (TMMBR)
     mid               of its section, as RTCP tells it
     """
@@ -83,7 +85,7 @@ class OutboundStream:
         "_identity", "block_at", "bytes_retransmitted", "clock_rate", "handle", "header_bytes_sent", "history",
         "identity", "is_acknowledged", "is_rtx", "keeps_protected", "layout", "limits", "mid", "nack_count",
         "next_sequence", "packets_retransmitted", "protection", "rid", "round_trip_count", "ssrc", "statistics",
-        "timestamp", "total_round_trip_s",
+        "timestamp", "total_round_trip_s", "watch",
     )  # fmt: skip
 
     def __init__(
@@ -104,6 +106,7 @@ class OutboundStream:
         self.is_acknowledged = False
         self.keeps_protected = False
         self.identity = self._identity = NO_EXTRA
+        self.watch = StreamWatch()
         self.limits = BitrateLimits()
         self.mid = ""
         self.nack_count = self.packets_retransmitted = self.bytes_retransmitted = 0

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from sans_rtc.congestion.pacer import Priority
+from sans_rtc.media.circuit_breaker import SessionBreaker
 from sans_rtc.media.encoding import EncodingSender
 from sans_rtc.media.inbound import InboundStream
 from sans_rtc.media.outbound import OutboundStream
@@ -52,14 +53,16 @@ class RtcpReader:
     """
 
     def __init__(
-        self, transmitter: Transmitter, reporter: Reporter, router: Router, stats: MediaStats, wall_clock: WallClock
-    ) -> None:
+        self, transmitter: Transmitter, reporter: Reporter, router: Router, stats: MediaStats, wall_clock: WallClock,
+        breaker: SessionBreaker,
+    ) -> None:  # fmt: skip
         self._transmitter = transmitter
         self._control = transmitter.control
         self._reporter = reporter
         self._router = router
         self._stats = stats
         self._wall_clock = wall_clock
+        self._breaker = breaker
         self.encodings: Mapping[int, EncodingSender] = {}
         self.streams: Mapping[int, OutboundStream] = {}
         self.rtt_s: float | None = None
@@ -70,6 +73,7 @@ class RtcpReader:
     def read(self, packets: Sequence[RtcpPacket], now: float) -> None:
         """Take the packets of one datagram."""
         for packet in packets:
+            self._breaker.rtcp_received(hasattr(packet, "sender_ssrc"), now)  # which feedback alone has
             match packet:
                 case SenderReport():
                     self._on_sender_report(packet, now)
@@ -176,6 +180,9 @@ class RtcpReader:
                 else:
                     self._on_rtt(rtt_s, now)
             stream.report_block_received(block, now)
+            self._breaker.rtcp_received(True, now)
+            counts = stream.statistics
+            stream.watch.report_received(block, (counts.packets_sent, counts.bytes_sent), self.rtt_s, now)
             if stream.protection is not None and stream.protection.loss_reported(block.fraction_lost / 256):
                 self.limits_changed = True
             self._control.on_report_block(block, now)

@@ -179,7 +179,8 @@ class Sections:
         for sender in self.senders.values():
             if sender.is_sending and sender.kind is MediaKind.VIDEO:
                 for encoding in reversed(list(sender.encodings.values())):
-                    packets = encoding.make_padding(size_bytes) if encoding.settings.is_active else []
+                    is_sent = encoding.settings.is_active and encoding.media.watch.breaker.reason is None
+                    packets = encoding.make_padding(size_bytes) if is_sent else []
                     if packets:
                         return packets
         return []

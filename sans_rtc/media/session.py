@@ -31,6 +31,7 @@ from sans_rtc.media.events import (
     TargetBitrateChanged,
     TerminationReason,
 )
+from sans_rtc.media.gate import Gate
 from sans_rtc.media.ingress import Ingress
 from sans_rtc.media.outbound import OutgoingPacket
 from sans_rtc.media.parameters import CodecParameters, EncodingSettings, MediaSection
@@ -68,7 +69,10 @@ class RtpSession:
         self._router = Router(config, self.stats)
         self._sections = Sections(config, self._router, self._events, self.stats, entropy)
         self._reporter = Reporter(config, self.stats, entropy)
-        self._reader = RtcpReader(self._transmitter, self._reporter, self._router, self.stats, config.wall_clock)
+        self._gate = Gate(self._transmitter, self._events, self.stats, has_breaker=config.has_circuit_breaker)
+        self._reader = RtcpReader(
+            self._transmitter, self._reporter, self._router, self.stats, config.wall_clock, self._gate.breaker
+        )
         self._ingress = Ingress(config, self._sections, self._router, self._reporter, self.stats)
         self.set_path_overhead(0)
         self._is_closed = False
@@ -86,6 +90,7 @@ class RtpSession:
         sender = SrtpSender(profile, send, self._config.srtp)
         self._ingress.srtp = SrtpReceiver(profile, receive, self._config.srtp)
         self._transmitter.set_keys(sender)
+        self._gate.path_changed(self._sections)  # maybe another peer
         for encoding in self._sections.encodings.values():
             for stream in encoding.streams:
                 stream.begin_anew(self._config.history)
@@ -137,6 +142,7 @@ class RtpSession:
     def path_changed(self, now: float) -> None:
         """Congestion control begins anew: this is another path."""
         self._transmitter.path_changed(now)
+        self._gate.path_changed(self._sections)
 
     # --- the network --------------------------------------------------------------------------------------------------
 
@@ -281,10 +287,7 @@ class RtpSession:
         """
         self._sections.require(handle)
         sender = self._sections.senders[handle]
-        if self._is_held(sender.is_sending):
-            return
-        if not sender.encoding(frame.rid).settings.is_active:
-            self.stats.discard(DiscardReason.NOT_ACTIVE)
+        if self._is_closed or self._gate.encoding(sender, frame.rid, now) is None:
             return
         room = self._config.mtu_bytes - self._path_overhead_bytes - self._transmitter.protection_bytes
         packets = sender.make_frame(frame, room, now)
@@ -306,11 +309,8 @@ class RtpSession:
         """
         self._sections.require(handle)
         sender = self._sections.senders[handle]
-        if self._is_held(sender.is_sending):
-            return
-        encoding = sender.encoding(rid)
-        if not encoding.settings.is_active:
-            self.stats.discard(DiscardReason.NOT_ACTIVE)
+        encoding = None if self._is_closed else self._gate.encoding(sender, rid, now)
+        if encoding is None:
             return
         own = sender.forward_codec(encoding, packet, codec)
         if own is None:
@@ -322,17 +322,9 @@ class RtpSession:
             return
         self._on_sent(self._transmitter.submit([outgoing], sender.priority, now), now)
 
-    def _is_held(self, is_sending: bool) -> bool:
-        if not is_sending or self._is_closed:
-            self.stats.discard(DiscardReason.NOT_SENDING)
-            return True
-        if not self._transmitter.can_send:
-            self.stats.discard(DiscardReason.NO_KEYS)
-            return True
-        return False
-
     def _on_sent(self, dropped: list[OutgoingPacket], now: float) -> None:
         self._reporter.rtp_sent(now)
+        self._gate.breaker.rtp_sent(now)
         if dropped:
             stream, count = dropped[0].stream, len({packet.frame_number for packet in dropped})
             self._events.append(FramesDropped(stream.handle, stream.rid, count, DropReason.SEND_QUEUE))

@@ -18,6 +18,7 @@ class DiscardReason(StrEnum):
     NO_KEYS = "no_keys"
     NOT_SENDING = "not_sending"
     NOT_ACTIVE = "not_active"
+    CIRCUIT_BREAKER = "circuit_breaker"
     NOT_NEGOTIATED = "not_negotiated"
     BEFORE_SWITCH = "before_switch"
     AWAITING_KEYFRAME = "awaiting_keyframe"

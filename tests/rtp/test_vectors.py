@@ -1,6 +1,7 @@
 """Packets and extensions derived by hand from the figures: read as they say, and written back."""
 
 import attrs
+import pytest
 
 from sans_rtc.rtp import Extension, parse_extension, parse_rtp, serialize_extension, serialize_rtp
 
@@ -15,6 +16,7 @@ def plain(value):
     return value
 
 
+@pytest.mark.proves("RTP-USAGE-5.2-1-0e63")
 def test_packet_is_read_as_the_figure_says(packet_vector):
     data = bytes.fromhex("".join(packet_vector["bytes"]))
     assert plain(parse_rtp(data)) == packet_vector["packet"]
