@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from sans_rtc.trace.report_data import ReportData
+from sans_rtc.trace.report_media import media_section, media_troubles
 from sans_rtc.trace.report_svg import Line, bars, chart, figure, ladder
 
 _COLORS_LIGHT: Final = ("#1f6fc4", "#c2410c", "#15803d", "#7e22ce", "#a16207", "#0e7490")
@@ -25,15 +26,23 @@ h1{font-size:1.5rem;margin:.5rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
 .summary{border-left:4px solid var(--c0);padding:.25rem 1rem;background:var(--faint)}
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.5rem;margin:1rem 0}
 .facts div{background:var(--faint);padding:.4rem .8rem;border-radius:4px}.facts b{display:block;font-size:1.1rem}
-figure{margin:1.5rem 0}figcaption{font-weight:600}svg{width:100%;height:auto;display:block}
+figure{margin:1.5rem 0}figcaption{font-weight:600}
+.drawing,.wide{overflow-x:auto}svg{width:100%;min-width:40rem;height:auto;display:block}
+svg.ladder{min-width:30rem;max-width:42rem}.wide td,.wide th{white-space:nowrap}
 .legend{font-size:.85rem;min-height:1.2em}.key{margin-right:1rem;white-space:nowrap}
 .key i{display:inline-block;width:.8em;height:.8em;margin-right:.35em;background:currentColor;vertical-align:-.05em}
 svg text{fill:var(--ink);font-size:12px}svg .time{text-anchor:end;fill:var(--soft)}svg .middle{text-anchor:middle}
-svg .end{text-anchor:middle;font-weight:600}svg .unit{fill:var(--soft)}
+svg .end{text-anchor:middle;font-weight:600}
 .grid{stroke:var(--faint)}.axis{stroke:var(--line)}.curve,.arrow{fill:none;stroke:currentColor;stroke-width:1.6}
 pre{background:var(--faint);padding:.8rem;overflow-x:auto;font-size:.8rem}
-table{border-collapse:collapse;font-size:.9rem}td{padding:.1rem .8rem .1rem 0;vertical-align:top}
+table{border-collapse:collapse;font-size:.9rem}td,th{padding:.1rem .8rem .1rem 0;vertical-align:top;text-align:left}
+th{font-weight:600}td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}td{overflow-wrap:anywhere}
+.bad{color:var(--c1);font-weight:600}
 """
+
+
+# As long as ICE waits until it says "disconnected".
+_SILENCE_S: Final = 3.0
 
 
 def render_report(data: ReportData, title: str) -> str:
@@ -54,6 +63,7 @@ def render_report(data: ReportData, title: str) -> str:
             _section("Candidate pairs", _pairs(data)),
             _section("Data transport (SCTP)", _transport(data)),
             _section("Bitrates", _bitrates(data)),
+            _section("Audio and video (RTP)", media_section(data)),
             _section("Discards", _discards(data)),
             _section("States", _states(data)),
             _section("In the machine's own words, at the end", _words(data)),
@@ -73,12 +83,14 @@ def _sentences(data: ReportData) -> Iterator[str]:
         yield f"It was connected {connected:.3f} s after the beginning."
     elif any(text.startswith("connection state") for _, text in data.states):
         yield "It was never connected."
-    if data.samples.likely_cause:
-        yield f"At the end: {data.samples.likely_cause}."
     if data.terminated is not None:
         detail = f": {data.terminated.detail}" if data.terminated.detail else ""
-        yield f"It ended by {str(data.terminated.reason).replace('_', ' ').replace('-', ' ')}{detail}."
+        reason = str(data.terminated.reason).replace("_", " ").replace("-", " ")
+        yield f"It ended after {data.duration_s:.3f} s, {reason}{detail}."
+    elif data.samples.likely_cause:
+        yield f"At the end of the recording: {data.samples.likely_cause}."
     yield from _troubles(data)
+    yield from media_troubles(data)
     if data.replay_note:
         yield f"What the machine knew is missing or ends early, since there was no whole replay: {data.replay_note}"
 
@@ -90,13 +102,17 @@ def _troubles(data: ReportData) -> Iterator[str]:
         timeouts = counters["timeouts"]
         yield (
             f"SCTP sent {again} chunks of data again, and {sent} for the first time, "
-            f"after {counters['loss_events']} losses that were seen and {timeouts} timeouts."
+            f"after {_count(counters['loss_events'], 'loss', 'losses')} seen by acknowledgements and "
+            f"{_count(timeouts, 'timeout', 'timeouts')}."
         )
     hellos = [step for step in data.ladder if step.text.startswith("ClientHello") and "fragment" not in step.text]
     if len(hellos) > 1:
         yield f"The DTLS handshake was begun {len(hellos)} times: its first flight was lost, or answered late."
     if data.datagrams_out and not data.datagrams_in:
         yield "Nothing at all arrived: the peer was not reached, or its answers were not."
+    if data.last_in_s is not None and data.duration_s - data.last_in_s > _SILENCE_S:
+        yield f"Nothing arrived in the last {data.duration_s - data.last_in_s:.1f} s."
+    yield from [f"A server refused: {said}." for said in data.errors[:3]]
     alerts = [step for step in data.ladder if step.text.startswith("Alert") and "close_notify" not in step.text]
     for step in alerts[:3]:
         yield f"DTLS {'sent' if step.is_outgoing else 'received'} an alert after {step.at_s:.3f} s: {step.text[6:]}."
@@ -104,6 +120,10 @@ def _troubles(data: ReportData) -> Iterator[str]:
     if dropped:
         named = ", ".join([f"{series[-1][1]:.0f} {name}" for name, series in dropped[:5]])
         yield f"Dropped on arrival: {named}."
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _facts(data: ReportData) -> str:
@@ -160,13 +180,7 @@ def _bitrates(data: ReportData) -> str:
         for name, bins in (("received", data.bytes_in), ("sent", data.bytes_out))
         if bins
     ]
-    streams = [Line(name, data.bitrates(bins), is_steps=False) for name, bins in data.streams.items()]
-    return chart("All datagrams", "bit/s", directions, data.duration_s) + "".join(
-        [
-            chart("RTP by direction and SSRC", "bit/s", streams[start : start + 6], data.duration_s)
-            for start in range(0, len(streams), 6)
-        ]
-    )
+    return chart("All datagrams", "bit/s", directions, data.duration_s)
 
 
 def _discards(data: ReportData) -> str:
@@ -185,7 +199,7 @@ def _discards(data: ReportData) -> str:
 
 
 def _states(data: ReportData) -> str:
-    rows = [f"<tr><td>{at_s:.4f} s</td><td>{html.escape(text)}</td></tr>" for at_s, text in data.states]
+    rows = [f'<tr><td class="number">{at_s:.4f} s</td><td>{html.escape(text)}</td></tr>' for at_s, text in data.states]
     return f"<table>{''.join(rows)}</table>\n" if rows else ""
 
 

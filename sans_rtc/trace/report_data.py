@@ -7,7 +7,8 @@ records --> datagrams --> what they say (`decode`) --> ladder, bitrates
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -20,8 +21,9 @@ from sans_rtc.trace.decoded import Decoded
 from sans_rtc.trace.export import key_log_of
 from sans_rtc.trace.packets import Packet, packets_of
 from sans_rtc.trace.replay import NotReplayable, Replayer, ReplayMismatch
+from sans_rtc.trace.report_streams import Streams
 from sans_rtc.trace.samples import Sampler, Samples, Series
-from sans_rtc.trace.whole import whole
+from sans_rtc.trace.whole import BUGS, whole
 from sans_rtc.trace.wire import (
     Call,
     Construction,
@@ -34,12 +36,15 @@ from sans_rtc.trace.wire import (
 )
 
 LADDER_COUNT_MAX: Final = 300
-# Checks go on as long as a session does; those of its beginning are what a ladder is for.
-_CHECKS_SHOWN_MAX: Final = 60
+# Checks go on as long as a session does; the first of each pair are what a ladder is for. Errors have their own room.
+_CHECKS_SHOWN_MAX: Final = 100
+_CHECKS_SHOWN_OF_PAIR: Final = 2
+_ERRORS_SHOWN_MAX: Final = 40
 STATE_COUNT_MAX: Final = 200
-SSRC_COUNT_MAX: Final = 24
 BIN_COUNT: Final = 240
-_BIN_S_MIN: Final = 0.01
+# Narrower ones would show single frames of video.
+_BIN_S_MIN: Final = 0.1
+_LOSS_BIN_S_MIN: Final = 1.0
 _SHOWN_SCTP: Final = frozenset(
     {"INIT", "INIT ACK", "COOKIE ECHO", "COOKIE ACK", "ABORT", "ERROR", "SHUTDOWN", "SHUTDOWN ACK", "SHUTDOWN COMPLETE",
      "RE-CONFIG"}
@@ -79,6 +84,9 @@ class ReportData:
     construction  of the machine; None where the recording does not say
     bin_s         width of the bins of `bytes_in`, `bytes_out` and `streams`
     streams       bytes by "in SSRC" or "out SSRC"
+    media         the same streams: packets, loss, codecs
+    last_in_s     when the last datagram came; None: none did
+    errors        what servers refused, in words
     states        (seconds, event) that marks the session's way
     replay_note   why there was no replay, or where it ended; empty: it was the same to the end
     """
@@ -91,6 +99,9 @@ class ReportData:
     bytes_in: dict[int, int] = attrs.Factory(dict)
     bytes_out: dict[int, int] = attrs.Factory(dict)
     streams: dict[str, dict[int, int]] = attrs.Factory(dict)
+    media: Streams = attrs.Factory(Streams)
+    last_in_s: float | None = None
+    errors: list[str] = attrs.Factory(list)
     ladder: list[Step] = attrs.Factory(list)
     ladder_left_out: int = 0
     states: list[tuple[float, str]] = attrs.Factory(list)
@@ -141,12 +152,14 @@ class _Gatherer:
         self._first_now = extent.first_now
         bin_s = max(_BIN_S_MIN, extent.duration_s / BIN_COUNT)
         self.data = ReportData(extent.duration_s, bin_s)
+        self.data.media.bin_s = max(_LOSS_BIN_S_MIN, extent.duration_s / BIN_COUNT)
         self._decoder = SessionDecoder()
         self._decoder.keys.add("\n".join(extent.keys))
         self._sampler = Sampler(extent.duration_s)
         self._replayer: Replayer | None = Replayer(make)
         self._last_machine: Any = None
-        self._checks = 0
+        self._checks = self._errors = 0
+        self._checks_of: Counter[str] = Counter()
         self._begun: set[str] = set()
         self._is_sctp = False
         self._at_s = 0.0
@@ -160,6 +173,7 @@ class _Gatherer:
             return
         call = parse_call(record)
         self._at_s = max(0.0, call.now - self._first_now)
+        self.data.media.on_values(call.arguments)
         for packet in packets_of(call):
             self._on_packet(packet)
         if call.name == "take_events" and call.outcome is Outcome.RETURNED:
@@ -179,9 +193,11 @@ class _Gatherer:
             return
         try:
             self._replayer.step(record)
-        except (NotReplayable, ReplayMismatch, WireError, AssertionError) as error:
-            bug = "the bug that was recorded: " if isinstance(error, AssertionError) else ""
-            self.data.replay_note = bug + str(error)
+        except (NotReplayable, ReplayMismatch, WireError) as error:
+            self.data.replay_note = str(error)
+            self._replayer = None
+        except BUGS as bug:
+            self.data.replay_note = f"the bug that was recorded: {bug}"
             self._replayer = None
 
     def _on_packet(self, packet: Packet) -> None:
@@ -193,6 +209,7 @@ class _Gatherer:
             data.datagrams_out += 1
         else:
             data.datagrams_in += 1
+            data.last_in_s = self._at_s
         ends = (_HERE, _PEER) if packet.path is None else (packet.path.local, packet.path.remote)
         source, destination = ends if packet.is_outgoing else ends[::-1]
         decode = self._decoder.decode_sctp if self._is_sctp else self._decoder.decode
@@ -204,24 +221,21 @@ class _Gatherer:
                 self._climb(Step(self._at_s, packet.is_outgoing, message.layer, text))
 
     def _on_media(self, message: Decoded, packet: Packet, number: int) -> None:
-        ssrc = message.fields.get("ssrc")
-        if message.layer == "rtp" and ssrc is not None:
-            key = f"{'out' if packet.is_outgoing else 'in'} {ssrc}"
-            if key in self.data.streams or len(self.data.streams) < SSRC_COUNT_MAX:
-                bins = self.data.streams.setdefault(key, {})
-                bins[number] = bins.get(number, 0) + packet.size
+        media, is_outgoing = self.data.media, packet.is_outgoing
+        if message.layer == "rtcp":
+            media.on_rtcp(message, self._at_s, is_outgoing=is_outgoing)
+            return
+        key = media.on_rtp(message, self._at_s, is_outgoing=is_outgoing, size=packet.size)
+        if key:
+            bins = self.data.streams.setdefault(key, {})
+            bins[number] = bins.get(number, 0) + packet.size
 
     def _shown(self, message: Decoded) -> str:
         """What the ladder says of a message; empty where it says nothing."""
         fields = message.fields
         match message.layer:
             case "stun" | "turn":
-                self._checks += 1
-                if self._checks > _CHECKS_SHOWN_MAX or message.name == "ChannelData":
-                    return ""
-                marks = " USE-CANDIDATE" if fields.get("USE-CANDIDATE") else ""
-                error = fields.get("ERROR-CODE")
-                return message.name + marks + (f" {error}" if error else "")
+                return self._shown_check(message)
             case "dtls":
                 said = [str(fields[name]) for name in ("version", "cipher_suite", "alert") if name in fields]
                 return "" if fields.get("is_opened") is False and self._has_begun("protected") else " ".join(
@@ -230,7 +244,8 @@ class _Gatherer:
             case "sctp":
                 return message.name if message.name in _SHOWN_SCTP else ""
             case "dcep":
-                return f"{message.name} {fields.get('label', '')!r} on stream {fields.get('stream')}"
+                label = f" {fields['label']!r}" if fields.get("label") else ""
+                return f"{message.name}{label} on stream {fields.get('stream')}"
             case "data":
                 return "" if self._has_begun(f"data {message.source}") else "first message"
             case "rtp" | "rtcp":
@@ -238,6 +253,22 @@ class _Gatherer:
                 name = "RTP" if message.layer == "rtp" else f"RTCP {message.name}"
                 return "" if self._has_begun(key) else f"{name} begins {fields.get('ssrc', '')}".rstrip()
         return ""
+
+    def _shown_check(self, message: Decoded) -> str:
+        """The first checks between two addresses, of each kind, and what was refused; what repeats is left out."""
+        error = message.fields.get("ERROR-CODE")
+        marks = " USE-CANDIDATE" if message.fields.get("USE-CANDIDATE") else ""
+        if message.name == "ChannelData":
+            return ""
+        if error:
+            self._errors += 1
+            return f"{message.name} {_error_words(error)}" if self._errors <= _ERRORS_SHOWN_MAX else ""
+        key = f"{message.source} {message.destination} {message.name}{marks}"
+        if self._checks >= _CHECKS_SHOWN_MAX or self._checks_of[key] >= _CHECKS_SHOWN_OF_PAIR:
+            return ""
+        self._checks += 1
+        self._checks_of[key] += 1
+        return message.name + marks
 
     def _has_begun(self, what: str) -> bool:
         if what in self._begun or len(self._begun) > LADDER_COUNT_MAX:
@@ -258,6 +289,10 @@ class _Gatherer:
             if isinstance(event, Terminated):
                 self.data.terminated = event
                 text = f"terminated: {event.reason} {event.detail}".rstrip()
+            elif name == "CandidateError":
+                text = f"{getattr(event, 'server', '')} gave no candidate: {event.code} {event.reason}".rstrip()
+                if len(self.data.errors) < STATE_COUNT_MAX and text not in self.data.errors:
+                    self.data.errors.append(text)
             elif "State" in name:
                 text = f"{_words(name)}: {getattr(event, 'state', '')}"
             elif name in ("ChannelOpened", "Connected", "SelectedPathChanged"):
@@ -266,6 +301,11 @@ class _Gatherer:
                 continue
             if len(self.data.states) < STATE_COUNT_MAX:
                 self.data.states.append((self._at_s, text))
+
+
+def _error_words(error: object) -> str:
+    """An ERROR-CODE as a person reads it: "401 Unauthorized"."""
+    return " ".join([str(value) for value in error.values()]) if isinstance(error, Mapping) else str(error)
 
 
 def _words(name: str) -> str:

@@ -15,11 +15,15 @@ import attrs
 from sans_rtc.trace.report_data import Step
 from sans_rtc.trace.samples import PairHistory, Series
 
-_WIDTH, _LEFT, _RIGHT = 960, 72, 16
+_WIDTH, _LEFT, _RIGHT = 800, 64, 16
 _TOP, _PLOT_HEIGHT, _BOTTOM = 12, 180, 40
 _TICKS: Final = 6
 _COLOR_COUNT: Final = 6
-_LADDER_ROW, _LADDER_LEFT, _LADDER_RIGHT = 24, 230, 860
+_LADDER_ROW, _LADDER_LEFT, _LADDER_RIGHT, _LADDER_WIDTH = 24, 140, 600, 640
+# Layers of one colour.
+_LAYER_NAMES: Final = {
+    "dcep": "data channels", "data": "data channels", "rtp": "RTP and RTCP", "rtcp": "RTP and RTCP",
+}  # fmt: skip
 _BAR_ROW, _BAR_HEIGHT = 40, 14
 _SI: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -41,7 +45,7 @@ def chart(title: str, unit: str, lines: Sequence[Line], duration_s: float) -> st
     top = _nice_top(max(value for line in shown for _, value in line.points))
     x_max = duration_s or 1.0
     height = _TOP + _PLOT_HEIGHT + _BOTTOM
-    body = [_grid(top, x_max, unit)]
+    body = [_grid(top, x_max)]
     for index, line in enumerate(shown):
         body.append(f'<path class="curve c{index % _COLOR_COUNT}" d="{_path(line, x_max, top)}"/>')
     legend = "".join(
@@ -68,10 +72,10 @@ def ladder(steps: Sequence[Step], left_out: int) -> str:
         body.append(_rung(step, _LADDER_ROW * (number + 2), step.at_s - before))
         before = step.at_s
     note = f"{left_out} later messages are left out." if left_out else ""
-    layers = dict.fromkeys(step.layer for step in steps)
-    legend = "".join([f'<span class="key"><i class="layer-{layer}"></i>{layer.upper()}</span>' for layer in layers])
+    named = {_LAYER_NAMES.get(step.layer, step.layer.upper()): step.layer for step in steps}
+    legend = "".join([f'<span class="key"><i class="layer-{layer}"></i>{name}</span>' for name, layer in named.items()])
     return _figure(
-        "Handshakes, in order (time in s, and ms since the one before)", height, "".join(body), legend + note
+        "Handshakes, in order (time in s, and ms since the one before)", height, "".join(body), legend + note, "ladder"
     )
 
 
@@ -99,12 +103,13 @@ def bars(title: str, pairs: Sequence[PairHistory], duration_s: float) -> str:
     return _figure(title, _BAR_ROW * len(shown) + _TOP + _BOTTOM, "".join(body), legend)
 
 
-def _figure(title: str, height: int, body: str, legend: str) -> str:
+def _figure(title: str, height: int, body: str, legend: str, kind: str = "chart") -> str:
     escaped = html.escape(title)
+    width = _LADDER_WIDTH if kind == "ladder" else _WIDTH
     return (
         f'<figure><figcaption>{escaped}</figcaption><div class="legend">{legend}</div>'
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escaped}"><title>{escaped}</title>{body}</svg>'
-        "</figure>\n"
+        f'<div class="drawing"><svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{escaped}">'
+        f"<title>{escaped}</title>{body}</svg></div></figure>\n"
     )
 
 
@@ -115,21 +120,20 @@ def _rung(step: Step, y: int, after_s: float) -> str:
     middle = (_LADDER_LEFT + _LADDER_RIGHT) // 2
     direction = "sent" if step.is_outgoing else "received"
     return (
-        f'<text class="time" x="{_LADDER_LEFT - 90}" y="{y + 4}">{step.at_s:.4f}</text>'
+        f'<text class="time" x="{_LADDER_LEFT - 76}" y="{y + 4}">{step.at_s:.4f}</text>'
         f'<text class="time" x="{_LADDER_LEFT - 12}" y="{y + 4}">+{after_s * 1000:.1f}</text>'
         f'<path class="arrow layer-{step.layer}" d="{arrow}"><title>{direction} at {step.at_s:.6f} s</title></path>'
         f'<text class="middle" x="{middle}" y="{y - 4}">{html.escape(step.text)}</text>'
     )
 
 
-def _grid(top: float, x_max: float, unit: str) -> str:
+def _grid(top: float, x_max: float) -> str:
     parts = [_time_axis(x_max, _TOP + _PLOT_HEIGHT)]
     for number in range(5):
         value = top * number / 4
         y = _y(value, top)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text class="time" x="{_LEFT - 6}" y="{y + 4:.1f}">{figure(value)}</text>')
-    parts.append(f'<text x="4" y="10" class="unit">{html.escape(unit)}</text>')
     return "".join(parts)
 
 

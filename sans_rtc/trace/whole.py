@@ -11,6 +11,8 @@ from sans_rtc.trace.replay import NotReplayable, Replayer, ReplayMismatch
 from sans_rtc.trace.values import Encoder
 from sans_rtc.trace.wire import Outcome, Record, RecordKind, parse_header, serialize_header
 
+# What a replay raises where the machine has a bug, or is called with what no recording of this version says.
+BUGS: Final = (AssertionError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 _OUTPUTS: Final = frozenset({"take_datagrams", "take_events"})
 _FRAME_BYTES: Final = 5
 
@@ -49,9 +51,7 @@ def _stepped(replayer: Replayer | None, record: Record) -> Replayer | None:
         return None
     try:
         replayer.step(record)
-    except (NotReplayable, ReplayMismatch, WireError, AssertionError):
-        return None
-    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
+    except (NotReplayable, ReplayMismatch, WireError, *BUGS):
         # An altered recording calls with anything; of what it says the machine did, no more can be made out.
         return None
     return replayer

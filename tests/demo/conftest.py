@@ -53,7 +53,7 @@ def wait_for(browser, expression, timeout_s=15):
 class Chromium:
     """One browser with one page; every call waits for its reply."""
 
-    def __init__(self):
+    def __init__(self, *flags):
         self._profile = tempfile.mkdtemp(prefix="sans-rtc-demo-")
         self._ids = itertools.count(1)
         self._buffer = b""
@@ -66,7 +66,7 @@ class Chromium:
             os.dup2(replies, 4)
 
         self._process = subprocess.Popen(
-            [str(CHROMIUM), *_flags(self._profile), "about:blank"],
+            [str(CHROMIUM), *_flags(self._profile), *flags, "about:blank"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

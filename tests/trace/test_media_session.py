@@ -63,7 +63,14 @@ def test_report_has_a_curve_for_each_source_and_the_beginning_of_media(recording
     texts = [step.text for step in data.ladder]
     assert sum(text.startswith("RTP begins ") for text in texts) >= 2
     assert any(text.startswith("RTCP ") for text in texts)
-    assert "RTP by direction and SSRC" in render_report(data, "a call")
+    page = render_report(data, "a call")
+    assert "Bitrate of what was sent, by stream" in page and "Loss of what came" in page
+    codecs = {data.media.codecs[stream.payload_type] for stream in data.media.by_key.values()}
+    assert codecs >= {"opus", "VP8"}
+    assert all(data.media.by_key[key].bytes == sum(bins.values()) for key, bins in data.streams.items())
+    assert [stream.lost for stream in data.media.by_key.values() if not stream.is_outgoing] == [0] * directions.count(
+        "in"
+    )
 
 
 @pytest.mark.parametrize("end", [0, 1])
