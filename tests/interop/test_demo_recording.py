@@ -34,8 +34,8 @@ ON_LOOPBACK = (
 WHOLE_PAGE = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 TABLE = "[...document.querySelectorAll('.wide tr')].map((row) => [...row.cells].map((cell) => cell.innerText))"
 SHOWN = (
-    "ClientHello", "INIT ACK", "DATA_CHANNEL_OPEN 'messages'", "RTP begins", "selected", "congestion window", "in flight",
-    "smoothed round trip", "chunks sent again", "Bitrate of what came", "Loss of what came", "Loss of what was sent",
+    "ClientHello", "INIT ACK", "DATA_CHANNEL_OPEN 'messages'", "RTP begins", "selected", "congestion window",
+    "in flight", "smoothed round trip", "chunks sent again", "Bitrate of what came", "Loss of what came", "Loss of what was sent",
 )  # fmt: skip
 
 pytestmark = pytest.mark.interop
