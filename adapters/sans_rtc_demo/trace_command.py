@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +17,16 @@ from sans_rtc.trace.export import export_pcapng, key_log_of
 from sans_rtc.trace.inspection import cut, first_difference
 from sans_rtc.trace.layers import redact_association
 from sans_rtc.trace.redact import redact
-from sans_rtc_demo.trace_files import EXIT_DIFFERENT, EXIT_FAILED, EXIT_SAME, records_of, write
+from sans_rtc.trace.whole import BUGS
+from sans_rtc_demo.trace_files import (
+    EXIT_DIFFERENT,
+    EXIT_FAILED,
+    EXIT_SAME,
+    Unreadable,
+    records_of,
+    require_other,
+    write,
+)
 from sans_rtc_demo.trace_import import add_options as add_import_options
 from sans_rtc_demo.trace_import import import_capture
 from sans_rtc_demo.trace_info import info
@@ -35,9 +46,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _action(actions, "replay", "play it to a fresh machine; exit status 0 only where every byte is the same")
     diff = _action(actions, "diff", "the first place where two recordings differ; exit status 1 where there is one")
     diff.add_argument("other", metavar="OTHER", type=Path)
-    piece = _action(actions, "cut", "a part of it, with what a replay of that needs")
-    piece.add_argument("--from", dest="from_s", type=float, default=-math.inf, metavar="S", help="from this second on")
-    piece.add_argument("--to", dest="to_s", type=float, default=math.inf, metavar="S", help="up to this second")
+    piece = _action(actions, "cut", "a part of it, in seconds from its first call, with what a replay of that needs")
+    piece.add_argument(
+        "--from", dest="from_s", type=_seconds, default=-math.inf, metavar="S", help="from this second on"
+    )
+    piece.add_argument("--to", dest="to_s", type=_seconds, default=math.inf, metavar="S", help="up to then")
     piece.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where it goes")
     export = _action(actions, "export", "a capture that Wireshark opens decrypted")
     export.add_argument("--pcapng", type=Path, required=True, metavar="FILE", help="where it goes")
@@ -53,10 +66,27 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     """Do one of the actions."""
     try:
-        return _ACTIONS[arguments.action](arguments)
-    except (WireError, NotReplayable, ReplayMismatch, OSError) as error:
-        print(f"sans-rtc trace: {arguments.file}: {error}", file=sys.stderr)
+        for output in ("output", "pcapng"):
+            if isinstance(path := getattr(arguments, output, None), Path):
+                require_other(arguments.file, path)
+        status = _ACTIONS[arguments.action](arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whoever read it has seen enough; what is still to be flushed goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+    except Unreadable as error:
+        return _failed(str(error))
+    except OSError as error:
+        return _failed(f"{error.filename or arguments.file}: {error.strerror or error}")
+    except (WireError, NotReplayable, ReplayMismatch) as error:
+        return _failed(f"{arguments.file}: {error}")
+
+
+def _failed(text: str) -> int:
+    print(f"sans-rtc trace: {text}", file=sys.stderr)
+    return EXIT_FAILED
 
 
 def _action(
@@ -67,12 +97,28 @@ def _action(
     return parser
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if math.isnan(seconds):
+        raise ValueError(text)
+    return seconds
+
+
 def _replay(arguments: argparse.Namespace) -> int:
     started = time.perf_counter()
     try:
         report = replay(read_recording(arguments.file))
     except ReplayMismatch as mismatch:
         print(f"different at {mismatch}")
+        print(
+            "A recording of another version of sans_rtc differs where that version did something else.", file=sys.stderr
+        )
+        return EXIT_DIFFERENT
+    except BUGS as bug:
+        if isinstance(bug, WireError):
+            raise
+        traceback.print_exception(bug)
+        print("The machine raised this: a bug that was recorded, or one of this version.", file=sys.stderr)
         return EXIT_DIFFERENT
     took_s = time.perf_counter() - started
     print(
@@ -95,6 +141,8 @@ def _diff(arguments: argparse.Namespace) -> int:
 
 
 def _cut(arguments: argparse.Namespace) -> int:
+    if arguments.from_s > arguments.to_s:
+        return _failed(f"nothing is from {arguments.from_s:g} s on and up to {arguments.to_s:g} s")
     pieces = (record.serialize() for record in cut(records_of(arguments.file), arguments.from_s, arguments.to_s))
     return write(arguments.output, pieces)
 
@@ -112,7 +160,10 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _keylog(arguments: argparse.Namespace) -> int:
     lines = key_log_of(records_of(arguments.file))
-    print("\n".join(lines))
+    for line in lines:
+        print(line)
+    if not lines:
+        print(f"sans-rtc trace: {arguments.file}: there are no keys in it", file=sys.stderr)
     return EXIT_SAME if lines else EXIT_DIFFERENT
 
 

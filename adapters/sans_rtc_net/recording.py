@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -188,9 +189,19 @@ def read_recording(path: str | os.PathLike[str]) -> Iterator[bytes]:
             yield tail[_TAIL_HEADER_BYTES:][:size]
 
 
+def open_private(path: str, flags: int = os.O_WRONLY | os.O_CREAT | os.O_TRUNC) -> int:
+    """Open a file that may hold keys: only its owner may read it, also where it was there before."""
+    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o600)
+    if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(descriptor).st_mode):
+        try:
+            os.fchmod(descriptor, 0o600)
+        except PermissionError:
+            pass  # another's file, which we may write to: its owner has decided who reads it
+    return descriptor
+
+
 def _open_private(path: str) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    return os.open(path, flags, 0o600)
+    return open_private(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
 
 
 def make_peer(

@@ -169,4 +169,14 @@ def _count_call(summary: Summary, record: Record) -> None:
             name = type(event).__name__
             summary.events[name] += 1
             if isinstance(event, Terminated) or "State" in name:
-                summary.states.append((call.now - summary.first_now, shorten(str(event))))
+                summary.states.append((call.now - summary.first_now, event_words(event)))
+
+
+def event_words(event: object) -> str:
+    """An event that changes a state, for people: "ConnectionStateChanged" is "connection state: connected"."""
+    if isinstance(event, Terminated):
+        return f"terminated: {event.reason} {event.detail}".rstrip()
+    name = type(event).__name__
+    spaced = "".join([f" {character.lower()}" if character.isupper() else character for character in name])
+    state = getattr(event, "state", "")
+    return spaced.strip().removesuffix(" changed") + (f": {state}" if state else "")

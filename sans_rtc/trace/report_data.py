@@ -19,6 +19,7 @@ from sans_rtc.machine import Address, Terminated
 from sans_rtc.trace.decode import SessionDecoder
 from sans_rtc.trace.decoded import Decoded
 from sans_rtc.trace.export import key_log_of
+from sans_rtc.trace.inspection import event_words
 from sans_rtc.trace.packets import Packet, packets_of
 from sans_rtc.trace.replay import NotReplayable, Replayer, ReplayMismatch
 from sans_rtc.trace.report_streams import Streams
@@ -193,7 +194,11 @@ class _Gatherer:
             return
         try:
             self._replayer.step(record)
-        except (NotReplayable, ReplayMismatch, WireError) as error:
+        except ReplayMismatch as mismatch:
+            said = str(mismatch).partition("\n")[0]  # the bytes are for `trace replay`
+            self.data.replay_note = f"{said} was another in the recording"
+            self._replayer = None
+        except (NotReplayable, WireError) as error:
             self.data.replay_note = str(error)
             self._replayer = None
         except BUGS as bug:
@@ -288,15 +293,13 @@ class _Gatherer:
             name = type(event).__name__
             if isinstance(event, Terminated):
                 self.data.terminated = event
-                text = f"terminated: {event.reason} {event.detail}".rstrip()
+                text = event_words(event)
             elif name == "CandidateError":
                 text = f"{getattr(event, 'server', '')} gave no candidate: {event.code} {event.reason}".rstrip()
                 if len(self.data.errors) < STATE_COUNT_MAX and text not in self.data.errors:
                     self.data.errors.append(text)
-            elif "State" in name:
-                text = f"{_words(name)}: {getattr(event, 'state', '')}"
-            elif name in ("ChannelOpened", "Connected", "SelectedPathChanged"):
-                text = _words(name)
+            elif "State" in name or name in ("ChannelOpened", "Connected", "SelectedPathChanged"):
+                text = event_words(event)
             else:
                 continue
             if len(self.data.states) < STATE_COUNT_MAX:
@@ -306,9 +309,3 @@ class _Gatherer:
 def _error_words(error: object) -> str:
     """An ERROR-CODE as a person reads it: "401 Unauthorized"."""
     return " ".join([str(value) for value in error.values()]) if isinstance(error, Mapping) else str(error)
-
-
-def _words(name: str) -> str:
-    """CamelCase as words: "ConnectionStateChanged" is "connection state"."""
-    spaced = "".join([f" {character.lower()}" if character.isupper() else character for character in name])
-    return spaced.strip().removesuffix(" changed")
