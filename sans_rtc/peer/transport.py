@@ -11,7 +11,6 @@ that is, after the peer has proved to hold the key whose fingerprint was signall
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -262,15 +261,15 @@ class PeerTransport:
     @property
     def deadline(self) -> float:
         """The earliest deadline of the layers that run, seconds."""
-        connection, association = self.connection, self.data.association
-        if not self.agent.can_send:
-            return self.agent.deadline
-        return min(
-            self.agent.deadline,
-            math.inf if connection is None else connection.deadline,
-            math.inf if association is None else association.deadline,
-            self.media.deadline,
-        )
+        deadline = self.agent.deadline
+        if self.agent.can_send:  # read after every packet: no list of layers is made
+            if self.connection is not None:
+                deadline = min(deadline, self.connection.deadline)
+            if self.data.association is not None:
+                deadline = min(deadline, self.data.association.deadline)
+            if self.media.session is not None:
+                deadline = min(deadline, self.media.session.deadline)
+        return deadline
 
     @property
     def dtls_role(self) -> dtls.Role | None:

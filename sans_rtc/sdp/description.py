@@ -60,15 +60,24 @@ class Lines:
 
     def attributes(self, name: str) -> Iterator[Attribute]:
         """The attributes of a name, in either case, in order."""
-        return (item for item in self.items if isinstance(item, Attribute) and item.name.lower() == name)
+        return iter(self._named(name))
+
+    def _named(self, name: str) -> list[Attribute]:
+        # Most names have another length, which costs less to see than that they are others.
+        size = len(name)
+        return [
+            item
+            for item in self.items
+            if type(item) is Attribute and len(item.name) == size and item.name.lower() == name
+        ]
 
     def has(self, spec: AttributeSpec[object]) -> bool:
         """True where the attribute stands here."""
-        return next(self.attributes(spec.name), None) is not None
+        return bool(self._named(spec.name))
 
     def first(self, spec: AttributeSpec[Value]) -> Value | None:
         """The value of an attribute that stands once; None where it does not. Two that contradict are an error."""
-        found = list(self.attributes(spec.name))
+        found = self._named(spec.name)
         if not found:
             return None
         value = _parse_value(spec, found[0])
@@ -82,7 +91,7 @@ class Lines:
 
     def all(self, spec: AttributeSpec[Value]) -> list[Value]:
         """The values of an attribute that may stand several times, in order."""
-        return [_parse_value(spec, attribute) for attribute in self.attributes(spec.name)]
+        return [_parse_value(spec, attribute) for attribute in self._named(spec.name)]
 
     def add(self, spec: AttributeSpec[Value], value: Value) -> None:
         """Append an attribute."""

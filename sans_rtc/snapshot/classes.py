@@ -30,6 +30,7 @@ HASH_CACHE: Final = "_attrs_cached_hash"
 _NOT_STATE: Final = frozenset({"__weakref__", "__dict__", HASH_CACHE})
 _MODULE_NAME: Final = re.compile(rf"{PACKAGE}(\.[a-zA-Z_]\w*)+")
 _DEPTH_MAX: Final = 6
+_NAMES_MAX: Final = 1024  # that are remembered; three times the classes that there are
 
 
 _Found = TypeVar("_Found")
@@ -46,10 +47,11 @@ def is_own(kind: type) -> bool:
     return _is_own_module(kind.__module__)
 
 
-def name_of(value: type | FunctionType) -> str:
-    """The name of a class or function, "module:qualified name"; InvalidArgument where that does not lead back to it."""
-    name = f"{value.__module__}:{value.__qualname__}"
-    if find(name) is not value:
+@_cached
+def name_of(kind: type) -> str:
+    """The name of a class, "module:qualified name"; InvalidArgument where that does not lead back to it."""
+    name = f"{kind.__module__}:{kind.__qualname__}"
+    if find(name) is not kind:
         raise InvalidArgument(f"{name} is made in a function, and cannot be named from outside")
     return name
 
@@ -65,6 +67,7 @@ def find(name: str) -> object:
     return found
 
 
+@functools.lru_cache(maxsize=_NAMES_MAX)
 def find_class(name: str) -> type:
     """The class of this name."""
     found = find(name)
@@ -145,8 +148,10 @@ def constants() -> dict[int, tuple[object, str]]:
 def find_constant(name: str) -> object:
     """The constant of this name."""
     module, _, path = name.partition(":")
-    own_module(module)
-    found = _constants_in(module).get(path)
+    found = _remembered_constants_in(module).get(path) if _is_own_module(module) else None
+    if found is None:  # a table has grown since
+        own_module(module)
+        found = _constants_in(module).get(path)
     if found is None:
         raise InvalidArgument(f"this version of the library has no {name}")
     return found
@@ -159,6 +164,12 @@ def _constants_of(modules: tuple[str, ...]) -> dict[int, tuple[object, str]]:
         for path, value in _constants_in(module).items():
             found.setdefault(id(value), (value, f"{module}:{path}"))
     return found
+
+
+@functools.lru_cache(maxsize=_NAMES_MAX)
+def _remembered_constants_in(module: str) -> dict[str, object]:
+    own_module(module)
+    return _constants_in(module)
 
 
 def _constants_in(module: str) -> dict[str, object]:

@@ -66,6 +66,7 @@ class _Encoder:
         self._nodes: list[object] = []
         self._holders: list[int] = []  # of each node, the number of the one that was found to hold it
         self._parts: dict[int, tuple[object, str]] = {}  # what hangs from MADE nodes, by identity
+        self._held: dict[int, tuple[tuple[str, ...], list[object]]] = {}  # what objects hold, by identity
         self._find_parts(root)
         self._add(root, 0)
         index = 0
@@ -148,17 +149,26 @@ class _Encoder:
         elif classes.is_own(kind):
             yield from value if isinstance(value, tuple) else self._attributes_of(value)[1]
 
+    def _attributes_of(self, value: object) -> tuple[tuple[str, ...], list[object]]:
+        """The names of the attributes to store, and what they hold; looked up once, and kept alive by the root."""
+        held = self._held.get(id(value))
+        if held is None:
+            held = self._held[id(value)] = self._look_up_attributes_of(value)
+        return held
+
     @staticmethod
-    def _attributes_of(value: Any) -> tuple[tuple[str, ...], list[object]]:
-        """The names of the attributes to store, and what they hold."""
+    def _look_up_attributes_of(value: Any) -> tuple[tuple[str, ...], list[object]]:
         made = made_from(type(value))
         if made is not None:
             return made, [getattr(value, name) for name in made]
         slots = classes.slots_of(type(value))
         others = getattr(value, "__dict__", {})
-        found = [(name, getattr(value, name, _UNSET)) for name in slots]
-        found += [(name, other) for name, other in others.items() if name != classes.HASH_CACHE]
-        return tuple([name for name, _ in found]), [_without_external(name, held) for name, held in found]
+        names = (*slots, *[name for name in others if name != classes.HASH_CACHE]) if others else slots
+        values = [getattr(value, name, _UNSET) for name in slots]
+        values += [other for name, other in others.items() if name != classes.HASH_CACHE]
+        if not EXTERNALS.keys().isdisjoint(names):
+            values = [_without_external(name, held) for name, held in zip(names, values, strict=True)]
+        return names, values
 
     # -- writing -----------------------------------------------------------------------------------------------------
 

@@ -101,7 +101,11 @@ class Reader:
 
     def uint(self) -> int:
         """Read a number."""
-        value = self.byte()
+        offset, data = self._offset, self._data
+        if offset >= len(data):
+            raise InvalidArgument("the snapshot ends before it is complete")
+        self._offset = offset + 1
+        value = data[offset]
         if value <= 0x7F:
             return value
         value &= 0x7F

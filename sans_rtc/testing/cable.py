@@ -77,6 +77,9 @@ class LinkConditions:
     bytes_max: float = attrs.field(default=math.inf, validator=_is_not_negative)
 
 
+NO_CONDITIONS = LinkConditions(delay_s=0.0)
+
+
 class Lane:
     """One direction of a link: what is on the way, and how long the link is busy with it."""
 
@@ -138,7 +141,7 @@ class Cable:
     is_up       nothing passes a cable that is down
     """
 
-    conditions: LinkConditions = attrs.Factory(lambda: LinkConditions(delay_s=0.0))
+    conditions: LinkConditions = NO_CONDITIONS
     mtu_bytes: int = 1500
     is_up: bool = True
     up: Lane = attrs.Factory(Lane)

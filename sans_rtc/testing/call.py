@@ -251,14 +251,15 @@ class Call:
 
     def signal(self, end: int, deliver: Callable[[], None]) -> None:
         """Bring something from an end to the other, after everything that was signalled before."""
-        self._inboxes[1 - end].append(_Letter(self.network.now + self.signalling_s, deliver))
-        self.network.after(self.signalling_s, partial(self._read_inbox, 1 - end))
+        arrives_at = self.network.now + self.signalling_s
+        self._inboxes[1 - end].append(_Letter(arrives_at, deliver))
+        self.network.schedule(arrives_at, partial(self._read_inbox, 1 - end))
 
     def _read_inbox(self, end: int) -> None:
         inbox, party = self._inboxes[end], self.parties[end]
         while inbox and inbox[0].arrives_at <= self.network.now:
             if party.is_down:
-                self.network.after(_RETRY_S, partial(self._read_inbox, end))
+                self.network.schedule(self.network.now + _RETRY_S, partial(self._read_inbox, end))
                 return
             letter = inbox.popleft()
             if not party.is_over:

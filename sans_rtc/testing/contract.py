@@ -91,18 +91,20 @@ class ContractMonitor(Generic[In, Out, Event]):
 
     def check(self, now: float) -> None:
         """Assert what must hold after a drain at `now`."""
-        deadline = self.machine.deadline
+        machine = self.machine
+        deadline = machine.deadline
         assert not math.isnan(deadline), "the deadline is not a number"
-        assert deadline == self.machine.deadline, "reading the deadline changes it"
+        assert deadline == machine.deadline, "reading the deadline changes it"
         assert deadline == math.inf or deadline < now + 1e9, "a far-future deadline stands for none"
         for _ in range(TIMER_RUNS_PER_INSTANT_MAX):
-            if self.machine.deadline > now:
+            if deadline > now:
                 break
-            self.machine.handle_timer(now)
+            machine.handle_timer(now)
+            deadline = machine.deadline
         else:
             raise AssertionError("a timer stays due however often it is handled")
         if self._ended:
-            assert self.machine.deadline == math.inf, "a timer is armed after Terminated"
+            assert deadline == math.inf, "a timer is armed after Terminated"
 
     def _advance(self, now: float) -> None:
         assert now >= self._now, "the test lets time run backwards"

@@ -18,6 +18,9 @@ class SeededEntropy:
 
     def __call__(self, length: int) -> bytes:
         """Return the next `length` bytes of the stream."""
+        if length <= len(self._left):
+            taken, self._left = self._left[:length], self._left[length:]
+            return taken
         blocks = [self._left]
         have = len(self._left)
         while have < length:

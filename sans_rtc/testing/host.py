@@ -81,7 +81,7 @@ class Program:
     @property
     def now(self) -> float:
         """The time as this program's host has it: what its machine's verbs are to be given."""
-        return self._network.now + self.host.clock_ahead_s
+        return self._network.clock.now + self.host.clock_ahead_s
 
     # -- dying -------------------------------------------------------------------------------------------------------
 
@@ -140,14 +140,19 @@ class Program:
         if events:
             self._network.touch(self)
             return
+        deadline = machine.deadline
+        if deadline <= now:  # as after a pause, or where an input and a timer meet at one moment
+            machine.handle_timer(now)
+            self._network.touch(self)
+            return
         if watch is not None:
             watch.on_step(self)
-        self._arm()
+        self._arm(deadline)
 
-    def _arm(self) -> None:
+    def _arm(self, deadline: float) -> None:
         """Have the timer handled when it is due by the clock of this host, in the network's time."""
-        deadline, ahead_s = self.machine.deadline, self.host.clock_ahead_s
-        moment = max(deadline - ahead_s, self._network.now)
+        ahead_s = self.host.clock_ahead_s
+        moment = max(deadline - ahead_s, self._network.clock.now)
         while moment + ahead_s < deadline:  # what rounding has taken
             moment = math.nextafter(moment, math.inf)
         if moment < self._armed_at:
@@ -176,15 +181,18 @@ class Program:
             return
         self._armed_at = math.inf
         now = self.now
-        if self.machine.deadline <= now:
-            self.machine.handle_timer(now)
+        deadline = self.machine.deadline
+        if deadline > now:  # it has been put off since: nothing is done, so there is nothing to say
+            self._arm(deadline)
+            return
+        self.machine.handle_timer(now)
         self._network.touch(self)
 
     def on_clock_jump(self) -> None:
         """The clock of the host is another: look when the timer is due now."""
         self._armed_at = math.inf
         if self._down is None:
-            self._arm()
+            self._arm(self.machine.deadline)
 
     def _send(self, datagram: Datagram) -> None:
         path = datagram.path
@@ -360,7 +368,10 @@ class Host:
             syn.opener.tell_closed(syn.path, "timed out")
 
     def _interface_of(self, host: str) -> Port | None:
-        return next((port for port in self.interfaces if host in port.hosts), None)
+        for port in self.interfaces:
+            if host in port.hosts:
+                return port
+        return None
 
     def _free_port(self, host: str) -> int:
         taken = {address.port for _, address in self._sockets if address.host == host}

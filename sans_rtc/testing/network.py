@@ -23,9 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 
-import attrs
-
-from sans_rtc.testing.cable import Cable, LinkConditions, damaged
+from sans_rtc.testing.cable import NO_CONDITIONS, Cable, damaged
 from sans_rtc.testing.clock import VirtualClock
 from sans_rtc.testing.entropy import SeededEntropy
 from sans_rtc.testing.host import Host, Program
@@ -38,7 +36,6 @@ STEPS_PER_INSTANT_MAX = 100_000
 # A packet that passes so many realms goes round in a circle.
 HOPS_MAX = 16
 IP_AND_UDP_BYTES = {4: 28, 6: 48}
-NO_CONDITIONS = LinkConditions(delay_s=0.0)
 
 
 class Network:
@@ -227,7 +224,7 @@ class Network:
             self._arrive(packet, port, is_up=is_up)
         elif len(packet.data) + IP_AND_UDP_BYTES[packet.destination.family] > cable.mtu_bytes:
             self.drop(packet, DropReason.TOO_BIG)
-        elif conditions == NO_CONDITIONS:
+        elif conditions is NO_CONDITIONS:
             self._arrive(packet, port, is_up=is_up)
         else:
             lane = cable.up if is_up else cable.down
@@ -235,5 +232,6 @@ class Network:
             if not arrivals:
                 self.drop(packet, DropReason.LOST)
             for moment in arrivals:
-                copy = attrs.evolve(packet, data=damaged(packet.data, conditions, self.chance))
+                data = damaged(packet.data, conditions, self.chance)
+                copy = Packet(packet.source, packet.destination, data, packet.ecn, hops=packet.hops)
                 self.schedule(moment, partial(self._arrive, copy, port, is_up=is_up))

@@ -11,6 +11,7 @@ again; the exit status is 1 then. The same seed gives the same run, to the byte.
 """
 
 import argparse
+import itertools
 import sys
 
 from tests.sim.scenario import FEATURES, draw
@@ -18,6 +19,8 @@ from tests.sim.session import SimulationError, simulate
 from tests.sim.sweep import failure_of, shrink, sweep
 
 TELL_EVERY = 1000
+# Tasks that wait in a cluster or are being worked on: enough for some hundred workers.
+DASK_TASKS_MAX = 1000
 
 
 def main(arguments=None):
@@ -81,14 +84,20 @@ def run_many(asked):
 
 
 def dask_engine(address):
-    """The workers of a dask cluster: each takes some seeds at a time."""
+    """The workers of a dask cluster: each takes some seeds at a time. Results come as they are ready.
+
+    The cluster holds a bounded number of tasks, and none of them once nobody wants more results.
+    """
     from distributed import Client, as_completed
 
-    client = Client(address)
-
     def imap(function, bounds):
-        for _, batch in as_completed(client.map(function, bounds, pure=False), with_results=True):
-            yield batch
+        waiting = iter(bounds)
+        with Client(address) as client:
+            first = client.map(function, list(itertools.islice(waiting, DASK_TASKS_MAX)), pure=False)
+            tasks = as_completed(first, with_results=True)
+            for _, batch in tasks:
+                tasks.update(client.map(function, list(itertools.islice(waiting, 1)), pure=False))
+                yield batch
 
     return imap
 
@@ -100,11 +109,13 @@ def _tell(total, took_s):
 
 def print_figures(total, took_s):
     """What all seeds have done together."""
-    print(f"{total.seeds} seeds in {took_s:.0f} s, {total.seeds / max(took_s, 1e-9):.1f} seeds a second")
+    rate, cpu_ms = total.seeds / max(took_s, 1e-9), 1000 * total.cpu_s / max(total.seeds, 1)
+    print(f"{total.seeds} seeds in {took_s:.0f} s, {rate:.1f} seeds a second, {cpu_ms:.1f} ms of CPU a seed")
     print(
         f"{total.virtual_s / 3600:.1f} hours of virtual time, {total.steps} steps looked at, "
         f"{total.datagrams} datagrams, {total.messages} messages, {total.frames} frames"
     )
+    print(f"digest of all runs: {total.digest:016x}")
     slowest_s, seed = total.slowest
     print(f"slowest to settle once faults had stopped: {slowest_s:.1f} s, seed {seed}")
     print(f"failed: {sorted(seed for seed, _ in total.failures) or 'none'}")

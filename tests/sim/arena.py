@@ -15,6 +15,7 @@ from sans_rtc.testing import Cable, Call, LinkConditions, Network, Oracles, Seed
 from tests.nat.servers import PASSWORD, USERNAME, TurnHost
 from tests.nat.topology import SERVER_HOSTS, STUN_PORT
 from tests.sim.scenario import CHANNEL_KINDS, NATS, draw_conditions
+from tests.sim.transcript import Transcript
 
 # Once faults have stopped, whatever is open delivers everything within this virtual time. The slowest legitimate cause:
 # a NAT has rebound before another that filters, so that neither end hears of the other; ICE fails after 30 s of silence
@@ -45,7 +46,10 @@ def certificate(number):
 
 @attrs.frozen
 class Outcome:
-    """What has come of a scenario: for people, and to compare two runs of a seed."""
+    """What has come of a scenario: for people, and to compare two runs of a seed.
+
+    digest  of every datagram, its moment and its way, and of all that both applications were given
+    """
 
     seed: int
     steps: int
@@ -54,6 +58,7 @@ class Outcome:
     frames: int
     progress_s: float
     virtual_s: float
+    digest: str
 
 
 class ScenarioError(AssertionError):
@@ -81,6 +86,7 @@ class Arena:
         self.gateways = [None, None]
         self.oracles = Oracles(self.network)
         self.oracles.keep_secret(SECRET)
+        self.transcript = Transcript(self.network)
         self.hosts = [self._host(end) for end in (0, 1)]
         if any(scenario.nats):
             TurnHost(self.network, (("udp", STUN_PORT),) if "symmetric" in scenario.nats else ())
@@ -145,9 +151,9 @@ class Arena:
     def live(self):
         """Faults, then calm, then the end."""
         network, scenario = self.network, self.scenario
-        self.network.after(0.5, self._note_connected)
+        self._after(0.5, self._note_connected)
         for _, moment, what, *arguments in scenario.actions:
-            network.at(self.began_at + moment, functools.partial(self._play, what, *arguments))
+            network.schedule(self.began_at + moment, functools.partial(self._play, what, *arguments))
         network.run_for(scenario.faults_end_s)
         self._calm_down()
         progress_s = 0.0
@@ -160,7 +166,13 @@ class Arena:
         frames = sum(len(party.frames) for party in self.call.parties)
         messages = sum(len(party.messages) for party in self.call.parties)
         virtual_s = network.now - self.began_at
-        return Outcome(scenario.seed, self.oracles.steps, network.carried, messages, frames, progress_s, virtual_s)
+        digest = self.transcript.digest(*((party.messages, party.frames) for party in self.call.parties))
+        steps, carried = self.oracles.steps, network.carried
+        return Outcome(scenario.seed, steps, carried, messages, frames, progress_s, virtual_s, digest)
+
+    def _after(self, pause_s, call):
+        """Have call() done in so many seconds; what it does to a machine it says itself, by `touch`."""
+        self.network.schedule(self.network.now + pause_s, call)
 
     def describe(self):
         """Where everything stands."""
@@ -174,7 +186,7 @@ class Arena:
             self._has_connected = True
             self._be(self.scenario.conditions)
         else:
-            self.network.after(0.25, self._note_connected)
+            self._after(0.25, self._note_connected)
 
     def _calm_down(self):
         """No more faults."""
@@ -252,7 +264,7 @@ class Arena:
     def _play_play(self, number, count):
         name = self.tracks.get(number)
         for index in range(count if name is not None else 0):
-            self.network.after(index * FRAME_S, functools.partial(self._send_frame, name))
+            self._after(index * FRAME_S, functools.partial(self._send_frame, name))
 
     def _send_frame(self, name):
         kind = name.partition("-")[0]
@@ -301,7 +313,7 @@ class Arena:
     def _play_read(self, end):
         party = self.call.parties[end]
         if party.is_down:
-            self.network.after(0.1, functools.partial(self._play_read, end))
+            self._after(0.1, functools.partial(self._play_read, end))
         else:
             party.read()
 
@@ -321,6 +333,6 @@ class Arena:
     def _look_again(self, party):
         """The system says that something about the network is another."""
         if party.is_down:
-            self.network.after(0.1, functools.partial(self._look_again, party))
+            self._after(0.1, functools.partial(self._look_again, party))
         elif not party.is_over:
             party.change_network()

@@ -1,5 +1,7 @@
 """Many seeds, on one core or several; the first that fails is shrunk to the few things that it takes."""
 
+import contextlib
+import gc
 import itertools
 import multiprocessing
 import re
@@ -12,6 +14,8 @@ from tests.sim.scenario import FEATURES, draw
 
 # Seeds that a worker takes at a time: some seconds' worth.
 BATCH = 50
+# Objects after which the collector looks for garbage: a world has some ten thousand.
+GARBAGE_MAX = 20_000
 # Runs that shrinking may take.
 SHRINK_RUNS_MAX = 200
 
@@ -20,6 +24,7 @@ SHRINK_RUNS_MAX = 200
 class Batch:
     """What has come of some seeds, in plain data, so that it can come from anywhere.
 
+    digest    of all runs together, in whatever order they were made
     failures  (seed, first line of what was said)
     slowest   (virtual seconds until all was settled once faults had stopped, seed)
     """
@@ -30,39 +35,48 @@ class Batch:
     messages: int = 0
     frames: int = 0
     virtual_s: float = 0.0
+    cpu_s: float = 0.0
+    digest: int = 0
     slowest: tuple = (0.0, -1)
     failures: list = attrs.Factory(list)
 
     def add(self, other):
         """Count another one's in."""
-        for name in ("seeds", "steps", "datagrams", "messages", "frames", "virtual_s"):
+        for name in ("seeds", "steps", "datagrams", "messages", "frames", "virtual_s", "cpu_s"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.digest = (self.digest + other.digest) % (1 << 64)
         self.slowest = max(self.slowest, other.slowest)
         self.failures += other.failures
 
 
 def run_batch(first, count):
     """Run seeds one after another; a failure is noted, and does not end the batch."""
-    batch = Batch()
-    for seed in range(first, first + count):
-        batch.seeds += 1
-        try:
-            outcome = run(draw(seed))
-        except ScenarioError as error:
-            batch.failures.append((seed, str(error).splitlines()[0]))
-            continue
-        batch.add(
-            Batch(
-                0,
-                outcome.steps,
-                outcome.datagrams,
-                outcome.messages,
-                outcome.frames,
-                outcome.virtual_s,
-                (outcome.progress_s, seed),
-            )
-        )
+    batch, began = Batch(), time.thread_time()
+    with _rare_collections():
+        for seed in range(first, first + count):
+            batch.add(_run_one(seed))
+    batch.cpu_s = time.thread_time() - began
     return batch
+
+
+def _run_one(seed):
+    try:
+        outcome = run(draw(seed))
+    except ScenarioError as error:
+        return Batch(seeds=1, failures=[(seed, str(error).splitlines()[0])])
+    told = {name: getattr(outcome, name) for name in ("steps", "datagrams", "messages", "frames", "virtual_s")}
+    return Batch(seeds=1, **told, digest=int(outcome.digest, 16), slowest=(outcome.progress_s, seed))
+
+
+@contextlib.contextmanager
+def _rare_collections():
+    """Look for garbage in cycles once a world or two: each goes as a whole."""
+    usual = gc.get_threshold()
+    gc.set_threshold(GARBAGE_MAX, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def run_batch_of(bounds):

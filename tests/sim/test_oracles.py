@@ -33,7 +33,7 @@ def test_call_delivers_on_a_bad_network():
     call.settle()
     assert call.parties[1].messages == [("chat", f"message {number}") for number in range(0, 30, 2)]
     assert len(call.parties[0].messages) == 15
-    assert call.oracles.steps > 50
+    assert call.oracles.steps > 40
 
 
 def test_call_carries_frames():
