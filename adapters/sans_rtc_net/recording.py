@@ -17,6 +17,7 @@ from sans_rtc.machine import Trace
 from sans_rtc.peer.config import PeerConfig
 from sans_rtc.peer.connection import PeerConnection
 from sans_rtc.trace import RecordOptions, Ring, make_recorded
+from sans_rtc_net.file_space import FileSpace
 from sans_rtc_net.validators import at_least
 
 
@@ -50,6 +51,10 @@ TAIL_SUFFIX = ".tail"
 _TAIL_HEADER = struct.Struct(">QI")
 _TAIL_HEADER_BYTES = _TAIL_HEADER.size
 _write_tail_header = _TAIL_HEADER.pack_into
+_write_tail_size = struct.Struct(">I").pack_into
+_TAIL_SIZE_AT = 8
+# Pieces longer than this on an average are copied to the tail one by one, shorter ones joined first.
+_LONG_BYTES = 2048
 _CHUNK_BYTES = 1 << 20
 # A record as large as this goes to the file at once, from where its pieces lie: copying it costs more than the call.
 _DIRECT_BYTES_MIN = 256 << 10
@@ -87,77 +92,100 @@ class RecordingFile:
             os.close(self._fd)
             raise
         self._end = _TAIL_HEADER_BYTES
+        self._tail_end = TAIL_BYTES if bytes_max is None else -1
+        self._space = FileSpace(self._fd)
 
     def __call__(self, record: bytes) -> None:
         """Take one record."""
+        start = self._end
+        end = start + len(record)
+        if end <= self._tail_end:
+            tail = self._tail
+            tail[start:end] = record
+            self._end = end
+            _write_tail_size(tail, _TAIL_SIZE_AT, end - _TAIL_HEADER_BYTES)
+        else:
+            self._take_slowly([record], len(record))
+
+    def take_pieces(self, pieces: list[bytes], size: int) -> None:
+        """Take one record of `size` bytes in pieces, as the recorder has them."""
+        start = self._end
+        end = start + size
+        if end > self._tail_end or size >= _DIRECT_BYTES_MIN:
+            self._take_slowly(pieces, size)
+            return
+        tail = self._tail
+        if size > _LONG_BYTES * len(pieces):
+            tail.seek(start)
+            for piece in pieces:
+                tail.write(piece)
+        else:
+            tail[start:end] = b"".join(pieces)
+        self._end = end
+        _write_tail_size(tail, _TAIL_SIZE_AT, end - _TAIL_HEADER_BYTES)
+
+    def _take_slowly(self, pieces: list[bytes], size: int) -> None:
+        """Take a record that does not go where the last one ends: the tail is full, or the file has a bound."""
         if self._fd < 0:
             return
-        end = self._end + len(record)
         try:
-            if end <= TAIL_BYTES:
-                self._tail[self._end : end] = record
-                self._end = end
-                _write_tail_header(self._tail, 0, self._byte_count, end - _TAIL_HEADER_BYTES)
+            if self._ring is None:
+                self._write_pieces(pieces, size)
+                self._space.advance(self._byte_count)
             else:
-                self._empty_tail()
-                self._write(record)
-            if self._ring is not None and self._bytes_max is not None:
-                self._ring(record)
-                if self._byte_count + self._end > self._bytes_max:
-                    self._begin_again(self._ring.contents())
+                self._take_bounded(b"".join(pieces), self._ring)
         except OSError as error:
             self.failure = error
             self.close()
 
-    def take_pieces(self, pieces: list[bytes], size: int) -> None:
-        """Take one record of `size` bytes in pieces, as the recorder has them."""
-        if size < _DIRECT_BYTES_MIN or self._ring is not None or len(pieces) > _PIECE_COUNT_MAX or not _HAS_WRITEV:
-            self(b"".join(pieces))
-        elif self._fd >= 0:
-            try:
-                self._write_pieces(pieces, size)
-            except OSError as error:
-                self.failure = error
-                self.close()
+    def _take_bounded(self, record: bytes, ring: Ring) -> None:
+        end = self._end + len(record)
+        if end <= TAIL_BYTES:
+            self._tail[self._end : end] = record
+            self._end = end
+            _write_tail_size(self._tail, _TAIL_SIZE_AT, end - _TAIL_HEADER_BYTES)
+        else:
+            self._write_pieces([record], len(record))
+        ring(record)
+        assert self._bytes_max is not None
+        if self._byte_count + self._end > self._bytes_max:
+            self._begin_again(ring.contents())
 
     def close(self) -> None:
         """The recording is complete; what comes later is left out. Idempotent."""
         if self._fd < 0:
             return
         try:
-            self._empty_tail()
+            self._write_pieces([], 0)
+            if self._ring is None:
+                self._space.end(self._byte_count)
         except OSError as error:
             self.failure = self.failure or error
         os.close(self._fd)
-        self._fd = -1
+        self._fd = self._tail_end = -1
         self._tail.close()
         try:
             os.unlink(self._path + TAIL_SUFFIX)
         except OSError:
             pass
 
-    def _empty_tail(self) -> None:
-        start, end, self._end = _TAIL_HEADER_BYTES, self._end, _TAIL_HEADER_BYTES
-        if end > start:
-            with memoryview(self._tail)[start:end] as view:
-                self._write(view)
-
     def _write_pieces(self, pieces: list[bytes], size: int) -> None:
-        """The tail, and the pieces behind it."""
+        """Write what is in the tail, and the pieces behind it; the tail is empty then."""
         start, end, self._end = _TAIL_HEADER_BYTES, self._end, _TAIL_HEADER_BYTES
+        size += end - start
         with memoryview(self._tail)[start:end] as view:
-            written = os.writev(self._fd, [view, *pieces])
-            if written < end - start + size:  # a disk that is nearly full
-                rest = b"".join([view, *pieces])[written:]
-                self._byte_count += written
-                self._write(rest)
-                return
-        self._byte_count += written
+            if _HAS_WRITEV and len(pieces) < _PIECE_COUNT_MAX:
+                written = os.writev(self._fd, [view, *pieces])
+            else:
+                written = 0
+            if written < size:  # a disk that is nearly full
+                self._write(b"".join([view, *pieces])[written:])
+        self._byte_count += size
+        _write_tail_header(self._tail, 0, self._byte_count, 0)
 
-    def _write(self, data: bytes | memoryview) -> None:
-        self._byte_count += len(data)
+    def _write(self, data: bytes) -> None:
         written = os.write(self._fd, data)
-        while written < len(data):  # a disk that is nearly full
+        while written < len(data):
             data = data[written:]
             written = os.write(self._fd, data)
 
@@ -166,27 +194,38 @@ class RecordingFile:
         aside = f"{self._path}.new"
         os.close(self._fd)
         self._fd = _open_private(aside)
-        self._byte_count, self._end = 0, _TAIL_HEADER_BYTES
+        self._byte_count, self._end = len(contents), _TAIL_HEADER_BYTES
         self._write(contents)
+        _write_tail_header(self._tail, 0, self._byte_count, 0)
         os.replace(aside, self._path)
 
 
 def read_recording(path: str | os.PathLike[str]) -> Iterator[bytes]:
     """The bytes of a recording, piece by piece, for `sans_rtc.trace`; of one whose process was killed as well."""
-    byte_count = 0
+    start, tail = _read_tail(os.fspath(path) + TAIL_SUFFIX)
+    position = 0
     with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            byte_count += len(chunk)
+        while tail and position < start and (chunk := file.read(min(_CHUNK_BYTES, start - position))):
+            position += len(chunk)
             yield chunk
+        if tail and position == start:  # the file may have the same already, or the beginning of it
+            yield tail
+            file.seek(start + len(tail))
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def _read_tail(path: str) -> tuple[int, bytes]:
+    """Where in the recording the tail belongs, and its bytes; none where there is no tail."""
     try:
-        with open(os.fspath(path) + TAIL_SUFFIX, "rb") as file:
+        with open(path, "rb") as file:
             tail = file.read(TAIL_BYTES)
     except FileNotFoundError:
-        return
-    if len(tail) >= _TAIL_HEADER_BYTES:
-        start, size = _TAIL_HEADER.unpack_from(tail)
-        if start == byte_count:  # else it has been written out already
-            yield tail[_TAIL_HEADER_BYTES:][:size]
+        return 0, b""
+    if len(tail) < _TAIL_HEADER_BYTES:
+        return 0, b""
+    start, size = _TAIL_HEADER.unpack_from(tail)
+    return start, tail[_TAIL_HEADER_BYTES:][:size]
 
 
 def open_private(path: str, flags: int = os.O_WRONLY | os.O_CREAT | os.O_TRUNC) -> int:

@@ -10,11 +10,12 @@ from typing import Final
 
 import attrs
 
+from sans_rtc.datachannel.events import ChannelMessage
 from sans_rtc.dtls.certificate import Certificate
 from sans_rtc.errors import LocalError, Malformed, Truncated, Unsupported
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.rtp.extensions import ExtensionMap
-from sans_rtc.trace.values import DATAGRAM_DONT_FRAGMENT, DATAGRAM_NEW_PATH, FLOAT, PROTOCOLS
+from sans_rtc.trace.values import DATAGRAM_DONT_FRAGMENT, DATAGRAM_NEW_PATH, FLOAT, MESSAGE, PROTOCOLS
 from sans_rtc.trace.withheld import CheckedDatagrams, Checksum, LeftOut, Withheld
 
 # Values within values; no configuration or event is deeper than a few.
@@ -98,6 +99,8 @@ class Decoder:
             case b"C":
                 path, ecn, sizes = self._burst_head()
                 return CheckedDatagrams(path, ecn, sizes, self.u32())
+            case b"M":
+                return self._messages()
             case b"h":
                 is_text = self.u8() == 1
                 return Checksum(self.u32(), is_text, self.u32())
@@ -110,6 +113,14 @@ class Decoder:
             case b"x":
                 return LeftOut(self.short())
         raise Malformed(f"no value begins with {tag!r}", field="tag", offset=self.offset - 1)
+
+    def _messages(self) -> tuple[ChannelMessage, ...]:
+        messages = []
+        for _ in range(self._count()):
+            channel, is_text, size, crc, byte_count = MESSAGE.unpack(self.take(MESSAGE.size))
+            data = Checksum(size, is_text == 1, crc)
+            messages.append(ChannelMessage(channel, data, byte_count))  # type: ignore[arg-type]  # what stands for it
+        return tuple(messages)
 
     def _unordered(self, tag: bytes, depth: int) -> object:
         try:

@@ -15,15 +15,16 @@ import inspect
 import struct
 import sys
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any, Final, ParamSpec, TypeAlias, TypeVar, cast
 
 import attrs
 
 from sans_rtc.dtls.config import DtlsConfig
 from sans_rtc.entropy import Entropy
-from sans_rtc.trace.values import SIZED, Bursts, Encoder
+from sans_rtc.trace.values import INTS, LONG_BYTES, SIZED, Bursts, Encoder
 from sans_rtc.trace.wire import FRAME, Outcome, Record, RecordKind, serialize_header
-from sans_rtc.trace.withheld import withhold, withhold_payloads
+from sans_rtc.trace.withheld import LeftOut, withhold, withhold_payloads
 
 M = TypeVar("M")
 P = ParamSpec("P")
@@ -66,6 +67,9 @@ class RecordOptions:
 
 
 ALL: Final = RecordOptions()
+# Arguments that open something, whatever verb takes them, and are left out without secrets; so is what such a verb
+# returns: it holds what the key opens.
+_SECRET_PARAMETERS: Final = frozenset({"key", "password", "credential", "snapshot"})
 # What sends application data: the argument that holds it is the last before `now`, or the one named so.
 _SENDING_VERBS: Final = frozenset({"send", "send_whole", "send_to"})
 
@@ -86,6 +90,10 @@ def make_recorded(
     machine = kind(*arguments, entropy=drawing, **named)  # type: ignore[arg-type]  # every machine takes entropy
     encoder = Encoder(are_secrets_kept=options.secrets)
     kept = {name: value for name, value in named.items() if name != "trace"}
+    if not options.secrets:
+        names = list(inspect.signature(kind).parameters)
+        arguments = tuple([_public(name, value) for name, value in zip_longest(names[: len(arguments)], arguments)])
+        kept = {name: _public(name, value) for name, value in kept.items()}
     name = f"{kind.__module__}:{kind.__qualname__}" if isinstance(kind, type) else ""
     body = encoder.encode(name) + encoder.encode(list(arguments)) + encoder.encode(kept)
     sink(Record(RecordKind.CONSTRUCTION, body).serialize())
@@ -126,6 +134,7 @@ class RecordedMachine:
         pieces_sink = getattr(sink, "take_pieces", None)
         self._hand_pieces: PiecesSink = pieces_sink or (lambda pieces, size: sink(b"".join(pieces)))
         self._has_payloads = options.payloads
+        self._has_secrets = options.secrets
         self._encoder = Encoder(are_secrets_kept=options.secrets, bursts=Bursts.JOINED)
         outputs = Bursts.CHECKED if options.has_checksums else Bursts.EACH
         self._outputs = Encoder(are_secrets_kept=options.secrets, bursts=outputs)
@@ -156,21 +165,30 @@ class RecordedMachine:
 
     def _recording(self, name: str, method: Callable[..., object]) -> Callable[..., object]:
         """The method of an input, recorded."""
+        names = list(inspect.signature(method).parameters)
+        if len(names) == 1:
+            return self._recording_bare(name, method)
+        is_secret = not self._has_secrets and not _SECRET_PARAMETERS.isdisjoint(names)
         head = bytes([len(name)]) + name.encode()
         write, hand_over, failed = self._encoder.write, self._hand_over, self._failed
-        has_payloads = self._has_payloads
+        sink, numbers, is_plain = self._sink, INTS, self._has_payloads and not is_secret
 
         def call(*arguments: object, **named: object) -> object:
             if named:
                 arguments = inspect.signature(method).bind(*arguments, **named).args
             self._now = now = cast(float, arguments[-1])
-            out = [b"", head, _pack_now(now, len(arguments) - 1)]
-            given = arguments[:-1]
-            for argument in given if has_payloads else self._public_arguments(name, given):
-                if type(argument) is bytes:
-                    out.append(_pack_sized(b"b", len(argument)))
-                    out.append(argument)
+            out = [head, _pack_now(now, len(arguments) - 1)]
+            given, is_short = arguments[:-1], True
+            for argument in given if is_plain else self._public_arguments(name, names, given):
+                kind = type(argument)
+                if kind is int and argument in numbers:
+                    out.append(numbers[argument])
+                elif kind is bytes:
+                    size = len(argument)  # type: ignore[arg-type]  # bytes
+                    is_short = is_short and size <= LONG_BYTES
+                    out += (_pack_sized(b"b", size), argument)  # type: ignore[arg-type]
                 else:
+                    is_short = False
                     write(argument, out)
             is_done = False
             try:
@@ -179,51 +197,89 @@ class RecordedMachine:
             finally:
                 if not is_done:
                     failed(out)
-            hand_over(result, out)
+            if is_short and result is None:
+                out.append(_RETURNED_NONE)
+                body = b"".join(out)
+                sink(_pack_frame(len(body), _CALL) + body)
+            else:
+                hand_over(LeftOut(name) if is_secret and result is not None else result, out)
+            return result
+
+        return call
+
+    def _recording_bare(self, name: str, method: Callable[[float], object]) -> Callable[[float], object]:
+        """The method of an input that takes nothing but `now`, recorded."""
+        head = bytes([len(name)]) + name.encode()
+        hand_over, failed, sink = self._hand_over, self._failed, self._sink
+        frame = _pack_frame(len(head) + _NOW_BYTES + len(_RETURNED_NONE), _CALL) + head
+        frame_of_nothing = _pack_frame(len(head) + _NOW_BYTES + len(_RETURNED_NOTHING), _CALL) + head
+
+        def call(now: float) -> object:
+            self._now = now
+            is_done = False
+            try:
+                result = method(now)
+                is_done = True
+            finally:
+                if not is_done:
+                    failed([head, _pack_now(now, 0)])
+            if result is None:
+                sink(frame + _pack_now(now, 0) + _RETURNED_NONE)
+            elif not result and isinstance(result, tuple | list):
+                sink(frame_of_nothing + _pack_now(now, 0) + _RETURNED_NOTHING)
+            else:
+                hand_over(result, [head, _pack_now(now, 0)])
             return result
 
         return call
 
     def _recording_events(self, method: Callable[[], Sequence[object]]) -> Callable[[], Sequence[object]]:
         """`take_events`, which takes no `now`, recorded."""
+        frame = _pack_frame(len(_TAKE_EVENTS) + _NOW_BYTES + len(_RETURNED_NOTHING), _CALL) + _TAKE_EVENTS
+        hand_over, failed, sink = self._hand_over, self._failed, self._sink
 
         def take_events() -> Sequence[object]:
-            out = [b"", _TAKE_EVENTS, _pack_now(self._now, 0)]
             is_done = False
             try:
                 events = method()
                 is_done = True
             finally:
                 if not is_done:
-                    self._failed(out)
-            self._hand_over(events, out)
+                    failed([_TAKE_EVENTS, _pack_now(self._now, 0)])
+            if events:
+                hand_over(events, [_TAKE_EVENTS, _pack_now(self._now, 0)])
+            else:
+                sink(frame + _pack_now(self._now, 0) + _RETURNED_NOTHING)
             return events
 
         return take_events
 
     def _hand_over(self, result: object, out: list[bytes]) -> None:
-        """Complete the record of a call that has returned; `out` begins with room for the length of the record."""
+        """Complete the record of a call that has returned."""
         if result is None:
             out.append(_RETURNED_NONE)
-        elif result == ():
-            out.append(_RETURNED_NOTHING)
         else:
             out.append(_RETURNED)
             self._outputs.write(result if self._has_payloads else withhold_payloads(result), out)
-        size = sum(map(len, out))
-        out[0] = _pack_frame(size, _CALL)
-        self._hand_pieces(out, size + FRAME.size)
+        self._hand_record(out)
 
     def _failed(self, out: list[bytes]) -> None:
         """A LocalError, or a bug: it is in the recording, and goes on to the caller."""
         error = sys.exc_info()[1]
         out.append(_RAISED)
         self._outputs.write([type(error).__qualname__, str(error)], out)
+        self._hand_record(out)
+
+    def _hand_record(self, out: list[bytes]) -> None:
         size = sum(map(len, out))
-        out[0] = _pack_frame(size, _CALL)
+        out.insert(0, _pack_frame(size, _CALL))
         self._hand_pieces(out, size + FRAME.size)
 
-    def _public_arguments(self, name: str, given: Sequence[object]) -> Sequence[object]:
+    def _public_arguments(self, name: str, names: Sequence[str], given: Sequence[object]) -> Sequence[object]:
+        if not self._has_secrets:
+            given = [_public(parameter, value) for parameter, value in zip_longest(names[: len(given)], given)]
+        if self._has_payloads:
+            return given
         if name in _SENDING_VERBS:
             return [withhold(argument) if isinstance(argument, str | bytes) else argument for argument in given]
         return [withhold_payloads(argument) for argument in given]
@@ -241,6 +297,11 @@ def methods_of(kind: type) -> list[str]:
 
 def _last_parameter(method: Callable[..., object]) -> str:
     return list(inspect.signature(method).parameters)[-1]
+
+
+def _public(parameter: str | None, value: object) -> object:
+    """An argument of a recording without secrets."""
+    return LeftOut(str(parameter)) if parameter in _SECRET_PARAMETERS and value is not None else value
 
 
 def _with_key_log(value: object, sink: Sink) -> object:
@@ -261,6 +322,7 @@ def _with_key_log(value: object, sink: Sink) -> object:
 
 
 _pack_now: Final = struct.Struct(">dB").pack
+_NOW_BYTES: Final = 9
 _pack_frame: Final = FRAME.pack
 _pack_sized: Final = SIZED.pack
 _CALL: Final = int(RecordKind.CALL)

@@ -127,8 +127,9 @@ class Replayer:
             case RecordKind.CONSTRUCTION:
                 self._construct(parse_construction(record))
             case RecordKind.HEADER:
-                if _require_whole(record).has_checksums:
-                    self._encoder = Encoder(bursts=Bursts.CHECKED)
+                header = _require_whole(record)
+                if header.has_checksums:
+                    self._encoder = Encoder(bursts=Bursts.SINGLY if header.version == 2 else Bursts.CHECKED)
             case RecordKind.DROPPED:
                 raise NotReplayable("its older records were dropped, and a replay needs all from the first")
             case RecordKind.KEY_LOG:

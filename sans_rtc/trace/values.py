@@ -10,10 +10,12 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum, auto
+from functools import reduce
 from typing import Any, Final
 
 import attrs
 
+from sans_rtc.datachannel.events import ChannelMessage
 from sans_rtc.dtls.certificate import Certificate
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.rtp.extensions import ExtensionMap
@@ -40,6 +42,12 @@ _CHECKSUM: Final = struct.Struct(">cBII")
 #   tag, count, path's flags as of a datagram; of a burst
 _BURST: Final = struct.Struct(">cIB")
 
+#   tag, count; of each: channel, 1 for text, size, CRC32c, the bytes that it is credited with
+_MESSAGE_FORMAT: Final = "IBIII"
+MESSAGE: Final = struct.Struct(">" + _MESSAGE_FORMAT)
+
+# Pieces longer than this on an average are handled one by one, shorter ones joined: where the costs are equal.
+LONG_BYTES: Final = 4096
 # Shorter ones are as good whole: a session's beginning, and what people look for, is short.
 CHECKED_BYTES_MIN: Final = 256
 # How a record of DTLS begins that has some: there is nothing to look at in it.
@@ -52,12 +60,14 @@ class Bursts(Enum):
     EACH     one by one
     JOINED   sizes first, then all their bytes
     CHECKED  the same with a checksum for the bytes, where they are application data under DTLS; likewise messages that
-             events carry
+             events carry, those of one call together
+    SINGLY   as CHECKED, but each message by itself, as version 2 of the format has it
     """
 
     EACH = auto()
     JOINED = auto()
     CHECKED = auto()
+    SINGLY = auto()
 
 
 class Encoder:
@@ -70,6 +80,7 @@ class Encoder:
     def __init__(self, *, are_secrets_kept: bool = True, bursts: Bursts = Bursts.EACH) -> None:
         self._are_secrets_kept = are_secrets_kept
         self._bursts = bursts
+        self._is_checked = bursts in (Bursts.CHECKED, Bursts.SINGLY)
         self._writers: dict[type, Callable[[object, list[bytes]], None]] = {
             type(None): lambda value, out: out.append(b"N"),
             bool: lambda value, out: out.append(b"T" if value else b"F"),
@@ -109,9 +120,14 @@ class Encoder:
 
     def _write_sequence(self, value: object, out: list[bytes]) -> None:
         assert isinstance(value, Sequence)
-        if value and type(value[0]) is Datagram and (len(value) == 1 or all(type(item) is Datagram for item in value)):
-            self._write_datagrams(value, out)
-            return
+        if value:
+            kind = type(value[0])
+            if kind is Datagram:
+                if len(value) == 1 or all(type(item) is Datagram for item in value):
+                    self._write_datagrams(value, out)
+                    return
+            elif kind is ChannelMessage and self._bursts is Bursts.CHECKED and _write_messages(value, out):
+                return
         out.append(SIZED.pack(b"(", len(value)))
         for item in value:
             self.write(item, out)
@@ -134,7 +150,7 @@ class Encoder:
 
     def _write_burst(self, datagrams: Sequence[Datagram], out: list[bytes]) -> bool:
         """Write datagrams together; False where they have not one path and marks, or are not to be checked only."""
-        is_checked = self._bursts is Bursts.CHECKED
+        is_checked = self._is_checked
         first = datagrams[0]
         path, ecn = first.path, first.ecn
         for datagram in datagrams:
@@ -150,7 +166,10 @@ class Encoder:
         out += (_BURST.pack(b"C" if is_checked else b"B", count, ecn), self._path_bytes(path))
         out.append(struct.pack(f">{count}I", *sizes))
         if is_checked:
-            out.append(_U32.pack(crc32c_extend(0, b"".join(pieces))))
+            # Joined, short ones cost less; long ones cost more, for their bytes would be copied.
+            is_long = sum(sizes) > LONG_BYTES * count
+            crc = reduce(crc32c_extend, pieces, 0) if is_long else crc32c_extend(0, b"".join(pieces))
+            out.append(_U32.pack(crc))
         else:
             out += pieces
         return True
@@ -248,7 +267,7 @@ class Encoder:
         head = b"o" + _name_bytes(kind) + _U8.pack(len(fields))
         named = [(_short(field.alias or field.name), field.name) for field in fields]
         secret = () if self._are_secrets_kept else _SECRET_FIELDS
-        payload = PAYLOAD_FIELDS.get(kind.__name__, "") if self._bursts is Bursts.CHECKED else ""
+        payload = PAYLOAD_FIELDS.get(kind.__name__, "") if self._is_checked else ""
 
         writers = self._writers
 
@@ -272,10 +291,10 @@ class Encoder:
         return write_object
 
 
-# Small numbers are most of them: handles, sizes.
-_COMMON_INTS: Final = 1 << 14
-_INTS: Final = [b"i" + _U8.pack((n.bit_length() + 8) // 8) + n.to_bytes((n.bit_length() + 8) // 8, "big")
-                for n in range(_COMMON_INTS)]  # fmt: skip
+# Few numbers are most of them: handles, the size that an application likes.
+INTS: Final[dict[int, bytes]] = {}
+"""Numbers as they are written; never more than `_INTS_MAX` of them. Look only `int` up in it: True equals 1."""
+_INTS_MAX: Final = 1 << 12
 
 # Fields of configurations that open something to whoever reads them.
 _SECRET_FIELDS = ("password", "local_pwd")
@@ -283,11 +302,14 @@ _SECRET_FIELDS = ("password", "local_pwd")
 
 def _write_int(value: object, out: list[bytes]) -> None:
     assert isinstance(value, int)
-    if 0 <= value < _COMMON_INTS:
-        out.append(_INTS[value])
-        return
-    size = (value.bit_length() + 8) // 8
-    out.append(b"i" + _U8.pack(size) + value.to_bytes(size, "big", signed=True))
+    encoded = INTS.get(value)
+    if encoded is None:
+        size = (value.bit_length() + 8) // 8
+        encoded = b"i" + _U8.pack(size) + value.to_bytes(size, "big", signed=True)
+        if len(INTS) >= _INTS_MAX:
+            INTS.clear()
+        INTS[value] = encoded
+    out.append(encoded)
 
 
 def _write_float(value: object, out: list[bytes]) -> None:
@@ -320,6 +342,25 @@ def _write_payload(value: object, out: list[bytes]) -> None:
         _write_text(value, out)
     else:
         _write_bytes(data, out)
+
+
+def _write_messages(events: Sequence[object], out: list[bytes]) -> bool:
+    """Write long messages together, as a receiver under load has them; False where there is anything else."""
+    fields: list[int] = []
+    for event in events:
+        if type(event) is not ChannelMessage:
+            return False
+        data = event.data
+        encoded = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+        size = len(encoded)
+        if size < CHECKED_BYTES_MIN or type(encoded) is not bytes:
+            return False
+        fields += (event.channel, encoded is not data, size, crc32c_extend(0, encoded), event.byte_count)
+    try:
+        out.append(struct.pack(">cI" + _MESSAGE_FORMAT * len(events), b"M", len(events), *fields))
+    except struct.error:  # a number that has more than 32 bits
+        return False
+    return True
 
 
 def _write_withheld(value: object, out: list[bytes]) -> None:

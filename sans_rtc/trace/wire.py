@@ -28,9 +28,9 @@ from sans_rtc.trace.reading import Decoder
 from sans_rtc.trace.values import Encoder
 
 MAGIC: Final = b"sansrtc\n"
-VERSION: Final = 2
-# Version 1 has no bursts and no checksums.
-_VERSIONS: Final = (1, VERSION)
+VERSION: Final = 3
+# Version 1 has no bursts and no checksums, version 2 each message by itself.
+_VERSIONS: Final = (1, 2, VERSION)
 FLAG_PAYLOADS: Final = 1
 FLAG_SECRETS: Final = 2
 FLAG_REDACTED: Final = 4
@@ -143,8 +143,8 @@ def parse_header(record: Record) -> Header:
         raise Malformed("this is not a recording", field="header", offset=0)
     _, version, flags = _HEADER.unpack_from(record.body)
     if version not in _VERSIONS:
-        known = " and ".join(map(str, _VERSIONS))
-        raise Unsupported(f"recordings of version {version} cannot be read, only {known}", field="version", offset=13)
+        known = f"only of 1 to {VERSION}"
+        raise Unsupported(f"recordings of version {version} cannot be read, {known}", field="version", offset=13)
     names = (FLAG_PAYLOADS, FLAG_SECRETS, FLAG_REDACTED, FLAG_CHECKSUMS)
     return Header(version, *[bool(flags & flag) for flag in names])
 

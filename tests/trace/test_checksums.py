@@ -5,12 +5,13 @@ import struct
 
 import pytest
 
-from sans_rtc.datachannel import ChannelMessage
+from sans_rtc.datachannel import ChannelBufferLow, ChannelMessage
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.trace import (
     Record,
     RecordKind,
     RecordOptions,
+    Replayer,
     ReplayMismatch,
     make_recorded,
     read_records,
@@ -23,6 +24,7 @@ from sans_rtc.trace.values import CHECKED_BYTES_MIN, Bursts, Encoder
 from sans_rtc.trace.whole import whole
 from sans_rtc.trace.wire import parse_call, parse_header, serialize_call
 from sans_rtc.trace.withheld import CheckedDatagrams, Checksum
+from sans_rtc_net import file_space
 from sans_rtc_net.recording import RecordingFile, read_recording
 from tests.trace.sessions import live
 
@@ -149,6 +151,41 @@ def test_long_message_is_a_checksum(data):
     assert isinstance(event.data, Checksum)
 
 
+LONG = [ChannelMessage(7, bytes([number]) * 300, 300) for number in range(3)]
+
+
+def test_long_messages_are_written_together_and_read_as_ever():
+    together, singly = (Encoder(bursts=bursts).encode(LONG) for bursts in (Bursts.CHECKED, Bursts.SINGLY))
+    assert Decoder(together).value() == Decoder(singly).value()
+    assert len(together) < len(singly) / 4
+
+
+@pytest.mark.parametrize(
+    "other",
+    [ChannelMessage(7, b"short", 5), ChannelBufferLow(7), ChannelMessage(1 << 32, bytes(300), 300)],
+    ids=["short", "other", "wide"],
+)
+def test_messages_among_others_are_written_one_by_one(other):
+    events = [*LONG, other]
+    assert Encoder(bursts=Bursts.CHECKED).encode(events) == Encoder(bursts=Bursts.SINGLY).encode(events)
+
+
+def test_version_2_is_read_and_replayed(checked, complete):
+    """There each message is an object of its own."""
+    replayer, encoder = Replayer(), Encoder(bursts=Bursts.SINGLY)
+    old = [Record(RecordKind.HEADER, checked[0].body[:8] + struct.pack(">HB", 2, 11))]
+    for record in checked:
+        replayer.step(record)
+        if record.kind is RecordKind.CALL and parse_call(record).name == "take_events":
+            call = parse_call(record)
+            head = record.body[: len(record.body) - len(call.result)]
+            record = Record(RecordKind.CALL, head + encoder.encode(replayer.last_result))
+        old.append(record) if record.kind is not RecordKind.HEADER else None
+    assert size_of(old) > size_of(checked)
+    assert replay(joined(old)).calls == replay(joined(checked)).calls
+    assert list(whole(old)) == complete
+
+
 def test_short_message_stays_whole():
     event = ChannelMessage(1, "x" * (CHECKED_BYTES_MIN - 1), 10)
     assert Decoder(Encoder(bursts=Bursts.CHECKED).encode([event])).value() == (event,)
@@ -185,6 +222,43 @@ def test_large_records_are_written_from_where_they_lie(tmp_path):
     file.close()
     assert (tmp_path / "a.rec").read_bytes() == expected
     assert not list(tmp_path.glob("*.tail"))
+
+
+def test_process_killed_while_the_tail_is_written_out_loses_nothing(tmp_path):
+    """Part of the tail is in the file already, and the tail has it still."""
+    file, expected = record_sizes(tmp_path / "a.rec", [700_000, 20_000, 3, 9_000])
+    tail = (tmp_path / "a.rec.tail").read_bytes()
+    start, size = struct.unpack_from(">QI", tail)
+    assert start + size == len(expected) and size > 29_000
+    for part in (0, 1, 5_000, size, size + 10):
+        (tmp_path / "b.rec").write_bytes((expected + b"\0\0\0\1\4?????")[: start + part])
+        (tmp_path / "b.rec.tail").write_bytes(tail)
+        assert b"".join(read_recording(tmp_path / "b.rec"))[: len(expected)] == expected
+    file.close()
+
+
+def test_tail_of_another_place_is_left_out(tmp_path):
+    (tmp_path / "a.rec").write_bytes(b"abc")
+    (tmp_path / "a.rec.tail").write_bytes(struct.pack(">QI", 4, 2) + b"xy")
+    assert b"".join(read_recording(tmp_path / "a.rec")) == b"abc"
+
+
+def test_file_of_many_steps_has_all_and_no_room_left_over(tmp_path):
+    size = 300_000
+    with_room = RecordingFile(tmp_path / "a.rec")
+    for number in range(60):  # 18 MB: memory is given back, and room is reserved, more than once
+        with_room.take_pieces([bytes([number]) * size], size)
+    with_room.close()
+    assert (tmp_path / "a.rec").read_bytes() == b"".join([bytes([number]) * size for number in range(60)])
+    assert (tmp_path / "a.rec").stat().st_blocks * 512 < 60 * size + (1 << 20)
+
+
+def test_system_without_hints_gets_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_space, "_find_fallocate", lambda: None)
+    monkeypatch.delattr(os, "posix_fadvise", raising=False)
+    file, expected = record_sizes(tmp_path / "a.rec", [400_000] * 12)
+    file.close()
+    assert (tmp_path / "a.rec").read_bytes() == expected
 
 
 def test_file_that_takes_less_at_once_gets_all(tmp_path, monkeypatch):

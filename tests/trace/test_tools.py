@@ -14,6 +14,7 @@ from sans_rtc.media.events import FrameReceived, MediaFrame, OutgoingFrame, Pack
 from sans_rtc.rtp import ExtensionMap, RtpPacket
 from sans_rtc.testing import SeededEntropy
 from sans_rtc.trace import (
+    LeftOut,
     NotReplayable,
     RecordKind,
     RecordOptions,
@@ -153,6 +154,55 @@ def test_ring_that_is_large_enough_keeps_all(recordings):
 
 
 # -- what stays out ----------------------------------------------------------------------------------------------------
+
+
+class Vault:
+    """Takes keys as a peer does."""
+
+    def __init__(self, key=b"", *, entropy):
+        pass
+
+    @classmethod
+    def restore(cls, snapshot, key, *, entropy):
+        return cls(entropy=entropy)
+
+    def snapshot(self, key, now):
+        return b"sealed by it " * 20
+
+    def refuse(self, key, now):
+        raise InvalidArgument("no")
+
+
+SECRET = b"32 secret bytes " * 2
+
+
+@pytest.mark.parametrize("options", [RecordOptions(secrets=False), RecordOptions(secrets=False, payloads=False)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **named: make_recorded(Vault, SECRET, **named),
+        lambda **named: make_recorded(Vault, key=SECRET, **named),
+        lambda **named: make_recorded(Vault.restore, b"sealed by it " * 20, SECRET, **named),
+    ],
+    ids=["positional", "named", "restored"],
+)
+def test_without_secrets_no_call_tells_a_key(make, options):
+    records = []
+    vault = make(entropy=SeededEntropy(1), sink=records.append, options=options)
+    vault.snapshot(SECRET, 1.0)
+    vault.snapshot(key=SECRET, now=1.0)
+    with pytest.raises(InvalidArgument):
+        vault.refuse(SECRET, 1.0)
+    data = b"".join(records)
+    assert SECRET not in data and b"sealed by it" not in data
+    calls = [parse_call(record) for record in read_records(data) if record.kind is RecordKind.CALL]
+    assert [call.arguments for call in calls] == [(LeftOut("key"),)] * 3
+
+
+def test_with_secrets_the_key_is_there_for_the_replay():
+    records = []
+    make_recorded(Vault, entropy=SeededEntropy(1), sink=records.append).snapshot(SECRET, 1.0)
+    assert replay(records, make=lambda entropy: Vault(entropy=entropy)).calls == 1
 
 
 def test_without_secrets_there_is_no_key_in_it():
