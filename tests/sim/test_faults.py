@@ -7,7 +7,7 @@ import pytest
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.outbox import Outbox
-from sans_rtc.testing import Cable, DropReason, GilbertElliott, Link, LinkConditions, Network
+from sans_rtc.testing import Cable, ContractMonitor, DropReason, GilbertElliott, Link, LinkConditions, Network, Oracles
 
 HOSTS = ("198.51.100.1", "198.51.100.2")
 COUNT = 5000
@@ -185,3 +185,42 @@ def test_watch_is_told_of_datagrams_events_and_steps():
     world.say(0)
     assert told.count((HOSTS[0], b"hello")) == 1
     assert HOSTS[1] in told
+
+
+class LateProbe(Probe):
+    """Says something when its timer runs."""
+
+    path = Path(Address(HOSTS[0], 5000), Address(HOSTS[1], 5000))
+
+    def handle_timer(self, now):
+        super().handle_timer(now)
+        self.say(b"late", self.path)
+
+
+@pytest.mark.parametrize("is_watched", [False, True], ids=["alone", "watched"])
+def test_what_a_timer_says_that_is_due_after_a_pause_leaves_at_once(is_watched):
+    """And not when something else happens to the machine: with `ContractMonitor.check` looking on, it lay there."""
+    world = TwoHosts()
+    network, program, probe = world.network, world.programs[0], LateProbe()
+    program.machine = ContractMonitor(probe) if is_watched else probe
+    if is_watched:
+        Oracles(network)
+    probe.deadline = network.now - 1.0
+    network.touch(program)
+    network.run_for(1.0)
+    assert len(probe.timers) == 1
+    assert [datagram.data for datagram in world.probes[1].heard] == [b"late"]
+
+
+def test_timer_that_was_put_off_does_not_have_the_machine_asked():
+    world = TwoHosts()
+    probe, asked = world.probes[0], []
+    probe.take_events = lambda: asked.append(1) or ()
+    probe.deadline = world.network.now + 1.0
+    world.network.run_for(0.5)
+    probe.deadline = world.network.now + 60.0
+    before = len(asked)
+    world.network.run_for(10.0)
+    assert len(asked) == before + 1, "once at the beginning"
+    world.network.run_for(60.0)
+    assert len(probe.timers) == 1
