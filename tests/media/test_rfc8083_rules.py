@@ -5,7 +5,7 @@ import pytest
 from sans_rtc.media import DropReason, FramesDropped, MediaConfig
 from sans_rtc.media.circuit_breaker import BreakReason, StreamWatch
 from sans_rtc.media.stats import DiscardReason
-from sans_rtc.rtcp import PictureLossIndication, ReportBlock
+from sans_rtc.rtcp import PictureLossIndication, ReceiverReport, ReportBlock
 from sans_rtc.rtcp.wire import serialize_packet
 from sans_rtc.rtp import is_rtcp
 from sans_rtc.srtp import SrtpSender
@@ -148,8 +148,24 @@ def test_more_reports_are_waited_for_where_the_way_is_longer_than_their_interval
 
 @pytest.mark.proves("RFC8083-4.2-5-8f2b")
 def test_what_is_not_sent_is_not_missed():
-    rows = [(100, 0.0, min(50 * index, 150), 5000) for index in range(1, 30)]
+    sent = [1, 2, 3, 4, 4, 5, 6, 7, 7, 7, 7, 7, 7, 7]
+    rows = [(100, 0.0, 50 * count, 5000 * count) for count in sent]
     assert set(reports(StreamWatch(), rows)) == {None}
+
+
+@pytest.mark.parametrize(("highest", "sends"), [(5, False), (None, True)], ids=["stuck", "growing"])
+@pytest.mark.proves("RFC8083-4.2-4-a90e")
+def test_reports_of_the_peer_end_what_does_not_arrive(playing, media, highest, sends):
+    pair = playing()
+    mute(pair)
+    peer = SrtpSender(media.PROFILE, media.KEY_B)
+    for _ in range(5000):
+        peer.protect_rtcp(serialize_packet(ReceiverReport(0xA5)))
+    for count in range(8):
+        block = ReportBlock(0xA1, 0, 0, 100 + count if highest is None else highest, 0)
+        pair.a.receive(peer.protect_rtcp(serialize_packet(ReceiverReport(0xA5, [block]))), pair.now)
+        pair.play_audio(25)
+    assert is_sending(pair) is sends
 
 
 def rates(bytes_per_s, loss, count=12):

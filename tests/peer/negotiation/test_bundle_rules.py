@@ -57,7 +57,7 @@ def told(media, *specs):
 # -- RTCP -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.proves("JSEP-5.2.2-14-763e", "BUNDLE-9.3-1-c425", "BUNDLE-9.3.1.1-1-eeb1")
+@pytest.mark.proves("JSEP-5.2.2-14-763e", "BUNDLE-9.3-1-c425", "BUNDLE-9.3.1.1-1-eeb1", "RTP-USAGE-4.5-4-c0d4")
 def test_first_offer_multiplexes_rtcp_only_and_says_so_in_each_section(make):
     ends = make()
     for _ in range(2):  # the second is made while the first waits
