@@ -75,10 +75,8 @@ def split_ciphertext(data: bytes, start: int) -> Ciphertext | None:
     return Ciphertext(start, number_bytes, body + 2, end) if end <= len(data) else None
 
 
-def expand_label(secret: bytes, label: str, context: bytes, length: int, hash_name: str) -> bytes:
-    """HKDF-Expand-Label (RFC 8446 section 7.1) as RFC 9147 section 5.9 has it."""
-    full = b"dtls13" + label.encode()
-    info = length.to_bytes(2, "big") + bytes([len(full)]) + full + bytes([len(context)]) + context
+def hkdf_expand(secret: bytes, info: bytes, length: int, hash_name: str) -> bytes:
+    """HKDF-Expand (RFC 5869 section 2.3)."""
     output = block = b""
     counter = 1
     while len(output) < length:  # each round adds a hash's length
@@ -86,6 +84,15 @@ def expand_label(secret: bytes, label: str, context: bytes, length: int, hash_na
         output += block
         counter += 1
     return output[:length]
+
+
+def expand_label(
+    secret: bytes, label: str, context: bytes, length: int, hash_name: str, *, prefix: bytes = b"dtls13"
+) -> bytes:
+    """HKDF-Expand-Label (RFC 8446 section 7.1), with the prefix that RFC 9147 section 5.9 has instead of "tls13 "."""
+    full = prefix + label.encode()
+    info = length.to_bytes(2, "big") + bytes([len(full)]) + full + bytes([len(context)]) + context
+    return hkdf_expand(secret, info, length, hash_name)
 
 
 def export_13(suite: Suite13, exporter_secret: bytes, label: str, length: int) -> bytes:
