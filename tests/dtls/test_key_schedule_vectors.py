@@ -1,4 +1,4 @@
-"""The key schedule of TLS 1.3 as a bystander with the key log needs it: RFC 5869 and RFC 8448 against `trace.records13`."""
+"""The key schedule of TLS 1.3 as a bystander with the key log needs it: RFC 5869 and RFC 8448."""
 
 import json
 from pathlib import Path
