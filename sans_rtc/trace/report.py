@@ -41,6 +41,7 @@ th{font-weight:600}td.number,th.number{text-align:right;font-variant-numeric:tab
 """
 
 
+_FAREWELLS: Final = ("close_notify", "user_canceled")
 # As long as ICE waits until it says "disconnected".
 _SILENCE_S: Final = 3.0
 
@@ -79,6 +80,7 @@ def summary_of(data: ReportData) -> list[str]:
 
 def _sentences(data: ReportData) -> Iterator[str]:
     connected = next((at_s for at_s, text in data.states if text == "connection state: connected"), None)
+    cause = data.samples.likely_cause
     if connected is not None:
         yield f"It was connected {connected:.3f} s after the beginning."
     elif any(text.startswith("connection state") for _, text in data.states):
@@ -87,8 +89,8 @@ def _sentences(data: ReportData) -> Iterator[str]:
         detail = f": {data.terminated.detail}" if data.terminated.detail else ""
         reason = str(data.terminated.reason).replace("_", " ").replace("-", " ")
         yield f"It ended after {data.duration_s:.3f} s, {reason}{detail}."
-    elif data.samples.likely_cause:
-        yield f"At the end of the recording: {data.samples.likely_cause}."
+    if cause:
+        yield f"{'Before that' if data.terminated is not None else 'At the end of the recording'}: {cause}."
     yield from _troubles(data)
     yield from media_troubles(data)
     if data.replay_note:
@@ -113,7 +115,7 @@ def _troubles(data: ReportData) -> Iterator[str]:
     if data.last_in_s is not None and data.duration_s - data.last_in_s > _SILENCE_S:
         yield f"Nothing arrived in the last {data.duration_s - data.last_in_s:.1f} s."
     yield from [f"A server refused: {said}." for said in data.errors[:3]]
-    alerts = [step for step in data.ladder if step.text.startswith("Alert") and "close_notify" not in step.text]
+    alerts = [step for step in data.ladder if step.text.startswith("Alert") and step.text[6:] not in _FAREWELLS]
     for step in alerts[:3]:
         yield f"DTLS {'sent' if step.is_outgoing else 'received'} an alert after {step.at_s:.3f} s: {step.text[6:]}."
     dropped = sorted(data.samples.discards.items(), key=lambda item: -item[1][-1][1])
@@ -132,8 +134,8 @@ def _facts(data: ReportData) -> str:
     facts = [
         ("machine", data.construction.class_name.rpartition(":")[2] if data.construction else "unknown"),
         ("duration", f"{data.duration_s:.3f} s"),
-        ("received", f"{data.datagrams_in} datagrams, {figure(total_in)}B"),
-        ("sent", f"{data.datagrams_out} datagrams, {figure(total_out)}B"),
+        ("received", f"{data.datagrams_in} datagrams, {figure(total_in, 'B')}"),
+        ("sent", f"{data.datagrams_out} datagrams, {figure(total_out, 'B')}"),
     ]
     if counters:
         facts.append(("SCTP data chunks", f"{counters['chunks_sent']}, {counters['chunks_retransmitted']} again"))

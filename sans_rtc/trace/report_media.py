@@ -74,7 +74,7 @@ def _cells(data: ReportData, key: str, stream: Stream) -> str:
     lasted_s = stream.last_s - stream.first_s
     rate = figure(stream.bytes * 8 / lasted_s) if lasted_s > 0 else "-"
     numbers = [
-        f"{stream.first_s:.3f} s", f"{stream.last_s:.3f} s", str(stream.packets), f"{figure(stream.bytes)}B", rate,
+        f"{stream.first_s:.3f} s", f"{stream.last_s:.3f} s", str(stream.packets), figure(stream.bytes, "B"), rate,
     ]  # fmt: skip
     is_bad = bool(stream.lost) and stream.lost_percent >= _LOSS_PERCENT_TOLD_MIN
     lost = "not told" if stream.lost is None else f"{stream.lost} ({stream.lost_percent:.1f} %)"

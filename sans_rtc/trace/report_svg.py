@@ -161,12 +161,12 @@ def _path(line: Line, x_max: float, top: float) -> str:
     return "".join(parts)
 
 
-def figure(value: float) -> str:
-    """A number with its SI prefix, short."""
+def figure(value: float, unit: str = "") -> str:
+    """A number with its SI prefix and unit, short."""
     for factor, prefix in _SI:
         if abs(value) >= factor:
-            return f"{value / factor:.4g} {prefix}"
-    return f"{value:.4g}"
+            return f"{value / factor:.4g} {prefix}{unit}"
+    return f"{value:.4g} {unit}".rstrip()
 
 
 def _x(at_s: float, x_max: float) -> float:
@@ -177,11 +177,12 @@ def _y(value: float, top: float) -> float:
     return _TOP + _PLOT_HEIGHT * (1 - min(max(value / top, 0.0), 1.0))
 
 
-def _nice_step(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20... that is not less."""
+def _nice_step(value: float, factors: Sequence[float] = (1, 2, 5)) -> float:
+    """The next of the factors, or of their multiples by powers of ten, that is not less."""
     magnitude = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
-    return next((factor * magnitude for factor in (1, 2, 5) if factor * magnitude >= value), 10 * magnitude)
+    return next((factor * magnitude for factor in factors if factor * magnitude >= value), 10 * magnitude)
 
 
 def _nice_top(value: float) -> float:
-    return 4 * _nice_step(value / 4) if value > 0 else 1.0
+    """Four steps of a round size, so that little of the drawing's height is left empty."""
+    return 4 * _nice_step(value / 4, (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)) if value > 0 else 1.0

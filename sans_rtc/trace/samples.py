@@ -35,6 +35,7 @@ class Samples:
     discards     by layer and reason, counted from the first call
     counters     of the association, as they were last
     explanation  the machine's own words at the end; empty where it has none
+    likely_cause why it was not connected, or how it was, when it was last read before its end
     """
 
     curves: dict[str, Series] = attrs.Factory(dict)
@@ -62,9 +63,10 @@ class Sampler:
         self._read_association(_association_of(machine), at_s)
         self._read_pairs(getattr(explanation, "ice", explanation), at_s)
         self._read_discards(machine, explanation, at_s)
+        if explanation is not None and getattr(explanation, "terminated", None) is None:
+            self.samples.likely_cause = str(getattr(explanation, "likely_cause", ""))
         if is_last and explanation is not None:
             self.samples.explanation = str(explanation)
-            self.samples.likely_cause = str(getattr(explanation, "likely_cause", ""))
 
     def _read_association(self, association: Any, at_s: float) -> None:
         if association is None:

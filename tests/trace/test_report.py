@@ -124,6 +124,7 @@ def test_summary_says_how_it_ended(data, page, machine):
     sentences = summary_of(data)
     detail = machine.explain().terminated.detail
     assert f"It ended after {data.duration_s:.3f} s, aborted by peer: {detail}." in sentences
+    assert any(re.match(r"Before that: (?!the connection has ended)", sentence) for sentence in sentences)
     assert re.fullmatch(r"It was connected 0\.\d+ s after the beginning\.", sentences[0])
 
 
