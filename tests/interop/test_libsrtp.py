@@ -185,6 +185,32 @@ def test_both_follow_a_stream_through_loss_and_wraps(ask, profile):
     assert receiver.explain().rtp[0].rollover_counter == 3
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_both_take_and_refuse_the_same_of_a_stream_that_is_shuffled_repeated_and_damaged(ask, profile, seed):
+    """Of the same protected packets each accepts those that the other does, to the same bytes; RTP, over a wrap."""
+    master, chance = master_of(profile), SeededEntropy(f"stream {seed}")
+    sender, receiver = SrtpSender(profile, master), SrtpReceiver(profile, master)
+    begin = 65536 - chance.below(100)
+    sent = [
+        header(begin + number, csrc_count=chance.below(4), extension=(b"", ONE_BYTE, TWO_BYTES, OTHER)[chance.below(4)])
+        + chance(chance.below(200))
+        for number in range(150)
+    ]
+    arriving = []
+    for number, packet in enumerate(map(sender.protect_rtp, sent)):
+        for _ in range((0, 1, 1, 1, 1, 2)[chance.below(6)]):
+            arriving.append((number + 20 * chance.fraction(), packet))
+        at = chance.below(len(packet))
+        if chance.fraction() < 0.2:
+            damaged = packet[:at] + bytes([packet[at] ^ 1 << chance.below(8)]) + packet[at + 1 :]
+            arriving.append((number + 20 * chance.fraction(), damaged))
+    stream = [packet for _, packet in sorted(arriving)]
+    theirs = [None if isinstance(answer, str) else answer for answer in ask(profile, master, "U", stream)]
+    ours = [receiver.unprotect_rtp(packet) for packet in stream]
+    assert ours == theirs
+    assert 50 < len([packet for packet in ours if packet is not None]) < len(stream) - 20
+
+
 @pytest.mark.parametrize("profile", IN_DTLS, ids=lambda profile: profile.name)
 def test_pylibsrtp_and_we_take_each_other_s_packets(profile):
     try:
