@@ -8,7 +8,8 @@ red    a test fails, as it must
 green  none does: the mark is wrong, or the test too weak
 stale  the code is not as the row says, or the tests are red without it
 
-With --draw it only prints requirements drawn at random among those proven of the documents in `DRAWN_FROM`.
+With --draw it only prints requirements drawn at random among those proven of the documents in `DRAWN_FROM`, or of those
+after --of.
 """
 
 import argparse
@@ -27,11 +28,11 @@ OUTCOMES = DATA / "mutations.json"
 DRAWN_FROM = ("RFC3711", "RFC4960", "RFC5764", "RFC6347", "RFC6525", "RFC8445", "RFC8656")
 
 
-def draw(count, seed):
+def draw(count, seed, documents=DRAWN_FROM):
     """Proven strict requirements, the same for the same seed and marks."""
     proven = [
         each
-        for document in DRAWN_FROM
+        for document in documents
         for each in read_requirements(document)
         if each.is_strict and each.status == "proven"
     ]
@@ -83,13 +84,14 @@ def main():
     """Draw, or try and write the outcomes; the status is 1 where one is not red."""
     parser = argparse.ArgumentParser(prog="python -m tests.conformance.mutate", description="Try the proofs.")
     parser.add_argument("--draw", type=int, metavar="COUNT", help="print so many requirements, drawn at random")
+    parser.add_argument("--of", nargs="+", default=DRAWN_FROM, metavar="DOCUMENT", help="draw from these")
     parser.add_argument("--seed", type=int, default=1, help="of the drawing")
     parser.add_argument(
         "--only", nargs="*", default=[], metavar="ID", help="try these, and keep what is known of others"
     )
     arguments = parser.parse_args()
     if arguments.draw:
-        for each in draw(arguments.draw, arguments.seed):
+        for each in draw(arguments.draw, arguments.seed, arguments.of):
             print(f"{each.id}  {each.sentence}\n    {', '.join(each.tests)}")
         return 0
     outcomes = try_all(set(arguments.only))
