@@ -4,7 +4,7 @@
     end(size)       the file is complete
 
 Fresh memory for the page cache is what a write costs most: the system looks for it, a virtual machine asks its host for
-it. So what was written is sent to the disk and its memory given back a few MB later, for the next write to take. And
+it. So what was written is sent to the disk and its memory given back 2 MB later, for the next write to take. And
 blocks are reserved in large steps ahead, behind the end of the file, instead of one by one. Where the system knows no
 such hint nothing happens.
 """
@@ -20,7 +20,7 @@ from typing import Final
 
 RESERVED_BYTES: Final = 8 << 20
 """Reserved in one step; a process that is killed leaves as much behind the end of its file, unused."""
-GIVEN_BACK_BYTES: Final = 4 << 20
+GIVEN_BACK_BYTES: Final = 1 << 20
 """Written between two hints: twice as much stays in memory, more where the disk does not keep up."""
 _KEEP_SIZE: Final = 1  # FALLOC_FL_KEEP_SIZE
 
