@@ -17,10 +17,12 @@ texts by `python -m tests.conformance.extract --texts FOLDER` into `rfc-vectors/
 * **proven**: a test marked with `@pytest.mark.proves(...)` turns red where the code violates it;
 * **implemented**: there is code for it, named in `rfc-vectors/requirements/status`, and no test that proves it;
 * **not applicable**: with a reason in the same place;
-* **open**: nobody has looked, or nothing does it; where it is a deviation, the same place says so.
+* **open**: nothing does it, or something else is done; the same place says what, and why.
 
 Newer RFCs replace some of the texts: 9260 for 4960, 8489 for 5389, 8831 and 8832 for the two data-channel drafts, 9429
-for JSEP. Sentences that the newer one dropped or changed are not applicable, with that reason, as far as known.
+for JSEP. Sentences that the newer one dropped or changed are not applicable, with that reason, as far as known. Not extracted are
+RFC 8446 and 9147, since DTLS 1.3 is only read here, in captures, and never spoken; RFC 6083, which puts DTLS over SCTP, and
+not SCTP over DTLS; and the draft of RFC 8859, which sorts attributes for authors of specifications.
 """
 
 

@@ -45,6 +45,13 @@ def test_every_status_names_a_requirement_and_says_something(document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_sentence_is_judged(document):
+    noted = requirements.read_stated(document)["open"]
+    silent = [each.id for each in requirements.read_requirements(document) if each.status == "open"]
+    assert sorted(set(silent) - set(noted)) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_no_requirement_has_two_statuses(document):
     stated = requirements.read_stated(document)
     named = [name for status in requirements.STATED for name in stated[status]]
