@@ -103,7 +103,7 @@ def _troubles(data: ReportData) -> Iterator[str]:
     if again:
         timeouts = counters["timeouts"]
         yield (
-            f"SCTP sent {again} chunks of data again, and {sent} for the first time, "
+            f"SCTP sent {_count(again, 'chunk', 'chunks')} of data again, and {sent} for the first time, "
             f"after {_count(counters['loss_events'], 'loss', 'losses')} seen by acknowledgements and "
             f"{_count(timeouts, 'timeout', 'timeouts')}."
         )

@@ -20,9 +20,11 @@ texts by `python -m tests.conformance.extract --texts FOLDER` into `rfc-vectors/
 * **open**: nothing does it, or something else is done; the same place says what, and why.
 
 Newer RFCs replace some of the texts: 9260 for 4960, 8489 for 5389, 8831 and 8832 for the two data-channel drafts, 9429
-for JSEP. Sentences that the newer one dropped or changed are not applicable, with that reason, as far as known. Not extracted are
-RFC 8446 and 9147, since DTLS 1.3 is only read here, in captures, and never spoken; RFC 6083, which puts DTLS over SCTP, and
-not SCTP over DTLS; and the draft of RFC 8859, which sorts attributes for authors of specifications.
+for JSEP. Sentences that the newer one dropped or changed are not applicable, with that reason, as far as known.
+
+Not extracted are RFC 8446 and 9147, since DTLS 1.3 is only read here, in captures, and never spoken; RFC 6083, which
+puts DTLS over SCTP, and not SCTP over DTLS; and the draft of RFC 8859, which sorts attributes for authors of
+specifications.
 """
 
 
