@@ -18,6 +18,10 @@ PIP := -m pip install --quiet --quiet --disable-pip-version-check
 # Real sockets, browsers and kernels keep no virtual time: what fails beside other tests is tried once more, alone.
 PYTEST := $(TEST)/bin/python -m pytest -q
 AGAIN := $(PYTEST) --last-failed --last-failed-no-failures none
+INTEROP = tests/interop $(shell grep -rl --include='test_*.py' --exclude-dir=interop mark.interop tests)
+
+# Bytecode is kept, whatever the environment says: without it each of the suite's processes compiles all it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo check test unit interop lint benchmark fuzz clean
 
@@ -30,10 +34,10 @@ check: $(DEMO)/.installed
 test: unit interop
 
 unit: $(TEST)/.installed
-	$(PYTEST) -n 2 -m "not interop" tests || $(AGAIN) -m "not interop" tests
+	$(PYTEST) -n 2 --dist worksteal -m "not interop" tests || $(AGAIN) -m "not interop" tests
 
 interop: $(TEST)/.installed
-	$(PYTEST) -n 2 --dist loadfile -m interop tests || $(AGAIN) -m interop tests
+	$(PYTEST) -n 2 --dist loadfile -m interop $(INTEROP) || $(AGAIN) -m interop $(INTEROP)
 
 lint: $(TEST)/.installed
 	$(TEST)/bin/ruff check .
