@@ -189,8 +189,16 @@ def test_error_in_user_code_propagates_as_it_is_and_leaves_nothing_behind(loop, 
         anyio.run(main, backend=loop)
 
 
+@pytest.fixture
+def interrupts_raise():
+    """Python's own handler of SIGINT: a suite that a shell started in the background ignores that signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("loop", LOOPS)
-def test_interrupt_from_the_keyboard_ends_a_waiting_program(loop):
+def test_interrupt_from_the_keyboard_ends_a_waiting_program(loop, interrupts_raise):
     async def main():
         async with peer_type(loop)(bind="127.0.0.1") as peer:
             channel = peer.create_data_channel("x")
