@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from benchmarks.__main__ import main
 from benchmarks.datachannel import Transferred
 from benchmarks.processes import Worker, WorkerFailed, run_once
 from benchmarks.report import percentile, ratio
@@ -91,8 +92,10 @@ def test_table_has_the_facts_of_the_machine():
 @pytest.mark.parametrize(
     "arguments", [["datachannel", "--sizes", "0"], ["rtt", "--count", "x"], ["rtt", "--vs", "y"], []]
 )
-def test_bad_arguments_are_refused(arguments):
-    assert run(*arguments).returncode == 2
+def test_bad_arguments_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "usage: " in capsys.readouterr().err
 
 
 def test_rates_follow_from_the_counts():
