@@ -304,7 +304,7 @@ def chromium():
     browser.quit()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def firefox():
     if shutil.which(FIREFOX) is None:
         skip_or_fail(f"needs Firefox at {FIREFOX}, or its place in SANS_RTC_FIREFOX")

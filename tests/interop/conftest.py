@@ -164,16 +164,17 @@ def pytest_pyfunc_call(pyfuncitem):
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    pair = next((value for value in arguments.values() if isinstance(value, Pair)), None)
-    pyfuncitem.funcargs["run"](_bounded(pyfuncitem.obj(**arguments), pair))
+    given = [each for value in arguments.values() for each in (value if isinstance(value, tuple) else (value,))]
+    pairs = [each for each in given if isinstance(each, Pair)]
+    pyfuncitem.funcargs["run"](_bounded(pyfuncitem.obj(**arguments), pairs))
     return True
 
 
-async def _bounded(test, pair):
+async def _bounded(test, pairs):
     try:
         async with asyncio.timeout(TEST_TIMEOUT_S):
             await test
     except BaseException:
-        if pair is not None:
+        for pair in pairs:
             print(await pair.report())
         raise

@@ -12,15 +12,26 @@ FAILED_AFTER_S = 5.0
 
 
 @pytest.fixture
-def ours(open_ours):
-    """Ours gives up sooner than the 30 s of the default; the 3 s are the default."""
-    return open_ours(failed_after_s=FAILED_AFTER_S)
+def both_roles(peer, theirs, open_ours, run):
+    """Two pairs, so that each role is tried in the same seconds; ours gives up sooner than the 30 s of the default."""
+    other = run(peer.open_session())
+    first, second = (open_ours(failed_after_s=FAILED_AFTER_S) for _ in range(2))
+    yield Pair(first, theirs, offerer=first, answerer=theirs), Pair(second, other, offerer=other, answerer=second)
+    run(other.end())
 
 
-async def test_a_killed_peer_is_disconnected_after_three_seconds_and_failed_later(pair):
+async def test_a_killed_peer_is_disconnected_after_three_seconds_and_failed_later(both_roles):
+    are_connected = asyncio.Barrier(2)  # a browser that is killed is gone for both
+    async with asyncio.TaskGroup() as tasks:
+        for pair in both_roles:
+            tasks.create_task(killed(pair, are_connected))
+
+
+async def killed(pair, are_connected):
     clock = asyncio.get_running_loop().time
     async with pair.connected("data"):
         await pair.assert_carries("data")
+        await are_connected.wait()
         killed_at = clock()
         await pair.theirs.kill()
         await pair.ours.until_state("disconnected")
