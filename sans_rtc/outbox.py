@@ -24,6 +24,14 @@ class Outbox(Generic[Item]):
         """Append each."""
         self._items += items
 
+    def put_back(self, items: Sequence[Item]) -> None:
+        """Put what was taken in front of everything again."""
+        self._items[:0] = items
+
+    def drop_first(self, count: int) -> None:
+        """Forget so many from the front."""
+        del self._items[:count]
+
     def take(self) -> Sequence[Item]:
         """Hand over everything; the next call returns only what came later."""
         items = self._items

@@ -24,6 +24,12 @@ class PeerConnection(AsyncPeerConnection):
         adapter = importlib.import_module(ADAPTERS[running_library()])
         return cast(Callable[..., AsyncPeerConnection], adapter.PeerConnection)(*args, **options)
 
+    @classmethod
+    def restore(cls, *args: Any, **options: Any) -> AsyncPeerConnection:  # type: ignore[override]  # as above
+        """Errors: InvalidState outside a running loop of asyncio or trio; else as those of the loop's own `restore`."""
+        adapter = importlib.import_module(ADAPTERS[running_library()])
+        return cast(Callable[..., AsyncPeerConnection], adapter.PeerConnection.restore)(*args, **options)
+
 
 def running_library() -> str:
     """The library whose loop runs, "asyncio" or "trio". Errors: InvalidState for none or another."""

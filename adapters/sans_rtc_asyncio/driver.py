@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -125,6 +126,19 @@ class Driver(Generic[Event]):
         for sock in self.sockets:
             if sock.local == address:
                 self.remove_socket(sock)
+
+    def detach_sockets(self) -> list[socket.socket]:
+        """Give up the UDP sockets without closing them: nothing is read of them any more, and they are the caller's.
+
+        Errors  InvalidState where the loop has them under transports of its own
+        """
+        sockets = [sock for sock in self.sockets if isinstance(sock, UdpSocket)]
+        if len(sockets) < len(self.sockets):
+            raise InvalidState(NO_READERS)
+        for sock in sockets:
+            self._forget(sock)
+            self.sockets.remove(sock)
+        return [sock.detach() for sock in sockets]
 
     def request_flush(self) -> None:
         """Flush soon, once, however often it is asked for in this turn of the loop."""

@@ -24,6 +24,7 @@ class AsyncioLoop:
         """Errors: InvalidState outside a running loop."""
         self._loop = running_loop()
         self.identity: object = self._loop
+        self.is_started = True
         self.can_read = has_readers(self._loop)
         self.clock: Callable[[], float] = monotonic
         self.make_signal = Signal

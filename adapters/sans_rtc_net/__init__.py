@@ -16,6 +16,7 @@ from sans_rtc_net.dscp import Flow, Priority, dscp_of
 from sans_rtc_net.entropy import system_entropy
 from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
 from sans_rtc_net.gathering import Gathering
+from sans_rtc_net.hand_over import HandedOver
 from sans_rtc_net.ice_servers import IceServer
 from sans_rtc_net.interfaces import LocalAddress, listed_addresses, usable_addresses
 from sans_rtc_net.listener import Listener
@@ -47,6 +48,7 @@ __all__ = [
     "Family",
     "Flow",
     "Gathering",
+    "HandedOver",
     "IceCandidate",
     "IceServer",
     "JsonFormatter",

@@ -5,7 +5,6 @@ Each adapter's `PeerConnection` is this class with a `Loop` under it.
 
 from __future__ import annotations
 
-import itertools
 import os
 import socket
 import ssl
@@ -22,39 +21,28 @@ from sans_rtc.ice import GatheringState
 from sans_rtc.ice.config import TcpPolicy
 from sans_rtc.machine import Trace
 from sans_rtc.peer.config import PeerConfig
-from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.negotiation import Description
 from sans_rtc.peer.states import ConnectionState
 from sans_rtc_net.async_channel import DataChannel
-from sans_rtc_net.async_media import Acting, MediaPeer
-from sans_rtc_net.async_transceiver import Transceiver
+from sans_rtc_net.async_hand_over import AsyncHandOver
 from sans_rtc_net.binding import BindConfig, bind_config_from
 from sans_rtc_net.candidates import IceCandidate, as_candidate
 from sans_rtc_net.clock import wall_clock_offset_s
 from sans_rtc_net.entropy import system_entropy
-from sans_rtc_net.gathering import Gathering
 from sans_rtc_net.ice_servers import IceServerLike
 from sans_rtc_net.iterators import CandidateIterator, ChannelIterator, StateIterator
-from sans_rtc_net.local_names import link_addresses
-from sans_rtc_net.loop import Loop, LoopDriver, Nursery, WaitSignal
-from sans_rtc_net.monitor import NetworkMonitor
-from sans_rtc_net.mux import SharedGathering
+from sans_rtc_net.loop import Nursery
 from sans_rtc_net.mux_host import MuxHost
-from sans_rtc_net.peer_reads import PeerReads
 from sans_rtc_net.proxy import Proxy
 from sans_rtc_net.recording import Recording, make_peer
-from sans_rtc_net.resolver import Resolver
-from sans_rtc_net.session import CloseReport, Session
+from sans_rtc_net.session import CloseReport
 from sans_rtc_net.settings import as_description, peer_config_from, stream_config_from
-from sans_rtc_net.trace_log import trace_to_logging
 
 # `close` waits for the machine's own close_timeout_s and this much more: it always ends by itself.
 CLOSE_MARGIN_S = 1.0
 
-_ids = itertools.count(1)
 
-
-class AsyncPeerConnection(PeerReads, MediaPeer):
+class AsyncPeerConnection(AsyncHandOver):
     """One WebRTC connection on some event loop. Made within the running loop; not thread-safe."""
 
     def __init__(
@@ -114,14 +102,11 @@ class AsyncPeerConnection(PeerReads, MediaPeer):
         Errors            InvalidArgument for what cannot be, InvalidState outside a running loop, OSError where the
                           recording cannot be written
         """
-        self.name = name or f"peer-{next(_ids)}"
+        trace = self._begin(name, trace, log=log)
         bind_config = network or bind_config_from(bind, port, include_loopback)
         streams = stream_config_from(bind_config.streams, proxy=proxy, tls_ca=tls_ca)
         bind_config = attrs.evolve(bind_config, streams=streams)
-        if log and trace is None:
-            trace = trace_to_logging(self.name)
-        self._loop = self._make_loop()
-        self._config = peer_config_from(
+        peer_config = peer_config_from(
             _with_wall_clock(config, self._loop.clock),
             stun_servers,
             ice_servers=ice_servers,
@@ -129,68 +114,13 @@ class AsyncPeerConnection(PeerReads, MediaPeer):
             tcp=tcp,
             hide_host_addresses=hide_host_addresses,
         )
-        machine, self._recording = make_peer(
-            record, self._config, certificate=certificate, entropy=entropy, trace=trace
-        )
-        super().__init__(machine)
-        seat = None if mux is None else mux.seat(self._machine, self._config.ice, sockets)
-        self._driver: LoopDriver = self._loop.make_driver(
-            seat or self._machine,
-            on_events=self._on_events,
-            on_failure=self._on_failure,
-            on_received=self._on_received,
-            streams=streams,
-            resolve=lambda name: self._resolver.resolve(name),
-        )
-        if seat is None:
-            self._gathering = self._make_gathering(bind_config, sockets)
-        else:
-            self._gathering = SharedGathering(seat, self._machine, self._driver, self._loop.clock)
+        machine, recording = make_peer(record, peer_config, certificate=certificate, entropy=entropy, trace=trace)
+        seat = None if mux is None else mux.seat(machine, peer_config.ice, sockets)
+        self._join(machine, recording, seat, bind_config, sockets, monitor_network=monitor_network)
+        if seat is not None:
             seat.attach(self, self._driver, on_received=self._on_received, on_failure=self._on_failure)
-        self._resolver = Resolver(
-            self._loop,
-            self._on_resolved,
-            lambda: link_addresses(seat.port.addresses if seat else self._driver.local_addresses, bind_config),
-        )
-        self._session: Session[WaitSignal] = Session(
-            self._machine,
-            make_signal=self._loop.make_signal,
-            clock=self._loop.clock,
-            on_gather=self._gather,
-            on_resolve=self._resolver.resolve,
-            on_name=self._resolver.local.on_event,
-            on_verb=self._driver.request_flush,
-            call_soon=self._loop.call_soon,
-        )
-        self._monitor = NetworkMonitor(
-            monitor_network,
-            bind_config,
-            lambda: [address.host for address in self._driver.local_addresses],
-            lambda watcher: self._loop.make_driver(
-                watcher, on_events=lambda events: self.network_changed(), on_failure=lambda error: None
-            ),
-            self._loop.clock,
-        )
-        self._session.is_gathering_continual = monitor_network is not False
-        self._acting = Acting(self.verb)
-        self._transceivers: dict[int, Transceiver] = {}
-        self._report: CloseReport | None = None
         if nursery is not None:
             self._live_in(nursery)
-
-    # -- what each adapter brings --------------------------------------------------------------------------------------
-
-    def _make_loop(self) -> Loop:
-        """The running loop, for this peer; InvalidState where none runs."""
-        raise NotImplementedError
-
-    def _make_gathering(self, bind: BindConfig, own_sockets: Sequence[socket.socket]) -> Gathering:
-        listens = self._config.ice.tcp.passive
-        return Gathering(self._machine, self._driver, self._loop.clock, bind, own_sockets, listens=listens)
-
-    def _live_in(self, nursery: Nursery) -> None:
-        """Run in this nursery what has to run, and abort when it is cancelled."""
-        raise NotImplementedError
 
     # -- descriptions --------------------------------------------------------------------------------------------------
 
@@ -323,14 +253,14 @@ class AsyncPeerConnection(PeerReads, MediaPeer):
             priority=priority,
         )
         handle = self._machine.create_channel(label, options, self.verb())
-        return DataChannel(self, self._session.add_channel(handle, label, protocol, is_incoming=False))
+        return self._channel(self._session.add_channel(handle, label, protocol, is_incoming=False))
 
     def incoming_channels(self) -> AsyncIterator[DataChannel]:
         """The channels that the peer opens, each given out once, already open; ends with the connection.
 
         Errors  ConnectionLost where the connection went or failed
         """
-        return ChannelIterator(self._loop, self._session, lambda inbox: DataChannel(self, inbox))
+        return ChannelIterator(self._loop, self._session, self._channel)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -380,68 +310,6 @@ class AsyncPeerConnection(PeerReads, MediaPeer):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} {self.connection_state}>"
-
-    # -- for its channels and transceivers -----------------------------------------------------------------------------
-
-    def now(self) -> float:
-        """The time on the machine's scale, seconds."""
-        return self._loop.clock()
-
-    def request_flush(self) -> None:
-        """Let what the machine has to say go out in the next turn of the loop."""
-        self._driver.request_flush()
-
-    def verb(self) -> float:
-        """The time for a verb of the machine; what it has to say then goes out in the next turn of the loop."""
-        self._driver.request_flush()
-        return self._loop.clock()
-
-    # -- private -------------------------------------------------------------------------------------------------------
-
-    def _on_events(self, events: Sequence[PeerEvent]) -> None:
-        self._session.on_events(events)
-        if self._session.terminated is not None:
-            self._free()
-
-    def _gather(self) -> None:
-        self._gathering.start()
-        self._monitor.start()
-
-    def _on_failure(self, error: BaseException) -> None:
-        self._session.fail(error)
-        self._free()
-
-    def _on_received(self) -> None:
-        # What arrives acknowledges, so there may be room for senders that no channel's own event would wake.
-        self._session.room.notify()
-
-    def _on_resolved(self, name: str, hosts: Sequence[str]) -> None:
-        now = self.verb()
-        self._machine.name_resolved(name, hosts, now)
-        if self._driver.streams is not None:
-            self._driver.streams.name_resolved(name, hosts, now)
-
-    async def _until(self, is_reached: Callable[[], bool]) -> None:
-        """Wait until the condition holds or the connection has ended."""
-        while not is_reached() and self._session.terminated is None:
-            await self._session.changed.wait()
-
-    async def _until_ended(self) -> None:
-        await self._until(lambda: False)
-
-    def _free(self) -> None:
-        self._driver.close()
-        self._gathering.close()
-        self._monitor.close()
-        self._resolver.close()
-        if self._recording is not None:
-            self._recording.close()
-        self._session.changed.notify()
-
-    def _ended(self) -> CloseReport:
-        if self._report is None:
-            self._report = self._session.close_report()
-        return self._report
 
 
 def _with_wall_clock(config: PeerConfig | None, clock: Callable[[], float]) -> PeerConfig:

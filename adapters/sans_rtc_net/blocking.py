@@ -15,9 +15,7 @@ import math
 import os
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 
 import attrs
@@ -29,33 +27,25 @@ from sans_rtc.ice import GatheringState
 from sans_rtc.ice.config import TcpPolicy
 from sans_rtc.machine import Trace
 from sans_rtc.peer.config import PeerConfig
-from sans_rtc.peer.events import PeerEvent
 from sans_rtc.peer.negotiation import Description
 from sans_rtc_net.binding import BindConfig, bind_config_from
-from sans_rtc_net.blocking_channel import BlockingDataChannel, ThreadSignal, deadline_of
-from sans_rtc_net.blocking_media import BlockingMedia, Callbacks, LockedActing
-from sans_rtc_net.blocking_transceiver import BlockingTransceiver
+from sans_rtc_net.blocking_channel import BlockingDataChannel, deadline_of
+from sans_rtc_net.blocking_hand_over import BlockingHandOver
 from sans_rtc_net.candidates import IceCandidate, as_candidate
 from sans_rtc_net.clock import monotonic
-from sans_rtc_net.driver import Driver
 from sans_rtc_net.entropy import system_entropy
-from sans_rtc_net.errors import ChannelClosed, ConnectionLost
-from sans_rtc_net.gathering import Gathering
+from sans_rtc_net.errors import ChannelClosed
 from sans_rtc_net.ice_servers import IceServerLike
-from sans_rtc_net.local_names import link_addresses
-from sans_rtc_net.lookups import ThreadedLookups
-from sans_rtc_net.monitor import NetworkMonitor, WatchingThread
-from sans_rtc_net.peer_reads import PeerReads
 from sans_rtc_net.proxy import Proxy
 from sans_rtc_net.recording import Recording, make_peer
-from sans_rtc_net.session import CloseReport, Session
+from sans_rtc_net.session import CloseReport
 from sans_rtc_net.settings import as_description, peer_config_from, stream_config_from
 
 # `close` waits for the machine's own close_timeout_s and this much more: it always ends by itself.
 CLOSE_MARGIN_S = 1.0
 
 
-class BlockingPeerConnection(PeerReads, BlockingMedia):
+class BlockingPeerConnection(BlockingHandOver):
     """One WebRTC connection whose methods wait. Leaving `with` closes it; leaving it by an exception aborts it."""
 
     def __init__(
@@ -104,8 +94,7 @@ class BlockingPeerConnection(PeerReads, BlockingMedia):
                           what is sent, where that does not say otherwise
         Errors            InvalidArgument for what cannot be, OSError where the recording cannot be written
         """
-        self.lock = threading.RLock()
-        self._config = peer_config_from(
+        peer_config = peer_config_from(
             config,
             stun_servers,
             ice_servers=ice_servers,
@@ -113,48 +102,11 @@ class BlockingPeerConnection(PeerReads, BlockingMedia):
             tcp=tcp,
             hide_host_addresses=hide_host_addresses,
         )
-        self._network = network or bind_config_from(bind, port, include_loopback)
-        streams = stream_config_from(self._network.streams, proxy=proxy, tls_ca=tls_ca)
-        self._network = attrs.evolve(self._network, streams=streams)
-        machine, self._recording = make_peer(
-            record, self._config, certificate=certificate, entropy=entropy, trace=trace
-        )
-        super().__init__(machine, self.lock)
-        self._lookups = ThreadedLookups(
-            self._on_resolved, lambda: link_addresses(self._driver.local_addresses, self._network)
-        )
-        self._driver: Driver[PeerEvent] = Driver(
-            self._machine, on_events=self._on_events, streams=streams, resolve=self._lookups.resolve
-        )
-        try:
-            self._gathering = Gathering(
-                self._machine, self._driver, monotonic, self._network, sockets, listens=self._config.ice.tcp.passive
-            )
-        except BaseException:
-            self._driver.close()
-            raise
-        self._callbacks = Callbacks(self._driver.wake)
-        self._session: Session[ThreadSignal] = Session(
-            self._machine,
-            make_signal=lambda: ThreadSignal(self.lock),
-            clock=monotonic,
-            on_gather=self._gather,
-            on_resolve=self._lookups.resolve,
-            on_name=self._lookups.local.on_event,
-            call_soon=self._callbacks.call_soon,
-        )
-        self._acting = LockedActing(self.lock, self._driver.flush)
-        self._transceivers: dict[int, BlockingTransceiver] = {}
-        self._monitor = NetworkMonitor(
-            monitor_network,
-            self._network,
-            self._local_hosts,
-            lambda watcher: WatchingThread(watcher, self.network_changed),
-            monotonic,
-        )
-        self._session.is_gathering_continual = monitor_network is not False
-        self._report: CloseReport | None = None
-        self._thread = threading.Thread(target=self._run, name="sans_rtc", daemon=True)
+        bind_config = network or bind_config_from(bind, port, include_loopback)
+        streams = stream_config_from(bind_config.streams, proxy=proxy, tls_ca=tls_ca)
+        bind_config = attrs.evolve(bind_config, streams=streams)
+        machine, recording = make_peer(record, peer_config, certificate=certificate, entropy=entropy, trace=trace)
+        self._join(machine, recording, bind_config, sockets, monitor_network=monitor_network)
         self._thread.start()
 
     # -- descriptions and candidates ----------------------------------------------------------------------------------
@@ -237,9 +189,7 @@ class BlockingPeerConnection(PeerReads, BlockingMedia):
         options = options or ChannelOptions()
         with self.verb():
             handle = self._machine.create_channel(label, options, monotonic())
-            return BlockingDataChannel(
-                self, self._session.add_channel(handle, label, options.protocol, is_incoming=False)
-            )
+            return self._channel(self._session.add_channel(handle, label, options.protocol, is_incoming=False))
 
     def accept_channel(self, timeout_s: float | None = None) -> BlockingDataChannel:
         """Wait for a channel that the peer opens. Errors: ConnectionLost, ChannelClosed at the end, TimeoutError."""
@@ -250,7 +200,7 @@ class BlockingPeerConnection(PeerReads, BlockingMedia):
                 deadline_of(timeout_s),
             )
             if session.incoming:
-                return BlockingDataChannel(self, session.incoming.popleft())
+                return self._channel(session.incoming.popleft())
             raise session.loss() or ChannelClosed("the connection is closed")
 
     def incoming_channels(self) -> Iterator[BlockingDataChannel]:
@@ -280,12 +230,7 @@ class BlockingPeerConnection(PeerReads, BlockingMedia):
         with self.verb():
             if self._session.terminated is None:
                 self._machine.abort(monotonic())
-        self._driver.wake()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
-        if self._report is None:
-            self._report = self._session.close_report()
-        return self._report
+        return self._ended()
 
     def __enter__(self) -> BlockingPeerConnection:
         return self
@@ -297,77 +242,3 @@ class BlockingPeerConnection(PeerReads, BlockingMedia):
             self.close()
         else:
             self.abort()
-
-    # -- for its channels ---------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def verb(self) -> Iterator[None]:
-        """The lock, and a flush at the end: what the call has brought about goes out at once."""
-        with self.lock:
-            try:
-                yield
-            finally:
-                self._driver.flush()
-
-    @property
-    def room(self) -> ThreadSignal:
-        """Notified after every step of the thread."""
-        return self._session.room
-
-    def loss(self) -> ConnectionLost | None:
-        """Why the connection is gone; None where it is not."""
-        return self._session.loss()
-
-    # -- private ------------------------------------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        """The thread: sleeps without the lock, works with it, frees everything when the machine has ended."""
-        try:
-            while True:
-                with self.lock:
-                    if self._session.terminated is not None:
-                        return
-                    sleep_s = self._driver.prepare()
-                ready = self._driver.wait(sleep_s)
-                with self.lock:
-                    self._driver.process(ready)
-                    self._session.room.notify()
-                self._callbacks.run()
-        except BaseException as error:
-            with self.lock:
-                self._session.fail(error)
-            raise
-        finally:
-            with self.lock:
-                self._driver.close()
-                self._gathering.close()
-                self._monitor.close()
-                if self._recording is not None:
-                    self._recording.close()
-                await_names = self._lookups.close()
-            await_names()
-
-    def _on_events(self, events: Sequence[PeerEvent]) -> None:
-        self._session.on_events(events)
-
-    def _gather(self) -> None:
-        self._gathering.start()
-        self._monitor.start()
-
-    def _local_hosts(self) -> list[str]:
-        with self.lock:
-            return [address.host for address in self._driver.local_addresses]
-
-    def _on_resolved(self, name: str, hosts: Sequence[str]) -> None:
-        with self.verb():
-            now = monotonic()
-            self._machine.name_resolved(name, hosts, now)
-            if self._driver.streams is not None:
-                self._driver.streams.name_resolved(name, hosts, now)
-
-    def _wait(self, is_reached: Callable[[], bool], timeout_s: float | None) -> None:
-        """Wait until the condition holds or the connection has ended."""
-        with self.lock:
-            self._session.changed.wait_until(
-                lambda: is_reached() or self._session.terminated is not None, deadline_of(timeout_s)
-            )

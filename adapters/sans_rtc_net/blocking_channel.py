@@ -107,6 +107,9 @@ class BlockingDataChannel(ChannelReads[ThreadSignal]):
             while self._inbox.buffered_amount > 0:
                 self._inbox.ask_for_buffer_low(0)
                 self._wait(self._inbox.changed, lambda: self._inbox.buffered_amount == 0, deadline)
+            loss = self._owner.loss()
+            if loss is not None:
+                raise loss
 
     def close(self, timeout_s: float | None = None) -> None:
         """Close it and wait until the peer has confirmed; what was accepted is sent first."""

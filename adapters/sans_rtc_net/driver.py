@@ -123,6 +123,16 @@ class Driver(Generic[Event]):
                 self.sockets.remove(sock)
                 sock.close()
 
+    def detach_sockets(self) -> list[socket.socket]:
+        """Give up the UDP sockets without closing them: nothing is read of them any more, and they are the caller's."""
+        detached = []
+        for sock in self.sockets:
+            assert isinstance(sock, UdpSocket)
+            self._selector.unregister(sock)
+            self.sockets.remove(sock)
+            detached.append(sock.detach())
+        return detached
+
     def add_listener(self, listener: Listener) -> None:
         """Take over a listening socket: who connects is told to the machine, and it is closed in the end.
 
@@ -173,6 +183,8 @@ class Driver(Generic[Event]):
         self._take_wake_ups()
         now = self.clock()
         for item, mask in ready:
+            if item.fileno() < 0:  # given up, or closed, since it was ready
+                continue
             if isinstance(item, UdpSocket):
                 self._process_datagrams(item, mask, now)
             else:

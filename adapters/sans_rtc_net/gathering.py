@@ -68,6 +68,24 @@ class Gathering:
             self.failure = error
         self._open(bound)
 
+    def go_on(self, *, binds: bool) -> None:
+        """Let the driver have the caller's sockets, of a machine that knows them already: tell it of those that are
+        not there any more, and of such as are new. Later on `start` looks after them.
+
+        binds  for another network, others may be opened than the caller has given
+        """
+        self._open(self._bound() if self._has_own_sockets else ())
+        self._has_own_sockets = not binds
+        here = set(self._driver.local_addresses)
+        for address in self._machine.sockets.local_addresses:
+            if address not in here:
+                self._machine.remove_local_address(address, self._clock())
+
+    def detach_sockets(self) -> list[socket.socket]:
+        """Give up the caller's sockets that were never used without closing them."""
+        waiting, self._waiting = self._waiting, []
+        return [sock.detach() for sock in waiting]
+
     def close(self) -> None:
         """Give up what is being opened, and the caller's sockets that were never used; idempotent."""
         for sock in self._waiting:

@@ -40,6 +40,7 @@ class ChannelInbox(Generic[SignalT]):
     """
 
     __slots__ = (
+        "__weakref__",
         "_clock",
         "_id",
         "_info",

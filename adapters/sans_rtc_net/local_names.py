@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from sans_rtc.machine import Address
-from sans_rtc.peer.events import PublishName, WithdrawName
+from sans_rtc.peer.events import PublishName, ResolveName, WithdrawName
 from sans_rtc_net.binding import BindConfig, addresses_of
 from sans_rtc_net.interfaces import LocalAddress, interface_of
 from sans_rtc_net.loop import Loop
@@ -37,6 +37,7 @@ class LocalNames:
         self._addresses = addresses
         self._pending: set[str] = set()
         self._published: dict[str, MdnsService] = {}
+        self._standing: dict[str, PublishName] = {}
         self._joined: dict[MdnsService, None] = {}
         self._is_closed = False
 
@@ -64,10 +65,12 @@ class LocalNames:
         """Let the link know these addresses by this name, until `withdraw` or `close`."""
         if not self._is_closed:
             service = self._published[name] = self._service()
+            self._standing[name] = PublishName(name, tuple(hosts))
             service.publish(self, name, hosts)
 
     def withdraw(self, name: str) -> None:
         """Let it be forgotten."""
+        self._standing.pop(name, None)
         service = self._published.pop(name, None)
         if service is not None:
             service.withdraw(self, name)
@@ -84,9 +87,15 @@ class LocalNames:
         self._is_closed = True
         self._pending.clear()
         self._published.clear()
+        self._standing.clear()
         joined, self._joined = self._joined, {}
         for service in joined:
             service.leave(self)
+
+    @property
+    def standing(self) -> list[ResolveName | PublishName]:
+        """What the machine has asked for, and goes on: names that are looked up, and that are answered for."""
+        return [*map(ResolveName, self._pending), *self._standing.values()]
 
     # -- from the service ----------------------------------------------------------------------------------------------
 

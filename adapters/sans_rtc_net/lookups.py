@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+from sans_rtc.peer.events import PublishName, ResolveName
 from sans_rtc_net.interfaces import LocalAddress
 from sans_rtc_net.mdns_thread import ThreadedNames
 from sans_rtc_net.names import is_local_name, resolve_blocking
@@ -42,6 +43,11 @@ class ThreadedLookups:
         work = self._look_up if len(self._names) < LOOKUPS_MAX else self._refuse
         self._names.add(name)
         threading.Thread(target=work, args=(name,), name=f"resolve {name}", daemon=True).start()
+
+    @property
+    def standing(self) -> list[ResolveName | PublishName]:
+        """What the machine has asked for, and goes on."""
+        return [*map(ResolveName, tuple(self._names)), *self.local.standing]
 
     def close(self) -> Callable[[], None]:
         """Answer no more; idempotent. A look-up under way ends by itself.

@@ -6,6 +6,7 @@ LoopDriver  one machine driven on that loop
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -77,6 +78,12 @@ class LoopDriver(Protocol):
     def flush(self) -> None:
         """Send what the machine has to send, hand over its events, set the timer."""
 
+    def detach_sockets(self) -> list[socket.socket]:
+        """Give up the UDP sockets without closing them: nothing is read or sent here any more.
+
+        Only where the loop can read (`Loop.can_read`)
+        """
+
     def close(self) -> None:
         """Drive no more: no timer, callback, task or socket is left; idempotent."""
 
@@ -94,6 +101,10 @@ class Loop(Protocol):
     @property
     def clock(self) -> Callable[[], float]:
         """The time of the loop's timers, seconds."""
+
+    @property
+    def is_started(self) -> bool:
+        """False where what it drives does not run yet, for want of a nursery."""
 
     @property
     def can_read(self) -> bool:

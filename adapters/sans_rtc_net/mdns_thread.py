@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from sans_rtc.machine import Datagram, Machine
-from sans_rtc.peer.events import PublishName, WithdrawName
+from sans_rtc.peer.events import PublishName, ResolveName, WithdrawName
 from sans_rtc_net.clock import monotonic
 from sans_rtc_net.driver import DATAGRAMS_PER_STEP_MAX, SLEEP_S_MAX
 from sans_rtc_net.interfaces import LocalAddress
@@ -43,14 +43,27 @@ class ThreadedNames:
         self._thread: ServiceThread | None = None
         self._names: LocalNames | None = None
         self._is_closed = False
+        # As the peer's thread has said; the service's own state is another thread's.
+        self._asked: set[str] = set()
+        self._published: dict[str, PublishName] = {}
 
     def resolve(self, name: str) -> None:
         """Begin to look a name up."""
+        self._asked.add(name)
         self._call(LocalNames.resolve, name)
 
     def on_event(self, event: PublishName | WithdrawName) -> None:
         """Publish or withdraw a name, as the peer's machine says."""
+        if isinstance(event, PublishName):
+            self._published[event.name] = event
+        else:
+            self._published.pop(event.name, None)
         self._call(LocalNames.on_event, event)
+
+    @property
+    def standing(self) -> list[ResolveName | PublishName]:
+        """What the machine has asked for, and goes on: names that are looked up, and that are answered for."""
+        return [*map(ResolveName, tuple(self._asked)), *self._published.values()]
 
     def close(self) -> Callable[[], None]:
         """Forget what is under way and withdraw what is published; idempotent.
@@ -62,6 +75,10 @@ class ThreadedNames:
         thread, self._thread = self._thread, None
         return _nothing if thread is None else thread.release()
 
+    def _answer(self, name: str, hosts: Sequence[str]) -> None:
+        self._asked.discard(name)
+        self._on_resolved(name, hosts)
+
     def _call(self, method: Callable[..., None], *arguments: object) -> None:
         if self._is_closed:
             return
@@ -69,7 +86,7 @@ class ThreadedNames:
             if method is LocalNames.close:
                 return
             thread = self._thread = ServiceThread.shared()
-            self._names = LocalNames(thread.call_soon, lambda: thread, self._on_resolved, lambda: self._listed)
+            self._names = LocalNames(thread.call_soon, lambda: thread, self._answer, lambda: self._listed)
         if method is not LocalNames.close:
             self._listed = listed(self._addresses)
         self._thread.call_soon(method, self._names, *arguments)

@@ -68,6 +68,7 @@ class TransceiverInbox(Generic[SignalT]):
     bitrates          by rid: what the encoder of that layer shall send, bits a second
     keyframes_wanted  rids of layers that the peer wants a keyframe of, and nobody has been told
     is_muted          nothing comes from the peer: not yet, or not any more
+    output            frames, packets: whether the machine tells of them; None where the application has not said
     """
 
     handle: int
@@ -86,6 +87,8 @@ class TransceiverInbox(Generic[SignalT]):
     is_muted: bool = True
     is_ended: bool = False
     frame_bytes: int = 0
+    stream: StreamStarted | StreamEnded | None = None
+    output: tuple[bool, bool] | None = (True, False)
 
     def add_frame(self, frame: MediaFrame) -> None:
         """A frame has arrived; the oldest make room for it."""
@@ -138,7 +141,7 @@ class MediaInboxes(Generic[SignalT]):
         self.by_handle: dict[int, TransceiverInbox[SignalT]] = {}
         self.incoming: deque[TransceiverInbox[SignalT]] = deque()
         self.incoming_changed = make_signal()
-        self.target_bitrate_bps: int | None = None
+        self.target: TargetBitrateChanged | None = None
         self._make_signal = make_signal
         self._call_soon = call_soon
 
@@ -162,11 +165,11 @@ class MediaInboxes(Generic[SignalT]):
             case TrackAdded():
                 self._on_track(event)
             case DirectionChanged() | TrackEnded():
-                self.by_handle[event.transceiver].changed.notify()
+                self._on_changed(event.transceiver)
             case TransceiverStopped():
                 self._on_stopped(event.transceiver)
             case TargetBitrateChanged():
-                self.target_bitrate_bps = event.bitrate_bps
+                self.target = event
             case _:
                 pass
 
@@ -184,6 +187,7 @@ class MediaInboxes(Generic[SignalT]):
             case KeyframeRequested():
                 self._on_keyframe(inbox, event)
             case StreamStarted() | StreamEnded():
+                inbox.stream = event
                 inbox.is_muted = type(event) is StreamEnded
                 inbox.changed.notify()
             case FramesDropped():
@@ -211,8 +215,15 @@ class MediaInboxes(Generic[SignalT]):
             self.incoming.popleft()
         self.incoming_changed.notify()
 
+    def _on_changed(self, handle: int) -> None:
+        inbox = self.by_handle.get(handle)
+        if inbox is not None:  # else it was stopped before its connection was handed over to here
+            inbox.changed.notify()
+
     def _on_stopped(self, handle: int) -> None:
-        inbox = self.by_handle.pop(handle)
+        inbox = self.by_handle.pop(handle, None)
+        if inbox is None:
+            return
         if inbox in self.incoming:
             self.incoming.remove(inbox)
         inbox.end()

@@ -18,6 +18,7 @@ shows it under several loops.
 from __future__ import annotations
 
 import math
+import socket
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
@@ -188,6 +189,16 @@ class Pump(Generic[Event]):
             if sock.local == address:
                 assert isinstance(sock, UdpSocket)
                 self.remove_socket(sock)
+
+    def detach_sockets(self) -> list[socket.socket]:
+        """Give up the UDP sockets without closing them: nothing is read of them any more, and they are the caller's."""
+        detached = []
+        for sock in self.sockets:
+            assert isinstance(sock, UdpSocket)
+            self.sockets.remove(sock)
+            self._unwatch(sock)
+            detached.append(sock.detach())
+        return detached
 
     def add_listener(self, listener: Listener) -> None:
         """Take over a listening socket: who connects is told to the machine, and it is closed in the end.

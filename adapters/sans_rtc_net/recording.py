@@ -6,8 +6,8 @@ import mmap
 import os
 import stat
 import struct
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -252,14 +252,39 @@ def make_peer(
     trace: Trace | None,
 ) -> tuple[PeerConnection, RecordingFile | None]:
     """Make the machine of a peer, recorded where that is wanted, and the file to close in the end."""
+    return _made(recording, PeerConnection, config, certificate=certificate, entropy=entropy, trace=trace)
+
+
+def restore_peer(
+    recording: Recording | None,
+    snapshot: bytes,
+    key: bytes,
+    *,
+    entropy: Entropy,
+    trace: Trace | None,
+    key_log: Callable[[str], None] | None,
+    claim: Callable[[bytes], bool] | None,
+    now: float | None,
+) -> tuple[PeerConnection, RecordingFile | None]:
+    """The same of a snapshot, which is where a recording begins then."""
+    return _made(
+        recording, PeerConnection.restore, snapshot, key, entropy=entropy, trace=trace, key_log=key_log, claim=claim,
+        now=now,
+    )  # fmt: skip
+
+
+def _made(
+    recording: Recording | None, make: Callable[..., PeerConnection], *arguments: object, entropy: Entropy, **named: Any
+) -> tuple[PeerConnection, RecordingFile | None]:
     if recording is None:
-        return PeerConnection(config, certificate=certificate, entropy=entropy, trace=trace), None
+        return make(*arguments, entropy=entropy, **named), None
     target = recording if isinstance(recording, RecordTo) else RecordTo(path=recording)
     file = RecordingFile(target.path, target.bytes_max)
     # What is dropped in the end cannot be replayed: then everything has to be there whole.
     is_whole = target.bytes_max is None
     options = RecordOptions(payloads=target.payloads, secrets=target.secrets, checksums=is_whole)
-    machine = make_recorded(
-        PeerConnection, config, certificate=certificate, entropy=entropy, trace=trace, sink=file, options=options
-    )
-    return machine, file
+    try:
+        return make_recorded(make, *arguments, entropy=entropy, sink=file, options=options, **named), file
+    except BaseException:
+        file.close()
+        raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from sans_rtc.peer.events import PublishName, ResolveName
 from sans_rtc_net.interfaces import LocalAddress
 from sans_rtc_net.local_names import LocalNames
 from sans_rtc_net.loop import Loop
@@ -48,6 +49,11 @@ class Resolver:
             self._loop.call_soon(self._answer, name, [])
         else:
             self._lookups[name] = self._loop.look_up(name, lambda hosts: self._answer(name, hosts))
+
+    @property
+    def standing(self) -> list[ResolveName | PublishName]:
+        """What the machine has asked for, and goes on."""
+        return [*map(ResolveName, self._lookups), *self.local.standing]
 
     def close(self) -> None:
         """Forget what is under way; idempotent."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic
-from weakref import ref
+from weakref import WeakValueDictionary, ref
 
 import attrs
 
@@ -122,6 +122,7 @@ class Session(Generic[SignalT]):
         """
         self.machine = machine
         self.channels: dict[int, ChannelInbox[SignalT]] = {}
+        self._inboxes: WeakValueDictionary[int, ChannelInbox[SignalT]] = WeakValueDictionary()
         self.incoming: deque[ChannelInbox[SignalT]] = deque()
         self.incoming_changed = make_signal()
         self.media = MediaInboxes(make_signal, call_soon)
@@ -282,8 +283,16 @@ class Session(Generic[SignalT]):
             clock=self._clock,
             loss=self.loss,
         )
-        self.channels[handle] = inbox
+        self.channels[handle] = self._inboxes[handle] = inbox
         return inbox
+
+    def inboxes(self) -> list[ChannelInbox[SignalT]]:
+        """Those of all channels, in the order of their handles; of closed ones as long as the application has them."""
+        return [inbox for _, inbox in sorted(self._inboxes.items())]
+
+    def forget_channel(self, handle: int) -> None:
+        """A channel is closed, and the machine has said so, to whom it may have been."""
+        self._on_closed(handle)
 
     def loss(self) -> ConnectionLost | None:
         """The error for whoever waits on a connection that is gone or has failed; None where it lives or was closed."""

@@ -186,6 +186,10 @@ class StreamSet:
         """The listening sockets."""
         return tuple(self._listeners)
 
+    def __contains__(self, path: object) -> bool:
+        """True where there is a stream of this path, or will be one."""
+        return path in self._streams or path in self._waiting
+
     def __iter__(self) -> Iterator[Stream]:
         return iter([*self._streams.values(), *self._closing])
 

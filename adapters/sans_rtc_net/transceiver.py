@@ -176,8 +176,6 @@ class ReceiverBase(Generic[SignalT]):
         self._acting = host.acting
         self._reading = host.reading
         self._inbox = inbox
-        self._has_frames = True
-        self._has_packets = False
 
     def request_keyframe(self, rid: str | None = None, *, for_new_viewer: bool = False) -> None:
         """Ask the peer for a keyframe, again and again until one comes: by PLI, or by FIR for a new viewer.
@@ -211,7 +209,8 @@ class ReceiverBase(Generic[SignalT]):
         return () if section is None or section.receive is None else section.receive.codecs
 
     def _want_frames(self) -> None:
-        self._want(frames=True, packets=self._has_packets)
+        _, packets = self._inbox.output or (True, False)
+        self._want(frames=True, packets=packets)
 
     def _want_packets(self, *, frames: bool) -> None:
         self._want(frames=frames, packets=True)
@@ -219,8 +218,8 @@ class ReceiverBase(Generic[SignalT]):
     def _want(self, *, frames: bool, packets: bool) -> None:
         with self._acting as now:
             is_over = self._inbox.is_ended or self._session.terminated is not None
-            if not is_over and (frames, packets) != (self._has_frames, self._has_packets):
-                self._has_frames, self._has_packets = frames, packets
+            if not is_over and (frames, packets) != self._inbox.output:
+                self._inbox.output = frames, packets
                 self._machine.set_receiver_output(self._inbox.handle, frames, packets, now)
 
     def _take_frame(self) -> MediaFrame | None:

@@ -184,6 +184,13 @@ class UdpSocket:
             self._backlog.clear()
         self._sock.close()
 
+    def detach(self) -> socket.socket:
+        """Give the socket up without closing it: what arrives waits in it. Here it is as good as closed."""
+        if self._backlog:
+            self.stats.count_discards(DiscardReason.CLOSED, len(self._backlog))
+            self._backlog.clear()
+        return socket.socket(fileno=self._sock.detach())
+
     def fileno(self) -> int:
         """The file descriptor, -1 once closed."""
         return self._sock.fileno()

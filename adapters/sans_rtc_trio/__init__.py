@@ -17,6 +17,7 @@ from sans_rtc_net.async_transceiver import Receiver, Sender, Transceiver
 from sans_rtc_net.binding import BindConfig
 from sans_rtc_net.candidates import IceCandidate
 from sans_rtc_net.errors import ChannelClosed, ConnectionFailed, ConnectionLost
+from sans_rtc_net.hand_over import HandedOver
 from sans_rtc_net.ice_servers import IceServer
 from sans_rtc_net.options import StreamConfig, UdpConfig
 from sans_rtc_net.proxy import Proxy
@@ -34,6 +35,7 @@ __all__ = [
     "Description",
     "Driver",
     "EncodingSettings",
+    "HandedOver",
     "IceCandidate",
     "IceServer",
     "InvalidArgument",

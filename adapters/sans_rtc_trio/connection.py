@@ -50,6 +50,7 @@ class PeerConnection(AsyncPeerConnection):
     async def __aenter__(self) -> Self:
         if self._own_nursery.is_entered or not self._trio.is_started:
             self._live_in(await self._own_nursery.enter())
+            self._go_on()
         return self
 
     async def __aexit__(

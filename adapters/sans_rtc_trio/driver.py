@@ -10,6 +10,7 @@ sleeps to the nearest deadline it has seen; where that has moved away it wakes t
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -112,6 +113,10 @@ class Driver(Generic[Event]):
     def remove_address(self, address: Address) -> None:
         """Close and forget the socket with this address; no effect where there is none."""
         self._pump.remove_address(address)
+
+    def detach_sockets(self) -> list[socket.socket]:
+        """Give up the UDP sockets without closing them; the tasks that read them end in the next turn of the loop."""
+        return self._pump.detach_sockets()
 
     def add_listener(self, listener: Listener) -> None:
         """Take over a listening socket: who connects is told to the machine, and it is closed in the end.

@@ -390,6 +390,11 @@ class Agent:
         return self._generations.selected_path
 
     @property
+    def sockets(self) -> tuple[tuple[Address, ...], tuple[Address, ...], tuple[Path, ...]]:
+        """The addresses of UDP sockets and of listeners that it knows, and its streams: open, or asked for."""
+        return (*self._gatherer.addresses, self._carriers.stream_paths)
+
+    @property
     def local_ufrags(self) -> tuple[str, ...]:
         """Our user name fragments that checks of the peer may be for: of this generation and the one before."""
         return tuple(session.local.ufrag for session in self._generations.sessions)

@@ -139,6 +139,11 @@ class Carriers:
         """Hand over what the driver is to do about streams."""
         return self._wiring.events.take()
 
+    @property
+    def stream_paths(self) -> tuple[Path, ...]:
+        """The streams that are open or were asked for."""
+        return tuple(path for path in self._wiring.routes if path.protocol != "udp")
+
     # -- consequences ------------------------------------------------------------------------------------------------
 
     def handle_timer(self, now: float) -> None:

@@ -194,6 +194,12 @@ class Gatherer:
         return base is not None and not base.is_active
 
     @property
+    def addresses(self) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
+        """Of the UDP sockets that are in use, and of the listeners."""
+        listeners = tuple(address for address, base in self.tcp_bases.items() if not base.is_active)
+        return tuple(self.bases), listeners
+
+    @property
     def deadline(self) -> float:
         """When handle_timer wants to run."""
         return min(self._server_reflexive.deadline, self.relayed.deadline)

@@ -22,6 +22,7 @@ from sans_rtc.peer.events import (
     WithdrawName,
 )
 from sans_rtc.peer.explain import Explanation
+from sans_rtc.peer.hand_over import SocketsInUse
 from sans_rtc.peer.media_config import BundlePolicy, CodecChoice, KindConfig, MediaNegotiationConfig
 from sans_rtc.peer.mux import Mux
 from sans_rtc.peer.mux_accept import stranger_config, stranger_offer
@@ -61,6 +62,7 @@ __all__ = [
     "SctpState",
     "SignalingState",
     "SignalingStateChanged",
+    "SocketsInUse",
     "TerminationReason",
     "TrackAdded",
     "TrackEnded",

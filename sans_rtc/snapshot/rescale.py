@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import wraps
 from inspect import isfunction, signature
 from typing import Any, TypeVar, cast
 
@@ -63,6 +64,7 @@ class RescaledMachine:
     def _moved(self, method: Callable[..., object]) -> Callable[..., object]:
         offset_s = self.offset_s
 
+        @wraps(method)
         def call(*arguments: Any, **named: Any) -> object:
             if "now" in named:
                 return method(*arguments, **{**named, "now": named["now"] + offset_s})

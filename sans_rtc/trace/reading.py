@@ -20,6 +20,8 @@ from sans_rtc.trace.withheld import CheckedDatagrams, Checksum, LeftOut, Withhel
 
 # Values within values; no configuration or event is deeper than a few.
 DEPTH_MAX: Final = 32
+RESTORE: Final = "restore"
+"""What a class has that makes its machines from snapshots."""
 
 
 class Decoder:
@@ -221,3 +223,14 @@ def find_class(name: str) -> type:
     if not isinstance(found, type):
         raise Unsupported(f"there is no class {name} in this version", field="class")
     return found
+
+
+def find_maker(name: str) -> Callable[..., object]:
+    """What makes the machine of a recording: the class "module:name", or what "module:name.restore" is of one."""
+    owner, _, method = name.rpartition(".")
+    if method != RESTORE:
+        return find_class(name)
+    made: Callable[..., object] | None = getattr(find_class(owner), RESTORE, None)
+    if made is None:
+        raise Unsupported(f"there is no {name} in this version", field="class")
+    return made

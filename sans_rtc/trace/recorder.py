@@ -22,6 +22,8 @@ import attrs
 
 from sans_rtc.dtls.config import DtlsConfig
 from sans_rtc.entropy import Entropy
+from sans_rtc.snapshot.rescale import RescaledMachine
+from sans_rtc.trace.reading import RESTORE
 from sans_rtc.trace.values import INTS, LONG_BYTES, SIZED, Bursts, Encoder
 from sans_rtc.trace.wire import FRAME, Outcome, Record, RecordKind, serialize_header
 from sans_rtc.trace.withheld import LeftOut, withhold, withhold_payloads
@@ -70,6 +72,8 @@ ALL: Final = RecordOptions()
 # Arguments that open something, whatever verb takes them, and are left out without secrets; so is what such a verb
 # returns: it holds what the key opens.
 _SECRET_PARAMETERS: Final = frozenset({"key", "password", "credential", "snapshot"})
+# Functions of the caller's, which a replay does without.
+_GIVEN_ANEW: Final = frozenset({"trace", "key_log", "claim"})
 # What sends application data: the argument that holds it is the last before `now`, or the one named so.
 _SENDING_VERBS: Final = frozenset({"send", "send_whole", "send_to"})
 
@@ -79,7 +83,8 @@ def make_recorded(
 ) -> M:
     """Make a machine and record it from its first breath: the way to a recording that `replay` can take by itself.
 
-    kind       the class of the machine, or a function that makes one and is named where the replay is asked for
+    kind       the class of the machine; its `restore`, which goes on from a snapshot; or a function that makes one and
+               is named where the replay is asked for
     arguments  for it, as `named`; configurations, certificates and plain values are kept, `trace` is not
     """
     sink(options.header())
@@ -89,13 +94,13 @@ def make_recorded(
     drawing = recorded_entropy(entropy, sink, options=options, is_begun=True)
     machine = kind(*arguments, entropy=drawing, **named)  # type: ignore[arg-type]  # every machine takes entropy
     encoder = Encoder(are_secrets_kept=options.secrets)
-    kept = {name: value for name, value in named.items() if name != "trace"}
-    if not options.secrets:
-        names = list(inspect.signature(kind).parameters)
-        arguments = tuple([_public(name, value) for name, value in zip_longest(names[: len(arguments)], arguments)])
-        kept = {name: _public(name, value) for name, value in kept.items()}
-    name = f"{kind.__module__}:{kind.__qualname__}" if isinstance(kind, type) else ""
-    body = encoder.encode(name) + encoder.encode(list(arguments)) + encoder.encode(kept)
+    kept = {name: value for name, value in named.items() if name not in _GIVEN_ANEW}
+    names = list(inspect.signature(kind).parameters)
+    arguments = tuple(
+        [_public(name, value, options) for name, value in zip_longest(names[: len(arguments)], arguments)]
+    )
+    kept = {name: _public(name, value, options) for name, value in kept.items()}
+    body = encoder.encode(_name_of(kind)) + encoder.encode(list(arguments)) + encoder.encode(kept)
     sink(Record(RecordKind.CONSTRUCTION, body).serialize())
     return record(machine, sink, options=options, is_begun=True)
 
@@ -133,15 +138,17 @@ class RecordedMachine:
         self._sink = sink
         pieces_sink = getattr(sink, "take_pieces", None)
         self._hand_pieces: PiecesSink = pieces_sink or (lambda pieces, size: sink(b"".join(pieces)))
+        self._options = options
         self._has_payloads = options.payloads
         self._has_secrets = options.secrets
         self._encoder = Encoder(are_secrets_kept=options.secrets, bursts=Bursts.JOINED)
         outputs = Bursts.CHECKED if options.has_checksums else Bursts.EACH
         self._outputs = Encoder(are_secrets_kept=options.secrets, bursts=outputs)
         self._now = -float("inf")
-        for name in methods_of(type(machine)):  # reads: bound here, so that they cost what they did
+        kind = kind_of(machine)
+        for name in methods_of(kind):  # reads: bound here, so that they cost what they did
             setattr(self, name, getattr(machine, name))
-        for name in inputs_of(type(machine)):
+        for name in inputs_of(kind):
             setattr(self, name, self._recording(name, getattr(machine, name)))
         if hasattr(machine, "take_events"):
             self.take_events = self._recording_events(machine.take_events)
@@ -277,12 +284,19 @@ class RecordedMachine:
 
     def _public_arguments(self, name: str, names: Sequence[str], given: Sequence[object]) -> Sequence[object]:
         if not self._has_secrets:
-            given = [_public(parameter, value) for parameter, value in zip_longest(names[: len(given)], given)]
+            given = [
+                _public(parameter, value, self._options) for parameter, value in zip_longest(names[: len(given)], given)
+            ]
         if self._has_payloads:
             return given
         if name in _SENDING_VERBS:
             return [withhold(argument) if isinstance(argument, str | bytes) else argument for argument in given]
         return [withhold_payloads(argument) for argument in given]
+
+
+def kind_of(machine: object) -> type:
+    """The class of a machine, also of one that was moved to another scale of time."""
+    return type(machine.machine if isinstance(machine, RescaledMachine) else machine)
 
 
 def inputs_of(kind: type) -> list[str]:
@@ -299,9 +313,21 @@ def _last_parameter(method: Callable[..., object]) -> str:
     return list(inspect.signature(method).parameters)[-1]
 
 
-def _public(parameter: str | None, value: object) -> object:
-    """An argument of a recording without secrets."""
-    return LeftOut(str(parameter)) if parameter in _SECRET_PARAMETERS and value is not None else value
+def _name_of(kind: object) -> str:
+    """How a replay finds what makes the machine: a class, or its `restore`; empty for what it cannot find."""
+    if isinstance(kind, type):
+        return f"{kind.__module__}:{kind.__qualname__}"
+    owner = getattr(kind, "__self__", None)
+    if isinstance(owner, type) and getattr(kind, "__name__", "") == RESTORE:
+        return f"{owner.__module__}:{owner.__qualname__}.{RESTORE}"
+    return ""
+
+
+def _public(parameter: str | None, value: object, options: RecordOptions) -> object:
+    """An argument as it may be in a recording: a snapshot holds secrets, and messages that nobody has read yet."""
+    is_secret = parameter in _SECRET_PARAMETERS and not options.secrets
+    is_payload = parameter == "snapshot" and not options.payloads
+    return LeftOut(str(parameter)) if value is not None and (is_secret or is_payload) else value
 
 
 def _with_key_log(value: object, sink: Sink) -> object:

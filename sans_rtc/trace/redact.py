@@ -20,7 +20,7 @@ from sans_rtc.errors import LocalError, WireError
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.rtp.extensions import ExtensionMap
 from sans_rtc.trace.aliases import Aliases
-from sans_rtc.trace.reading import find_class
+from sans_rtc.trace.reading import RESTORE, find_class
 from sans_rtc.trace.redact_text import redact_candidate, redact_extension, redact_sdp
 from sans_rtc.trace.redact_wire import redact_datagram, redact_sctp
 from sans_rtc.trace.values import Encoder
@@ -83,10 +83,11 @@ class _Redactor:
         if construction.class_name.startswith("sans_rtc.sctp."):
             self._raw = redact_sctp
         try:
-            self._class = find_class(construction.class_name)
+            self._class = find_class(construction.class_name.removesuffix(f".{RESTORE}"))
         except WireError:
             self._class = None  # another version's: its calls are told by what they are given
-        names = self._names_of("__init__")
+        is_restored = construction.class_name.endswith(f".{RESTORE}")
+        names = [] if is_restored else self._names_of("__init__")
         arguments = [self._value(value, _at(names, index)) for index, value in enumerate(construction.arguments)]
         named = {name: self._value(value, name) for name, value in construction.named.items()}
         encode = self._encoder.encode

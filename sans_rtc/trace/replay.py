@@ -17,8 +17,8 @@ import attrs
 from sans_rtc.entropy import Entropy
 from sans_rtc.errors import LocalError, SansRtcError, Unsupported
 from sans_rtc.machine import Datagram
-from sans_rtc.trace.reading import Decoder, find_class
-from sans_rtc.trace.recorder import inputs_of
+from sans_rtc.trace.reading import Decoder, find_maker
+from sans_rtc.trace.recorder import inputs_of, kind_of
 from sans_rtc.trace.values import Bursts, Encoder
 from sans_rtc.trace.wire import (
     Call,
@@ -158,7 +158,7 @@ class Replayer:
             self.machine = _constructed(construction, self._draw)
         if construction is not None:
             self._require_no_draws_left(-1)
-        self._inputs = frozenset([*inputs_of(type(self.machine)), "take_events"])
+        self._inputs = frozenset([*inputs_of(kind_of(self.machine)), "take_events"])
 
     def _on_call(self, record: Record) -> None:
         call = parse_call(record)
@@ -227,11 +227,13 @@ def _require_whole(record: Record) -> Header:
 
 
 def _constructed(construction: Construction, entropy: Entropy) -> Any:
-    kind = find_class(construction.class_name)
+    make = find_maker(construction.class_name)
     arguments = [_plain(argument) for argument in construction.arguments]
     named = {name: _plain(value) for name, value in construction.named.items()}
     try:
-        return kind(*arguments, entropy=entropy, **named)
+        return make(*arguments, entropy=entropy, **named)
+    except LocalError as error:  # a snapshot of another version of the library
+        raise NotReplayable(f"the machine cannot be made as it was: {error}") from error
     except TypeError as error:
         raise Unsupported(f"{construction.class_name} is made in another way now: {error}", field="class") from error
 
