@@ -64,7 +64,9 @@ async def take_over(descriptors):
         (numbers,) = alice.channels()
         received = [int(await numbers.receive()) for _ in range(MESSAGE_COUNT - HANDED_OVER_AT)]
         is_whole = received == list(range(HANDED_OVER_AT, MESSAGE_COUNT))
-        await numbers.send(f"the other process has read the last {len(received)}, {'all' if is_whole else 'not'} in order")
+        await numbers.send(
+            f"the other process has read the last {len(received)}, {'all' if is_whole else 'not'} in order"
+        )
 
 
 if __name__ == "__main__":
