@@ -134,12 +134,13 @@ def test_packet_without_a_chunk_header_is_truncated(size):
         parse_packet(serialize_packet(Packet(1, 2, 3, [(11, 0, b"")]))[:size])
 
 
-@pytest.mark.parametrize("bit", range(128))
-def test_any_flipped_bit_breaks_the_checksum(bit):
-    data = bytearray(serialize_packet(Packet(5000, 5000, 7, [(11, 0, b"")])))
-    data[bit // 8] ^= 1 << bit % 8
-    with pytest.raises(Malformed):
-        parse_packet(bytes(data))
+def test_any_flipped_bit_breaks_the_checksum():
+    whole = serialize_packet(Packet(5000, 5000, 7, [(11, 0, b"")]))
+    for bit in range(8 * len(whole)):
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(Malformed):
+            print("bit", bit, parse_packet(bytes(data)))
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 9, 0xFFFF])

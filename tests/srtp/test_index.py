@@ -24,12 +24,10 @@ def appendix_a(highest, sequence_number):
 EDGES = [0, 1, 2, 32766, 32767, 32768, 32769, 65533, 65534, 65535]
 
 
-@pytest.mark.parametrize("s_l", EDGES)
-@pytest.mark.parametrize("sequence_number", EDGES)
 @pytest.mark.parametrize("roc", [1, 7, (1 << 32) - 2])
-def test_estimate_is_that_of_appendix_a(s_l, sequence_number, roc):
-    highest = roc << 16 | s_l
-    assert estimate_index(highest, sequence_number) == appendix_a(highest, sequence_number)
+def test_estimate_is_that_of_appendix_a(roc):
+    pairs = [(roc << 16 | s_l, sequence_number) for s_l in EDGES for sequence_number in EDGES]
+    assert {pair: estimate_index(*pair) for pair in pairs} == {pair: appendix_a(*pair) for pair in pairs}
 
 
 @settings(max_examples=200, deadline=None)
