@@ -57,8 +57,7 @@ class AsyncHandOver(AsyncWiring):
             raise InvalidState("a peer on a mux cannot be handed over: its sockets are those of others, too")
         if not self._loop.can_read:
             raise InvalidState(_NO_READERS)
-        if self._session.terminated is None:
-            require_ready(self._machine)
+        require_ready(self._session)
         untaken = untaken_events(self._session, self._resolver.standing)
         snapshot = self._machine.hand_over(key, untaken, self.now())
         give_away(self._session)

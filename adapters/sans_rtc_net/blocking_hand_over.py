@@ -46,8 +46,7 @@ class BlockingHandOver(BlockingWiring):
                 length, and where the configuration holds functions of yours. Nothing has changed then
         """
         with self.lock:
-            if self._session.terminated is None:
-                require_ready(self._machine)
+            require_ready(self._session)
             untaken = untaken_events(self._session, self._lookups.standing)
             snapshot = self._machine.hand_over(key, untaken, monotonic())
             give_away(self._session)

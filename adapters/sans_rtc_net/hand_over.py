@@ -47,8 +47,11 @@ class HandedOver:
 # -- the old end -------------------------------------------------------------------------------------------------------
 
 
-def require_ready(machine: Machine) -> None:
-    """Raise InvalidState where there is nothing to be handed over yet."""
+def require_ready(session: Session[SignalT]) -> None:
+    """Raise InvalidState where there is nothing to be handed over yet, or any more."""
+    machine = session.machine
+    if session.terminated is not None:
+        raise InvalidState(f"the connection has ended: {session.terminated.reason}")
     if machine.local_description is None and machine.remote_description is None:
         raise InvalidState("there is nothing to hand over before a description is set: make a new connection instead")
 
@@ -66,7 +69,7 @@ def untaken_events(session: Session[SignalT], standing: Sequence[ResolveName | P
         events.append(LocalCandidate("", "", 0))
     if session.is_negotiation_needed:
         events.append(NegotiationNeeded())
-    return [*events, *standing, *_of_channels(session), *_of_media(session.media)]
+    return [*events, *standing, *_of_channels(session), *_of_media(session.machine, session.media)]
 
 
 def _of_channels(session: Session[SignalT]) -> Iterator[PeerEvent]:
@@ -78,9 +81,9 @@ def _of_channels(session: Session[SignalT]) -> Iterator[PeerEvent]:
             yield ChannelClosed(inbox.handle)
 
 
-def _of_media(media: MediaInboxes[SignalT]) -> Iterator[PeerEvent]:
+def _of_media(machine: Machine, media: MediaInboxes[SignalT]) -> Iterator[PeerEvent]:
     for inbox in media.incoming:
-        yield TrackAdded(inbox.handle, inbox.kind, ())
+        yield TrackAdded(inbox.handle, inbox.kind, machine.transceiver(inbox.handle).remote_streams)
     if media.target is not None:
         yield media.target
     for inbox in media.by_handle.values():
@@ -132,7 +135,7 @@ def take_up(session: Session[SignalT]) -> None:
     machine = session.machine
     for channel in machine.channels():
         inbox = session.add_channel(channel.channel, channel.label, channel.protocol, is_incoming=channel.is_incoming)
-        inbox.is_open = channel.state is ChannelState.OPEN
+        inbox.take_up(channel.state)
     for transceiver in machine.transceivers():
         session.media.add(transceiver.handle, transceiver.kind).output = None
 

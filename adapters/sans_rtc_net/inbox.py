@@ -85,7 +85,12 @@ class ChannelInbox(Generic[SignalT]):
         self._loss = loss
         self._id: int | None = None
         self._info: ChannelInfo | None = self._ask_for_info()
-        self._low_threshold = 0
+        self._low_threshold: int | None = 0
+
+    def take_up(self, state: ChannelState) -> None:
+        """Go on with the channel of a restored machine, of which it is not known what it was asked for."""
+        self.is_open = state is ChannelState.OPEN
+        self._low_threshold = None
 
     def take(self) -> str | bytes:
         """Take the oldest unread message, which gives its credit back. There must be one."""

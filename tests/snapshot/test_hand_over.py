@@ -4,13 +4,21 @@ import math
 
 import pytest
 
-from sans_rtc.datachannel import ChannelOptions
+from sans_rtc.datachannel import ChannelMessage, ChannelOptions
 from sans_rtc.dtls import DtlsConfig
 from sans_rtc.errors import InvalidArgument, InvalidState
 from sans_rtc.machine import Address, Datagram, Path, Terminated
-from sans_rtc.peer import ConnectionState, ConnectionStateChanged, PeerConfig, PeerConnection, TerminationReason
+from sans_rtc.peer import (
+    ConnectionState,
+    ConnectionStateChanged,
+    NegotiationNeeded,
+    PeerConfig,
+    PeerConnection,
+    TerminationReason,
+)
 from sans_rtc.snapshot import rescaled, snapshot_id, store
 from sans_rtc.testing import LinkConditions, SeededEntropy
+from sans_rtc.trace import NotReplayable, make_recorded, replay
 
 NO_ENTROPY = SeededEntropy("another")
 CLEAN = LinkConditions(delay_s=0.01)
@@ -202,3 +210,56 @@ class _Elsewhere:
 def test_moving_twice_is_moving_once():
     machine = object()
     assert rescaled(rescaled(machine, 5.0), -5.0) is machine
+
+
+def test_what_was_taken_and_not_dealt_with_is_told_first(session, key):
+    peer, now = session.peers[0], session.now
+    peer.create_channel("later", ChannelOptions(), now)
+    taken, waiting = [NegotiationNeeded()], ChannelMessage(1, b"unread", 6)
+    heir = PeerConnection.restore(peer.hand_over(key, [*taken, waiting], now), key, entropy=NO_ENTROPY)
+    assert list(heir.take_events())[:2] == [*taken, waiting]
+
+
+def test_refused_hand_over_tells_nothing_again(session, key):
+    peer, now = session.peers[0], session.now
+    peer.take_events()
+    with pytest.raises(InvalidArgument):
+        peer.hand_over(key[:-1], [NegotiationNeeded()], now)
+    with pytest.raises(InvalidArgument):
+        peer.hand_over(key, [NegotiationNeeded(), object()], now)
+    assert peer.take_events() == () and not peer.is_terminated
+
+
+def test_heir_tells_which_sockets_it_needs(session, key):
+    peer, now = session.peers[0], session.now
+    in_use = peer.sockets
+    heir = PeerConnection.restore(peer.snapshot(key, now), key, entropy=NO_ENTROPY)
+    assert heir.sockets == in_use and heir.config == peer.config
+    assert len(in_use.local_addresses) == 1 and in_use.listeners == in_use.streams == ()
+
+
+@pytest.mark.parametrize("offset_s", [0.0, 1000.0])
+def test_recording_that_begins_with_a_snapshot_replays(session, key, offset_s):
+    now, records = session.now, []
+    sealed = session.peers[0].snapshot(key, now)
+    heir = make_recorded(
+        PeerConnection.restore, sealed, key, entropy=SeededEntropy("heir"), sink=records.append, now=now + offset_s
+    )
+    heir.send(session.handles[0, "chat"], b"recorded", now + offset_s)
+    assert heir.take_datagrams(now + offset_s)
+    heir.handle_timer(heir.deadline)
+    assert replay(records).calls == 3
+    damaged = [record.replace(sealed, sealed[:-1] + b"?") for record in records]
+    with pytest.raises(NotReplayable):
+        replay(damaged)
+
+
+def test_recording_of_who_hands_over_replays(session, key):
+    """What it was made of is in it; the snapshot is not, for its bytes depend on which objects are shared."""
+    records = []
+    peer = make_recorded(PeerConnection, PeerConfig(), entropy=SeededEntropy("old"), sink=records.append)
+    peer.create_channel("chat", ChannelOptions(), 0.0)
+    sealed = peer.hand_over(key, peer.take_events(), 0.0)
+    peer.take_events()
+    assert replay(records).calls == 4
+    assert sealed[:64] not in b"".join(records)
