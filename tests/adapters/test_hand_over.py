@@ -197,7 +197,7 @@ async def test_it_moves_before_it_has_sockets(peers):
 
 async def test_whoever_waits_at_the_old_end_is_told(peers):
     first, _, channel, _ = await peers.channel_pair()
-    channel.high_water_bytes, channel.low_water_bytes = 0, 1000
+    channel.high_water_bytes, channel.low_water_bytes = 0, 150_000
     outcomes = {}
 
     async def wait(name, call):
@@ -212,7 +212,7 @@ async def test_whoever_waits_at_the_old_end_is_told(peers):
             await anext(states)
 
     async with anyio.create_task_group() as tasks:
-        await channel.send(bytes(60_000))
+        await channel.send(bytes(200_000))
         handed = None
         for name, call in {
             "send": lambda: channel.send(b"not accepted"),
