@@ -4,8 +4,12 @@ import gc
 
 import hypothesis  # noqa: F401  # before the freeze: it asks the collector who refers to a source of randomness
 
+# Thousands of tests live to the end: the garbage collector need not walk them, neither while they are made nor later.
+gc.disable()
+
 
 def pytest_collection_finish():
-    """Keep the garbage collector off what lives to the end: thousands of tests, which each collection would walk."""
+    """From now on there is garbage, and some tests ask for what is not."""
     gc.collect()
     gc.freeze()
+    gc.enable()
