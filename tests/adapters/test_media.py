@@ -169,7 +169,9 @@ async def test_statistics_have_the_names_of_the_w3c(peers):
     await take(other.receiver.frames(), 1)
     sent = {stats["type"]: stats for stats in first.get_stats().values()}
     received = {stats["type"]: stats for stats in second.get_stats().values()}
-    assert sent["outbound-rtp"]["packetsSent"] == received["inbound-rtp"]["packetsReceived"] == 3
+    assert sent["outbound-rtp"]["framesSent"] == received["inbound-rtp"]["framesReceived"] == 1
+    # Padding that probes the path may follow, and be on the way.
+    assert sent["outbound-rtp"]["packetsSent"] >= received["inbound-rtp"]["packetsReceived"] >= 3
     assert (
         received["transport"]["srtpCipher"] == "SRTP_AEAD_AES_128_GCM"
         and received["transport"]["dtlsState"] == "connected"
