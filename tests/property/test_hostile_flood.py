@@ -37,7 +37,7 @@ def finish(lived, stage):
 
 
 def overheard_in_a_whole_session():
-    other = HostileSession()
+    other = HostileSession(seed=1)  # under other keys: with the same ones its datagrams would be the peer's own
     other.connect()
     other.link.run_for(1.0)
     return other.overheard
@@ -46,7 +46,7 @@ def overheard_in_a_whole_session():
 def flood(lived, end, forms, source, count, is_worth=lambda data: True):
     """So many datagrams in bursts, and nothing else; returns the largest growth of the end."""
     chance = SeededEntropy("flood")
-    # Of this session, so that some are authentic, and of another one, for the stages that this one has not reached.
+    # Of this session, so that some are authentic, and of another, of the kinds of stages that this one has not reached.
     real = [data for data in (*lived.overheard[end], *overheard_in_a_whole_session()[end]) if is_worth(data)]
     peer, route = lived.peers[end], lived.link.filter
     lived.link.filter = lambda end, datagram: None
