@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -73,7 +74,8 @@ class Worker:
     ) -> None:
         """Let the process end by itself for a moment, then end it."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
+        with contextlib.suppress(OSError):  # it has ended before it has read all
+            self._process.stdin.close()
         try:
             self._process.wait(timeout=5.0 if error is None else 0.1)
         except subprocess.TimeoutExpired:

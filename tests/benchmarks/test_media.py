@@ -60,7 +60,7 @@ def test_search_for_the_most_ends_at_what_does_not_keep_up(monkeypatch):
 
 
 def test_stack_that_fails_is_told(capfd):
-    with pytest.raises(WorkerFailed, match=r"nothing: the process ended during 'offer'"):
+    with pytest.raises(WorkerFailed, match=r"nothing: the process ended (before|during) 'offer'"):
         media._transfer("nothing", media.Load(1.0, 30.0), SHORT, media.Received())
     assert "KeyError" in capfd.readouterr().err
 
