@@ -13,6 +13,8 @@ from sans_rtc.ice.pair import CandidatePair, PairState
 # (and this long at least) has most likely lost its request or leads nowhere.
 ROUND_TRIPS_PATIENCE = 4.0
 PATIENCE_S_MIN = 0.02
+# Over TCP a loss holds up all that follows, for the whole session: it is worth a moment to see whether UDP works.
+PATIENCE_FOR_UDP_S = 0.1
 
 _UNDECIDED = (PairState.FROZEN, PairState.WAITING, PairState.IN_PROGRESS)
 
@@ -100,11 +102,15 @@ class Nominator:
     def _decide_at(self, best: CandidatePair, checklist: Checklist, *, has_all_candidates: bool) -> float:
         """When no pair better than this one is likely to succeed any more."""
         may_be_relayed = _is_relayed(best) or (_is_unsignalled(best) and not has_all_candidates)
-        likely_until = math.inf if may_be_relayed and not has_all_candidates else -math.inf
+        # Of what may still be told, something better is likely where this is by way of a relay or over TCP.
+        is_poor = may_be_relayed or _is_over_tcp(best)
+        likely_until = math.inf if is_poor and not has_all_candidates else -math.inf
+        wait_s = self._wait_relayed_s if may_be_relayed else self._wait_s
         for pair in checklist:
             if pair.state in _UNDECIDED and _is_better(pair, best):
                 likely_until = max(likely_until, _likely_until(pair, best))
-        wait_s = self._wait_relayed_s if may_be_relayed else self._wait_s
+                if _is_for_udp(pair, best):  # it may be this end itself that is late to ask
+                    wait_s = self._wait_relayed_s
         return min(likely_until, self._first_valid_at + wait_s)
 
 
@@ -113,19 +119,29 @@ def _likely_until(pair: CandidatePair, best: CandidatePair) -> float:
 
     One of a better kind (host before reflexive before relayed) or of a cheaper network all the time there is, since it
     is better by more than an order of preference; one of the same kind only until it has had its chance. One that has
-    not been asked yet has none: its turn may be many paces away, and data can flow now.
+    not been asked yet has none, since its turn may be many paces away, and data can flow now; unless it is the one over
+    UDP, and the one that works goes over TCP.
     """
     if not _is_same_kind(pair, best) or pair.network_cost != best.network_cost:
         return math.inf
     if pair.first_sent_at == math.inf:
-        return -math.inf
-    return pair.first_sent_at + max(ROUND_TRIPS_PATIENCE * (best.rtt_s or 0.0), PATIENCE_S_MIN)
+        return math.inf if _is_for_udp(pair, best) else -math.inf
+    patience_s = PATIENCE_FOR_UDP_S if _is_for_udp(pair, best) else PATIENCE_S_MIN
+    return pair.first_sent_at + max(ROUND_TRIPS_PATIENCE * (best.rtt_s or 0.0), patience_s)
 
 
 def _is_better(pair: CandidatePair, best: CandidatePair) -> bool:
     if _is_same_kind(pair, best) and pair.network_cost != best.network_cost:
         return pair.network_cost < best.network_cost
     return pair.priority > best.priority
+
+
+def _is_for_udp(pair: CandidatePair, best: CandidatePair) -> bool:
+    return _is_over_tcp(best) and not _is_over_tcp(pair)
+
+
+def _is_over_tcp(pair: CandidatePair) -> bool:
+    return pair.local.candidate.protocol == "tcp"
 
 
 def _is_relayed(pair: CandidatePair) -> bool:

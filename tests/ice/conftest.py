@@ -462,13 +462,13 @@ class Ends:
         self.agents[end].send(data, self.now)
         self.network.touch_all()
 
-    def exchange(self, count=20):
-        """Both ends send so many datagrams; returns how many arrive within a second."""
+    def exchange(self, count=20, *, within_s=1.0):
+        """Both ends send so many datagrams; returns how many arrive in that time."""
         before = [len(self.events(end, Datagram)) for end in (0, 1)]
         for number in range(count):
             for end in (0, 1):
                 self.send(end, b"\x17%d" % number)
-        self.network.run_for(1.0)
+        self.network.run_for(within_s)
         return [len(self.events(end, Datagram)) - before[end] for end in (0, 1)]
 
     def add_turn_server(self, address=TURN_SERVER, *, protocols=("udp", "tcp", "tls"), credentials=None, **config):
