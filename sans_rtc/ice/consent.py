@@ -72,6 +72,10 @@ class Consent:
         self._suspected_at = math.inf
         if pair is not None:
             self._on_response(pair, max(pair.last_response_at, now - self._interval_s))
+            if self._is_checking and now >= pair.last_response_at + self._silent_after_s:
+                # It has been silent all the while: only a response makes it otherwise.
+                self._unanswered_since = pair.last_response_at + FACTOR_MAX * self._interval_s
+                self.is_silent = True
 
     def suspect(self, now: float) -> None:
         """Something says that the pair may have died: the network has changed, or the peer asks elsewhere.
@@ -96,6 +100,10 @@ class Consent:
             return Freshness.EXPIRED
         self.is_silent = now >= self._silent_at(pair)
         return Freshness.SILENT if self.is_silent else Freshness.FRESH
+
+    def is_heard(self, pair: CandidatePair, now: float) -> bool:
+        """True where a pair is not silent; of one that is not watched only its last response is known."""
+        return not self.is_silent if pair is self.pair else now < pair.last_response_at + self._silent_after_s
 
     def is_check_due(self, now: float) -> bool:
         """True where a check of the pair is to be sent now."""

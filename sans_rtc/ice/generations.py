@@ -149,8 +149,7 @@ class Generations:
         if previous is None:
             return pair, current
         old = previous.selected
-        is_silent = self._consent.is_silent and self._consent.pair is old
-        if old is not None and (pair is None or not is_silent):
+        if old is not None and (pair is None or self._consent.is_heard(old, now)):
             return old, previous
         return (pair, current) if pair is not None else (previous.search.carrier(self.carrier, now), previous)
 

@@ -14,6 +14,7 @@ from sans_rtc.ice import (
     StunServer,
 )
 from sans_rtc.machine import Address, Datagram
+from sans_rtc.testing import LinkConditions
 
 NEW = Parameters("next", "q" * 22)
 
@@ -302,3 +303,22 @@ def test_restart_moves_to_an_address_that_came_later(duo):
     pair.run(3.0)
     assert pair.agents[0].selected_path.local == new
     assert pair.agents[1].selected_path.remote == new
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.031, 0.041, 0.05, 0.07, 0.1])
+def test_path_that_dies_during_a_restart_is_found_silent_once_and_for_all(duo, after_s):
+    """Found by simulation: watching the old and the new pair in turn, each silent, looked like a sign of life."""
+    two = duo(conditions=LinkConditions(delay_s=0.01))
+    two.connect()
+    two.run(1.0)
+    two.restart()
+    two.run(after_s)
+    two.is_cut = True
+    for states in two.states:
+        states.clear()
+    two.run(4.0)
+    assert all(agent.state not in ("connected", "completed") for agent in two.agents)
+    for states in two.states:
+        states.clear()
+    two.run(20.0)
+    assert not {"connected", "completed"} & {*two.states[0], *two.states[1]}
