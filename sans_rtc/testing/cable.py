@@ -60,7 +60,8 @@ class LinkConditions:
     truncation   probability that it arrives cut, to any length from nothing up
     bytes_max    a longer datagram vanishes (a black hole); `Cable.mtu_bytes` says the same in IP packets
     rate_bytes_s bytes per second the link carries; math.inf: no queue
-    queue_bytes  bytes that may wait for the link; what comes beyond is dropped
+    queue_bytes  bytes that may wait for the link; what comes beyond is dropped. What waits when the rate changes goes
+                 as it would have gone before
     """
 
     delay_s: float = attrs.field(default=0.01, validator=_is_not_negative)
@@ -83,11 +84,12 @@ NO_CONDITIONS = LinkConditions(delay_s=0.0)
 class Lane:
     """One direction of a link: what is on the way, and how long the link is busy with it."""
 
-    __slots__ = ("_free_at", "_is_bad", "_last_arrival")
+    __slots__ = ("_drain_bytes_s", "_free_at", "_is_bad", "_last_arrival")
 
     def __init__(self) -> None:
         self._is_bad = False
         self._free_at = 0.0
+        self._drain_bytes_s = math.inf  # of what waits, on the average: the rate may have changed since
         self._last_arrival = 0.0
 
     def arrivals(
@@ -96,10 +98,8 @@ class Lane:
         """Yield when each copy of a datagram that is sent now arrives: none where it is lost, two where doubled."""
         if size_bytes > conditions.bytes_max or self._is_lost(conditions, chance):
             return
-        start = max(now, self._free_at)
-        if (start - now) * conditions.rate_bytes_s > conditions.queue_bytes:
+        if not self._takes(size_bytes, conditions, now):
             return
-        self._free_at = start + size_bytes / conditions.rate_bytes_s
         copies = 2 if conditions.duplication and chance.fraction() < conditions.duplication else 1
         for _ in range(copies):
             arrival = self._free_at + conditions.delay_s
@@ -110,6 +110,18 @@ class Lane:
             else:
                 arrival = self._last_arrival = max(arrival, self._last_arrival)
             yield arrival
+
+    def _takes(self, size_bytes: int, conditions: LinkConditions, now: float) -> bool:
+        """Put a datagram behind what waits; False where there is no room."""
+        rate, start = conditions.rate_bytes_s, max(now, self._free_at)
+        waiting_bytes = (start - now) * self._drain_bytes_s if start > now else 0.0
+        if waiting_bytes > conditions.queue_bytes:
+            return False
+        self._free_at = start + size_bytes / rate
+        if waiting_bytes and rate != self._drain_bytes_s:
+            rate = (waiting_bytes + size_bytes) / (self._free_at - now)
+        self._drain_bytes_s = rate
+        return True
 
     def _is_lost(self, conditions: LinkConditions, chance: SeededEntropy) -> bool:
         burst = conditions.burst_loss

@@ -2,11 +2,13 @@
 
 import math
 
+import attrs
 import pytest
 
 from sans_rtc.errors import InvalidArgument
 from sans_rtc.machine import Address, Path
 from sans_rtc.testing import Link, LinkConditions, SeededEntropy, VirtualClock
+from sans_rtc.testing.cable import Lane
 
 
 def run(ticker, count=200, *, seed=0, interval_s=0.001, size=10, **conditions):
@@ -108,6 +110,22 @@ def test_queue_drops_what_comes_beyond_it(ticker):
     # All 50 come at one instant; the sixth finds 500 bytes before it, the seventh 600.
     assert [number for _, number in arrivals] == [0, 1, 2, 3, 4, 5]
     assert len(link.sent[0]) == 50
+
+
+@pytest.mark.parametrize("rate_bytes_s", [math.inf, 10_000.0, 100.0])
+def test_queue_holds_the_same_bytes_when_the_rate_changes(rate_bytes_s):
+    """What waits was once measured at the rate of now: a link without a limit lost all until it had drained."""
+    chance, lane = SeededEntropy(1), Lane()
+    before = LinkConditions(rate_bytes_s=1000.0, queue_bytes=550, delay_s=0.0)
+    after = attrs.evolve(before, rate_bytes_s=rate_bytes_s)
+    waiting = [at for _ in range(5) for at in lane.arrivals(100, before, chance, 5.0)]
+    assert waiting == pytest.approx([5.1, 5.2, 5.3, 5.4, 5.5])
+    # 500 bytes wait, and behind them there is room for one datagram more, which brings them to 600.
+    assert list(lane.arrivals(100, after, chance, 5.0)) == pytest.approx([5.5 + 100 / rate_bytes_s])
+    assert list(lane.arrivals(100, after, chance, 5.0)) == []
+    # When all has gone, the lane is as new.
+    count = sum(1 for _ in range(9) for _ in lane.arrivals(100, after, chance, 9.0))
+    assert count == (9 if rate_bytes_s == math.inf else 6)
 
 
 def test_link_carries_both_ways_independently(ticker):

@@ -9,7 +9,9 @@ from sans_rtc.peer import ConnectionState, Description, LocalCandidate, PeerConf
 from sans_rtc.sctp import SctpConfig
 from sans_rtc.testing import LinkConditions
 from tests.peer.conftest import Pair
+from tests.sim.arena import run
 from tests.sim.plan import draw_plan
+from tests.sim.scenario import Scenario
 from tests.sim.session import simulate
 from tests.sim.world import addresses_of
 
@@ -180,3 +182,33 @@ def test_init_that_the_lost_path_left_unanswered_is_not_counted_against_the_new_
     pair.link.run_for(3.0)
     pair.link.filter = lambda end, datagram: datagram
     pair.link.run_until(lambda: pair.handle_at(1, "late") is not None, within_s=6.0)
+
+
+@pytest.mark.parametrize(
+    ("seed", "faults_end_s", "actions"),
+    [
+        (29369, 1.769, ((0.0, "track", 1, "audio", 0), (0.4, "track", 1, "video", 1), (1.669, "play", 1, 8))),
+        (
+            56457, 1.491,
+            (
+                (0.0, "track", 1, "video", 0), (0.0, "track", 1, "video", 1), (0.065, "weather", 412659753),
+                (0.364, "play", 1, 3), (0.669, "play", 0, 8), (1.322, "play", 1, 3), (1.391, "play", 0, 8),
+            ),
+        ),
+    ],
+    ids=("audio", "video"),
+)  # fmt: skip
+def test_frames_arrive_behind_what_fills_a_narrow_link_that_becomes_a_wide_one(seed, faults_end_s, actions):
+    """The cable lost every datagram until its queue had drained: what waited counted for more than it could hold."""
+    scenario = Scenario(
+        seed=seed,
+        conditions=LinkConditions(delay_s=0.001, rate_bytes_s=50_000.0, queue_bytes=30_000),
+        nats=(None, None),
+        interfaces=(1, 1),
+        windows=(None, None),
+        signalling_s=0.01,
+        ending="close",
+        faults_end_s=faults_end_s,
+        actions=tuple((number, *action) for number, action in enumerate(actions)),
+    )
+    assert run(scenario).frames > 0
