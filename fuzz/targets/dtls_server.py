@@ -13,6 +13,8 @@ VERBS = (
     lambda connection, script, now: connection.start(now),
     lambda connection, script, now: connection.send(some_data(script), now),
     lambda connection, script, now: connection.path_changed(now),
+    lambda connection, script, now: connection.path_silent(now),
+    lambda connection, script, now: connection.path_alive(now),
     lambda connection, script, now: connection.export_keying_material(b"EXTRACTOR-dtls_srtp", a_number(script) & 0xFFF),
 )
 SUBJECT = of_kind(KINDS["dtls server"], VERBS, insider=speak_dtls)

@@ -22,6 +22,8 @@ VERBS = (
     lambda association, script, now: association.set_stream_weight(script.below(8), a_number(script), now),
     lambda association, script, now: association.set_low_threshold(script.below(8), a_number(script), now),
     lambda association, script, now: association.path_changed(now),
+    lambda association, script, now: association.path_silent(now),
+    lambda association, script, now: association.path_alive(now),
     lambda association, script, now: association.allow_probes(bool(script.below(2)), now),
     lambda association, script, now: association.take_probe(now),
 )

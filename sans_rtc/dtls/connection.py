@@ -31,6 +31,7 @@ from sans_rtc.dtls.early import EarlyBuffer
 from sans_rtc.dtls.events import ApplicationData, DtlsEvent, TerminationReason
 from sans_rtc.dtls.fingerprint import Fingerprint
 from sans_rtc.dtls.handshake import HandshakeType
+from sans_rtc.dtls.handshake_clock import HandshakeClock
 from sans_rtc.dtls.handshake_layer import HandshakeLayer
 from sans_rtc.dtls.progress import Exporter, Outcome
 from sans_rtc.dtls.record import PLAINTEXT_BYTES_MAX, RecordLayer
@@ -55,7 +56,6 @@ _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 
 
 class _Timer(Enum):
-    HANDSHAKE = "handshake"
     ALERT_GRACE = "alert_grace"
 
 
@@ -91,6 +91,7 @@ class Connection:
         self._events: Outbox[DtlsEvent] = Outbox()
         self._outbox: Outbox[bytes] = Outbox()
         self._timers: Timers[_Timer] = Timers()
+        self._clock = HandshakeClock(config.handshake_timeout_s)
         self._records = RecordLayer(config, self.stats)
         session = Session12(config, role, certificate, peer_fingerprints, entropy)
         handshake = Client12(session) if role is Role.CLIENT else Server12(session)
@@ -117,12 +118,21 @@ class Connection:
         self._enter(ConnectionState.CONNECTING, now)
         self._handshake.start(now)
         if self._role is Role.CLIENT:
-            self._timers.arm(_Timer.HANDSHAKE, now + self._config.handshake_timeout_s)
+            self._clock.start(now)
 
     def path_changed(self, now: float) -> None:
         """There is a path again, or another one: a handshake under way gets all of its time on it."""
-        if self._timers.is_armed(_Timer.HANDSHAKE):
-            self._timers.arm(_Timer.HANDSHAKE, now + self._config.handshake_timeout_s)
+        self._clock.renew(now)
+
+    def path_silent(self, now: float) -> None:
+        """Nothing that is sent can arrive, says the layer below: until `path_alive`, no handshake is given up."""
+        self._clock.stand_still(now)
+
+    def path_alive(self, now: float) -> None:
+        """The silence is over: a handshake goes on with the time it had left, and sends again at once."""
+        if self._clock.is_still:
+            self._clock.go_on(now)
+            self._handshake.resume(now)
 
     def receive(self, datagram: bytes, now: float) -> None:
         """Take one datagram; it may hold several records.
@@ -187,7 +197,7 @@ class Connection:
         if _Timer.ALERT_GRACE in due:
             detail = f"the peer sent {self._suspicion.name}, unprotected, and nothing after it"
             self._terminate(self._suspicion.reason, detail, now)
-        elif due:
+        elif self._clock.deadline <= now:
             self._on_handshake_timeout(now)
         elif self._handshake.deadline <= now:
             self._handshake.handle_timer(now)
@@ -221,7 +231,7 @@ class Connection:
     @property
     def deadline(self) -> float:
         """When handle_timer wants to run; math.inf when nothing is armed."""
-        return min(self._timers.deadline, self._handshake.deadline)
+        return min(self._timers.deadline, self._clock.deadline, self._handshake.deadline)
 
     @property
     def is_terminated(self) -> bool:
@@ -271,8 +281,7 @@ class Connection:
             return
         if layer.message_count > message_count:
             self._timers.cancel(_Timer.ALERT_GRACE)
-            if not self._timers.is_armed(_Timer.HANDSHAKE):
-                self._timers.arm(_Timer.HANDSHAKE, now + self._config.handshake_timeout_s)
+            self._clock.start(now)
         if layer.outcome is not None:
             self._on_complete(layer.outcome, now)
         elif self._records.read_epoch > read_epoch:
@@ -283,6 +292,7 @@ class Connection:
         """All checks have passed: the first moment at which keys and data leave this machine."""
         self._enter(ConnectionState.CONNECTED, now)
         self._timers.clear()
+        self._clock.stop()
         self._queue_flight(now)
         self._records.end_handshake()
         self._exporter = outcome.exporter
@@ -378,6 +388,7 @@ class Connection:
     def _terminate(self, reason: TerminationReason, detail: str, now: float) -> None:
         self._enter(ConnectionState.CLOSED if reason in GRACEFUL else ConnectionState.FAILED, now)
         self._timers.clear()
+        self._clock.stop()
         self._handshake.stop()
         self._early_data.close()
         self._exporter = None

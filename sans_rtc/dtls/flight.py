@@ -104,6 +104,15 @@ class Flight:
         self._timeout_s = min(2 * self._timeout_s, self._schedule.timeout_s_max)
         self._send(now)
 
+    def resume(self, now: float) -> None:
+        """The path is alive again: send at once what waits for an answer, and begin anew with the timeouts and sizes.
+
+        What a dead path has lost says nothing of the next one's delay, nor of the datagrams that it takes.
+        """
+        self._timeout_s = self._schedule.timeout_s
+        self._retransmission_count = min(self._retransmission_count, 1)
+        self._send(now)
+
     def repeat(self, now: float, *, is_authentic: bool) -> bool:
         """The peer has repeated a flight that this one answers, so part of this one was probably lost.
 

@@ -6,6 +6,8 @@ again) and the keys that come of it. What it refuses, it raises as `Refusal`; th
 
 from __future__ import annotations
 
+import math
+
 from sans_rtc.dtls.alert import AlertDescription, Refusal
 from sans_rtc.dtls.config import DtlsConfig
 from sans_rtc.dtls.events import TerminationReason
@@ -90,6 +92,12 @@ class HandshakeLayer:
         """Retransmit the flight if it is time."""
         if self._flight.deadline <= now:
             self._flight.retransmit(now)
+            self._stats.flights_retransmitted += 1
+
+    def resume(self, now: float) -> None:
+        """The path is alive again: send a flight that waits for an answer without waiting for its timer."""
+        if self._flight.deadline < math.inf:
+            self._flight.resume(now)
             self._stats.flights_retransmitted += 1
 
     def stop(self) -> None:

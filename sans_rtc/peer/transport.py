@@ -24,6 +24,7 @@ from sans_rtc.machine import Datagram, Path, Terminated, Trace
 from sans_rtc.media import MediaEvent
 from sans_rtc.peer.config import MTU_BYTES_MAX, PeerConfig
 from sans_rtc.peer.data_transport import DataParameters, DataTransport, SctpEnded
+from sans_rtc.peer.liveness import Liveness
 from sans_rtc.peer.media_transport import MediaTransport
 from sans_rtc.peer.states import DtlsState
 
@@ -88,6 +89,7 @@ class PeerTransport:
         self._data_parameters: DataParameters | None = None
         self._is_dtls_started = False
         self._has_stood_still = False
+        self._liveness = Liveness()
         self._selected_path: Path | None = None
         self._is_path_plain = True
         self._early: list[bytes] = []
@@ -109,10 +111,13 @@ class PeerTransport:
         """Let every layer do what is due.
 
         While ICE has no path, the layers above stand still: a retransmission that cannot leave is not an unanswered
-        one, and a restart of ICE, however late, finds the session as it was.
+        one, and a restart of ICE, however late, finds the session as it was. While it has one that is silent, they
+        give nothing up: they hear of the silence before they do what is due.
         """
         if self.agent.deadline <= now:
             self.agent.handle_timer(now)
+            if self.agent.is_silent:
+                self._heed_ice_state(ice.ConnectionState.DISCONNECTED, now)
         if not self.agent.can_send:
             self._has_stood_still = True
         else:
@@ -156,6 +161,7 @@ class PeerTransport:
             entropy=self._entropy,
             trace=self._trace,
         )
+        self._liveness.tell(self.connection, now)
         if parameters.role is dtls.Role.SERVER:
             self._start_dtls(now)
         early, self._early = self._early, []
@@ -329,9 +335,17 @@ class PeerTransport:
                 self._events.append(ice_event)
                 if type(ice_event) is ice.SelectedPathChanged:
                     self._on_path_selected(ice_event, now)
+                elif type(ice_event) is ice.ConnectionStateChanged:
+                    self._heed_ice_state(ice_event.state, now)
         traffic.packets_received += len(sizes)
         traffic.bytes_received += sum(sizes)
         return packets
+
+    def _heed_ice_state(self, state: ice.ConnectionState, now: float) -> None:
+        """Tell DTLS and SCTP where a path falls silent, or lives again."""
+        if self._liveness.hears(state):
+            self._liveness.tell(self.connection, now)
+            self._liveness.tell(self.data.association, now)
 
     def _rise_from_media(self, packets: list[bytes], now: float) -> None:
         if packets or self.media.has_early:
@@ -406,6 +420,7 @@ class PeerTransport:
             is_path_plain=self._is_path_plain,
             now=now,
         )
+        self._liveness.tell(self.data.association, now)
 
     def _enter_dtls(self, state: DtlsState) -> None:
         self.dtls_state = state

@@ -213,6 +213,19 @@ class Association:
         self._outbound.flow.congestion.reset()
         self._parts.path_mtu.on_path_changed()
 
+    def path_silent(self, now: float) -> None:
+        """Nothing that is sent can arrive, says the layer below: until `path_alive`, nothing is given up for want of an
+        answer. Sending goes on."""
+        self._tcb.is_path_silent = True
+
+    def path_alive(self, now: float) -> None:
+        """The silence is over: what it left unanswered is not counted, and a handshake asks again at once."""
+        if self._tcb.is_path_silent:
+            self._tcb.is_path_silent = False
+            self._tcb.error_count = 0
+            self._tcb.rto.end_back_off()
+            self._parts.handshake.resume(now)
+
     def allow_probes(self, is_allowed: bool, now: float) -> None:
         """Say whether the path is one whose MTU can be searched for; without effect where the configuration has none.
 

@@ -189,8 +189,22 @@ class Handshake:
             if timers.is_armed(timer):
                 timers.arm(timer, min(timers.deadline_of(timer), now + self._tcb.rto.rto_s))
 
+    def resume(self, now: float) -> None:
+        """The path is alive again: ask at once what waits for an answer."""
+        timers = self._tcb.timers
+        for timer, send in ((Timer.T1_INIT, self._send_init), (Timer.T1_COOKIE, self._send_cookie_echo)):
+            if timers.is_armed(timer):
+                self._retransmissions = max(self._retransmissions, 1)  # an answer may be to an earlier one
+                send(now)
+
     def _gives_up(self, now: float) -> bool:
-        """Count an attempt; True where Max.Init.Retransmits is exceeded and the association has ended."""
+        """Count an attempt; True where Max.Init.Retransmits is exceeded and the association has ended.
+
+        Those into the silence of a dead path are not counted, but for the first: no round trip is measured by them.
+        """
+        if self._tcb.is_path_silent:
+            self._retransmissions = max(self._retransmissions, 1)
+            return False
         self._retransmissions += 1
         if self._retransmissions <= self._tcb.config.init_retransmissions_max:
             return False

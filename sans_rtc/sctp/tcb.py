@@ -53,6 +53,7 @@ class TransmissionControlBlock:
     leading                       chunks that must open a packet: COOKIE ECHO, COOKIE ACK
     control                       chunks that may share a packet with others and come before DATA
     error_count                   retransmissions in a row without an answer (8.1)
+    is_path_silent                nothing can be answered, says the layer below: nothing is counted as unanswered
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class TransmissionControlBlock:
         "error_count",
         "events",
         "expected",
+        "is_path_silent",
         "is_terminated",
         "leading",
         "local_initial_tsn",
@@ -100,6 +102,7 @@ class TransmissionControlBlock:
         self.peer_tag = 0
         self.sealer = Sealer(config.local_port, config.remote_port, 0)
         self.error_count = 0
+        self.is_path_silent = False
 
     def draw_tag(self) -> int:
         """A verification tag: random and not zero (RFC 9260 5.3.1)."""
@@ -175,6 +178,8 @@ class TransmissionControlBlock:
 
     def count_error(self, what: str, now: float) -> bool:
         """Count an unanswered retransmission; True where it was one too many and the association has ended (8.1)."""
+        if self.is_path_silent:
+            return False
         self.error_count += 1
         if self.error_count <= self.config.association_retransmissions_max:
             return False

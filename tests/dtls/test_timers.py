@@ -1,5 +1,6 @@
 """Each timer: the flight's, the handshake's, the alert's grace; and what makes a flight go out again."""
 
+import itertools
 import math
 
 import pytest
@@ -74,6 +75,77 @@ def test_another_path_arms_nothing_where_no_handshake_is_under_way(make_pair):
     pair = make_pair().connect()
     pair.client.path_changed(pair.now)
     assert pair.client.deadline == math.inf
+
+
+def test_handshake_is_not_given_up_while_the_path_is_silent_and_has_the_rest_of_its_time_after(make_pair):
+    pair = make_pair(DtlsConfig(handshake_timeout_s=7))
+    pair.client.start(pair.now)
+    pair.link.run_for(3.0)
+    pair.client.path_silent(pair.now)
+    pair.link.run_for(100.0)
+    assert not pair.client.is_terminated
+    pair.client.path_silent(pair.now)  # says nothing new
+    pair.client.path_alive(pair.now)
+    pair.link.run_for(3.9)
+    assert not pair.client.is_terminated
+    pair.link.run_for(0.2)
+    assert pair.reason(CLIENT) == "handshake_timeout"
+
+
+def test_path_that_is_silent_again_and_again_gains_a_handshake_no_time(make_pair):
+    pair = make_pair(DtlsConfig(handshake_timeout_s=7))
+    pair.client.start(pair.now)
+    for _ in range(6):
+        pair.link.run_for(1.0)
+        pair.client.path_silent(pair.now)
+        pair.link.run_for(1.0)
+        pair.client.path_alive(pair.now)
+    assert not pair.client.is_terminated
+    pair.link.run_for(1.1)
+    assert pair.reason(CLIENT) == "handshake_timeout"
+
+
+@pytest.mark.parametrize("end", [CLIENT, SERVER])
+def test_flight_goes_again_at_once_when_the_path_is_alive_again(make_pair, end):
+    pair = make_pair(DtlsConfig(flight_timeout_s=2.0, flight_timeout_s_max=8.0))
+    number = itertools.count()
+    pair.link.filter = lambda _, datagram: datagram if next(number) < end else None  # a server gets the ClientHello
+    pair.start()
+    pair.link.run_for(1.0)
+    for machine in (pair.client, pair.server):
+        machine.path_silent(pair.now)
+    pair.link.run_for(20.0)
+    pair.link.filter = lambda _, datagram: datagram
+    (pair.client, pair.server)[end].path_alive(pair.now)
+    assert pair.link.run_until(lambda: pair.client.state == pair.server.state == "connected", within_s=5.0) < 0.2
+
+
+def test_first_timeout_begins_anew_on_the_path_that_is_alive_again(make_pair):
+    client = make_pair(DtlsConfig(flight_timeout_s=0.1, flight_timeout_s_max=1.0)).client
+    client.start(1000.0)
+    times_sent(client, 1000.0, 1000.9)
+    client.path_silent(1001.0)
+    client.path_alive(1001.2)
+    assert times_sent(client, 1001.2, 1002.0) == pytest.approx([0, 0.1, 0.3, 0.7])
+
+
+def test_silence_before_the_start_holds_for_the_handshake_and_ends_with_it(make_pair):
+    pair = make_pair(DtlsConfig(handshake_timeout_s=7))
+    pair.client.path_silent(pair.now)
+    pair.client.start(pair.now)
+    pair.link.run_for(20.0)
+    assert not pair.client.is_terminated
+    pair.client.abort(pair.now)
+    pair.client.path_alive(pair.now)
+    assert pair.client.deadline == math.inf
+
+
+def test_silence_arms_nothing_where_no_handshake_is_under_way(make_pair):
+    pair = make_pair().connect()
+    for machine in (pair.client, pair.server):
+        machine.path_silent(pair.now)
+        machine.path_alive(pair.now)
+        assert machine.deadline == math.inf and not machine.take_datagrams(pair.now)
 
 
 def test_server_waits_for_a_client_hello_without_end(make_pair):

@@ -11,7 +11,7 @@ from sans_rtc.testing import LinkConditions
 from tests.peer.conftest import Pair
 from tests.sim.arena import run
 from tests.sim.plan import draw_plan
-from tests.sim.scenario import Scenario
+from tests.sim.scenario import Scenario, draw
 from tests.sim.session import simulate
 from tests.sim.world import addresses_of
 
@@ -212,3 +212,20 @@ def test_frames_arrive_behind_what_fills_a_narrow_link_that_becomes_a_wide_one(s
         actions=tuple((number, *action) for number, action in enumerate(actions)),
     )
     assert run(scenario).frames > 0
+
+
+FEW = ("bursts", "duplication", "rate", "damage", "black-hole", "interfaces", "windows")
+
+
+@pytest.mark.parametrize(
+    ("seed", "only", "without"),
+    [
+        pytest.param(7018, (2, 6, 10), (*FEW, "loss", "jitter"), id="cookie-echo-of-the-controlling-end"),
+        pytest.param(65213, (1, 10), (*FEW, "jitter", "delay"), id="cookie-echo-of-the-controlled-end"),
+        pytest.param(24067, (0, 3), (*FEW, "reordering", "delay", "signalling"), id="dtls-of-the-controlling-end"),
+        pytest.param(52780, (0, 1), (*FEW, "jitter", "signalling"), id="dtls-of-the-controlled-end"),
+    ],
+)
+def test_nat_that_rebinds_during_a_handshake_does_not_end_it_before_ice_is_restarted(seed, only, without):
+    """The path is dead until the restart, and ICE says so; the application restarts it once that has failed."""
+    run(draw(seed).reduced(only=only, without=without))
