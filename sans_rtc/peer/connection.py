@@ -35,7 +35,8 @@ from sans_rtc.peer.mux_routable import Routable
 from sans_rtc.peer.negotiation import Description, SignalingState
 from sans_rtc.peer.signalling import Signalling
 from sans_rtc.peer.states import ConnectionState, SctpState, TerminationReason, combine
-from sans_rtc.peer.transport import DtlsEnded, DtlsStateChanged, PeerTransport, TransportEvent
+from sans_rtc.peer.transport import PeerTransport
+from sans_rtc.peer.transport_types import DtlsEnded, DtlsStateChanged, TransportEvent
 from sans_rtc.streams import StreamNeeded, StreamUnneeded
 
 # What the application gets as the layers say it.

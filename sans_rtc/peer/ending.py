@@ -6,7 +6,7 @@ from sans_rtc import dtls, sctp
 from sans_rtc.machine import Terminated
 from sans_rtc.peer.data_transport import SctpEnded
 from sans_rtc.peer.states import TerminationReason
-from sans_rtc.peer.transport import DtlsEnded
+from sans_rtc.peer.transport_types import DtlsEnded
 
 
 def end_of(event: DtlsEnded | SctpEnded, *, is_closing: bool) -> Terminated:

@@ -44,7 +44,8 @@ from sans_rtc.peer.negotiation import (
 from sans_rtc.peer.negotiation_types import ICE_PACING_MS_MAX
 from sans_rtc.peer.offer_answer import ICE_OPTIONS_OFFERED
 from sans_rtc.peer.transceivers import TransceiverAction, TransceiverChange
-from sans_rtc.peer.transport import PeerTransport, SecureParameters
+from sans_rtc.peer.transport import PeerTransport
+from sans_rtc.peer.transport_types import SecureParameters
 
 # A certificate is valid from a day before it was made, for peers whose clocks are behind.
 CLOCK_SKEW_S = 86_400

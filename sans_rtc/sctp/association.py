@@ -18,7 +18,7 @@ from sans_rtc.sctp.chunks import ChunkType
 from sans_rtc.sctp.config import Reliability, SctpConfig
 from sans_rtc.sctp.events import SctpEvent, TerminationReason
 from sans_rtc.sctp.params import CauseCode, text_cause
-from sans_rtc.sctp.parts import Parts
+from sans_rtc.sctp.parts import Parts, statistics_of
 from sans_rtc.sctp.receiver import PacketReceiver
 from sans_rtc.sctp.scheduler import WEIGHT_MAX
 from sans_rtc.sctp.state import ACCEPTS_MESSAGES, OPENING, State
@@ -214,8 +214,7 @@ class Association:
         self._parts.path_mtu.on_path_changed()
 
     def path_silent(self, now: float) -> None:
-        """Nothing that is sent can arrive, says the layer below: until `path_alive`, nothing is given up for want of an
-        answer. Sending goes on."""
+        """Nothing that is sent can arrive, says the layer below: until `path_alive`, nothing is given up for that."""
         self._tcb.is_path_silent = True
 
     def path_alive(self, now: float) -> None:
@@ -346,19 +345,7 @@ class Association:
     @property
     def statistics(self) -> Statistics:
         """How path and windows stand now."""
-        flow, rto = self._outbound.flow, self._tcb.rto
-        return Statistics(
-            congestion_window_bytes=flow.congestion.cwnd,
-            slow_start_threshold_bytes=flow.congestion.ssthresh,
-            flight_bytes=flow.outstanding.flight_bytes,
-            lost_bytes=flow.outstanding.lost_bytes,
-            queued_bytes=flow.scheduler.queued_bytes,
-            peer_window_bytes=flow.peer_window_bytes,
-            local_window_bytes=self._inbound.window_bytes,
-            srtt_s=rto.srtt_s,
-            rto_s=rto.rto_s,
-            mtu_bytes=flow.packet_bytes,
-        )
+        return statistics_of(self._tcb, self._outbound, self._inbound)
 
     # private
 

@@ -12,6 +12,7 @@ from sans_rtc.sctp.path_mtu import PathMtuDiscovery
 from sans_rtc.sctp.reconfig import Reconfiguration
 from sans_rtc.sctp.responder import Responder
 from sans_rtc.sctp.shutdown import ShutdownSequence
+from sans_rtc.sctp.stats import Statistics
 from sans_rtc.sctp.tcb import TransmissionControlBlock
 from sans_rtc.sctp.wire import PacketWriter
 
@@ -55,3 +56,20 @@ class Parts:
             shutdown=ShutdownSequence(tcb),
             streams_outbound=tcb.config.streams_outbound,
         )
+
+
+def statistics_of(tcb: TransmissionControlBlock, outbound: Outbound, inbound: Inbound) -> Statistics:
+    """How path and windows stand now."""
+    flow, rto = outbound.flow, tcb.rto
+    return Statistics(
+        congestion_window_bytes=flow.congestion.cwnd,
+        slow_start_threshold_bytes=flow.congestion.ssthresh,
+        flight_bytes=flow.outstanding.flight_bytes,
+        lost_bytes=flow.outstanding.lost_bytes,
+        queued_bytes=flow.scheduler.queued_bytes,
+        peer_window_bytes=flow.peer_window_bytes,
+        local_window_bytes=inbound.window_bytes,
+        srtt_s=rto.srtt_s,
+        rto_s=rto.rto_s,
+        mtu_bytes=flow.packet_bytes,
+    )
