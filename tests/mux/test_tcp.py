@@ -47,6 +47,7 @@ def test_peers_share_a_tcp_port(tcp_plaza):
 
 def test_end_of_a_stream_is_told_to_its_peer_alone(tcp_plaza):
     tcp_plaza.connect(2, within_s=20.0)
+    tcp_plaza.link.run_for(1.0)  # data pass before ICE has made sure that there is no way over UDP
     first = next(path for path in tcp_plaza.streams if path.remote.host == tcp_plaza.path(0).remote.host)
     tcp_plaza.mux.stream_closed(first, "reset", tcp_plaza.now)
     tcp_plaza.link.flush()
