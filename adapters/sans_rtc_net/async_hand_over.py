@@ -19,12 +19,9 @@ from sans_rtc_net.hand_over import (
     channels_given,
     check_sockets,
     give_away,
-    has_gathered,
-    require_ready,
-    settle,
+    go_on,
     take_up,
     tell_lost_streams,
-    untaken_events,
 )
 from sans_rtc_net.inbox import ChannelInbox
 from sans_rtc_net.loop import Nursery, WaitSignal
@@ -57,10 +54,7 @@ class AsyncHandOver(AsyncWiring):
             raise InvalidState("a peer on a mux cannot be handed over: its sockets are those of others, too")
         if not self._loop.can_read:
             raise InvalidState(_NO_READERS)
-        require_ready(self._session)
-        untaken = untaken_events(self._session, self._resolver.standing)
-        snapshot = self._machine.hand_over(key, untaken, self.now())
-        give_away(self._session)
+        snapshot = give_away(self._session, self._resolver.standing, key, self.now())
         sockets = [*self._driver.detach_sockets(), *self._gathering.detach_sockets()]
         self._on_events(self._machine.take_events())
         self._ended()
@@ -140,11 +134,10 @@ class AsyncHandOver(AsyncWiring):
         if not self._is_heir:
             return
         self._is_heir = False
-        taken_up = list(self._session.channels.values())
-        if has_gathered(self._machine):
-            self._gathering.go_on(binds=self._binds_others)
-            self._monitor.start()
-        self._driver.flush()
+        self._inherited = go_on(self._session, self._begin_gathering, self._driver.flush)
         if self._session.terminated is None:
-            self._inherited = settle(self._session, taken_up)
             tell_lost_streams(self._machine, self._driver.streams, self.verb())
+
+    def _begin_gathering(self) -> None:
+        self._gathering.go_on(binds=self._binds_others)
+        self._monitor.start()

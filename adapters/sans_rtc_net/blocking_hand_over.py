@@ -18,12 +18,9 @@ from sans_rtc_net.hand_over import (
     channels_given,
     check_sockets,
     give_away,
-    has_gathered,
-    require_ready,
-    settle,
+    go_on,
     take_up,
     tell_lost_streams,
-    untaken_events,
 )
 from sans_rtc_net.inbox import ChannelInbox
 from sans_rtc_net.recording import Recording, restore_peer
@@ -46,10 +43,7 @@ class BlockingHandOver(BlockingWiring):
                 length, and where the configuration holds functions of yours. Nothing has changed then
         """
         with self.lock:
-            require_ready(self._session)
-            untaken = untaken_events(self._session, self._lookups.standing)
-            snapshot = self._machine.hand_over(key, untaken, monotonic())
-            give_away(self._session)
+            snapshot = give_away(self._session, self._lookups.standing, key, monotonic())
             sockets = [*self._driver.detach_sockets(), *self._gathering.detach_sockets()]
             self._on_events(self._machine.take_events())
         self._ended()
@@ -113,12 +107,12 @@ class BlockingHandOver(BlockingWiring):
     def _go_on(self, *, binds_others: bool) -> None:
         """What a restored connection does first: all that was untaken is told again."""
         take_up(self._session)
-        taken_up = list(self._session.channels.values())
-        if has_gathered(self._machine):
+
+        def begin_gathering() -> None:
             self._gathering.go_on(binds=binds_others)
             self._monitor.start()
-        self._driver.flush()
+
+        self._inherited = go_on(self._session, begin_gathering, self._driver.flush)
         if self._session.terminated is None:
-            self._inherited = settle(self._session, taken_up)
             tell_lost_streams(self._machine, self._driver.streams, monotonic())
             self._driver.flush()

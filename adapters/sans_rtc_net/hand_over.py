@@ -1,7 +1,7 @@
 """A live connection changes hands, as every adapter does it (docs/snapshots.md).
 
-    old end   untaken_events(session) --> machine.hand_over --> snapshot; its sockets are detached, and it ends
-    heir      machine of the snapshot --> take_up(session) --> the first flush tells the untaken --> settle(session)
+    old end   give_away(session) --> snapshot with what is untaken; its sockets are detached, and it ends
+    heir      machine of the snapshot --> take_up(session) --> go_on(session): the first flush tells the untaken
 
 The machine knows everything but what an adapter has taken of it and the application has not: that is put back in front
 of what it has to tell, and so told to the heir first, once.
@@ -10,7 +10,7 @@ of what it has to tell, and so told to the heir first, once.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
@@ -47,8 +47,21 @@ class HandedOver:
 # -- the old end -------------------------------------------------------------------------------------------------------
 
 
-def require_ready(session: Session[SignalT]) -> None:
-    """Raise InvalidState where there is nothing to be handed over yet, or any more."""
+def give_away(
+    session: Session[SignalT], standing: Sequence[ResolveName | PublishName], key: bytes, now: float
+) -> bytes:
+    """End the machine and return its snapshot, with what nobody has taken: it is the heir's from now on.
+
+    standing  what the machine has asked of the adapter, and goes on
+    Errors    those of the machine's `hand_over`; InvalidState where there is nothing to hand over yet, or any more
+    """
+    _require_ready(session)
+    snapshot = session.machine.hand_over(key, untaken_events(session, standing), now)
+    _forget_untaken(session)
+    return snapshot
+
+
+def _require_ready(session: Session[SignalT]) -> None:
     machine = session.machine
     if session.terminated is not None:
         raise InvalidState(f"the connection has ended: {session.terminated.reason}")
@@ -57,10 +70,7 @@ def require_ready(session: Session[SignalT]) -> None:
 
 
 def untaken_events(session: Session[SignalT], standing: Sequence[ResolveName | PublishName]) -> list[PeerEvent]:
-    """What the machine has told and the application has not taken, as it would be told again.
-
-    standing  what the machine has asked of the adapter, and goes on
-    """
+    """What the machine has told and the application has not taken, as it would be told again."""
     events: list[PeerEvent] = [
         LocalCandidate(item.candidate, item.sdp_mid or "", item.sdp_mline_index or 0)
         for item in session.candidates.items
@@ -103,8 +113,7 @@ def _of_transceiver(inbox: TransceiverInbox[SignalT]) -> Iterator[PeerEvent]:
     yield from inbox.packets
 
 
-def give_away(session: Session[SignalT]) -> None:
-    """Forget what nobody has taken: it is the heir's."""
+def _forget_untaken(session: Session[SignalT]) -> None:
     for inbox in session.inboxes():
         inbox.messages.clear()
     session.incoming.clear()
@@ -125,11 +134,6 @@ def check_sockets(sockets: Sequence[socket.socket], config: UdpConfig) -> None:
         raise InvalidArgument("two of the sockets have one address")
 
 
-def has_gathered(machine: Machine) -> bool:
-    """True where a machine has asked for sockets, and knows them."""
-    return machine.ice_gathering_state is not GatheringState.NEW
-
-
 def take_up(session: Session[SignalT]) -> None:
     """Make the inboxes of what a restored machine has, before its first event is taken."""
     machine = session.machine
@@ -140,11 +144,20 @@ def take_up(session: Session[SignalT]) -> None:
         session.media.add(transceiver.handle, transceiver.kind).output = None
 
 
-def settle(session: Session[SignalT], taken_up: Sequence[ChannelInbox[SignalT]]) -> list[ChannelInbox[SignalT]]:
-    """After the first events: forget channels that are closed; return those of them that have messages to be read.
+def go_on(
+    session: Session[SignalT], begin_gathering: Callable[[], None], flush: Callable[[], None]
+) -> list[ChannelInbox[SignalT]]:
+    """What an heir does first: the untaken is told again. Returns closed channels that have messages to be read.
 
-    taken_up  the inboxes that there were before those events
+    begin_gathering  called where the machine knows sockets, before the first flush
+    flush            takes the machine's outputs and events
     """
+    taken_up = list(session.channels.values())
+    if session.machine.ice_gathering_state is not GatheringState.NEW:
+        begin_gathering()
+    flush()
+    if session.terminated is not None:
+        return []
     for inbox in list(session.channels.values()):
         if inbox.state is ChannelState.CLOSED:
             session.forget_channel(inbox.handle)
@@ -152,7 +165,7 @@ def settle(session: Session[SignalT], taken_up: Sequence[ChannelInbox[SignalT]])
 
 
 def tell_lost_streams(machine: Machine, streams: StreamSet | None, now: float) -> None:
-    """Tell a restored machine that its TCP and TLS streams and listeners have not come along."""
+    """Tell a restored machine that lives that its TCP and TLS streams and listeners have not come along."""
     in_use = machine.sockets
     listening = [] if streams is None else [listener.local for listener in streams.listeners]
     for address in in_use.listeners:

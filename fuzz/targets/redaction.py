@@ -17,8 +17,9 @@ from sans_rtc.testing import SeededEntropy
 from sans_rtc.trace import make_recorded
 from sans_rtc.trace.aliases import Aliases
 from sans_rtc.trace.redact import redact
+from sans_rtc.trace.redact_sctp import redact_packet
 from sans_rtc.trace.redact_text import redact_candidate, redact_extension, redact_sdp
-from sans_rtc.trace.redact_wire import redact_datagram, redact_sctp
+from sans_rtc.trace.redact_wire import redact_datagram
 from sans_rtc.trace.wire import read_records
 
 FOREIGN = tuple(path.read_bytes().decode() for path in sorted((VECTORS / "sdp").glob("*.sdp")))
@@ -77,7 +78,7 @@ def _real_datagram(script: Script) -> None:
 
 def _sctp(script: Script) -> None:
     data = script.rest()
-    assert len(redact_sctp(data, Aliases())) == len(data)
+    assert len(redact_packet(data, Aliases())) == len(data)
 
 
 def _sdp(script: Script) -> None:

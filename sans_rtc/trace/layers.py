@@ -20,8 +20,8 @@ from sans_rtc.machine import Trace
 from sans_rtc.peer.connection import PeerConnection
 from sans_rtc.peer.layers import tap_association
 from sans_rtc.sctp import Association, SctpConfig
-from sans_rtc.trace.blank_sctp import blank_packet
 from sans_rtc.trace.recorder import RecordOptions, make_recorded
+from sans_rtc.trace.redact_sctp import blank_packet
 from sans_rtc.trace.replay import NotReplayable, Replayer
 from sans_rtc.trace.wire import Call, Record, RecordKind, parse_call, parse_construction, read_records
 

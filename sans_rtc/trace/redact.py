@@ -21,8 +21,9 @@ from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.rtp.extensions import ExtensionMap
 from sans_rtc.trace.aliases import Aliases
 from sans_rtc.trace.reading import RESTORE, find_class
+from sans_rtc.trace.redact_sctp import redact_packet
 from sans_rtc.trace.redact_text import redact_candidate, redact_extension, redact_sdp
-from sans_rtc.trace.redact_wire import redact_datagram, redact_sctp
+from sans_rtc.trace.redact_wire import redact_datagram
 from sans_rtc.trace.values import Encoder
 from sans_rtc.trace.whole import whole
 from sans_rtc.trace.wire import (
@@ -81,7 +82,7 @@ class _Redactor:
 
     def _construction(self, construction: Construction) -> Record:
         if construction.class_name.startswith("sans_rtc.sctp."):
-            self._raw = redact_sctp
+            self._raw = redact_packet
         try:
             self._class = find_class(construction.class_name.removesuffix(f".{RESTORE}"))
         except WireError:

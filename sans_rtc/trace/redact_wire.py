@@ -4,7 +4,6 @@ STUN       addresses, credentials, transaction ids replaced; integrity blank, FI
 TURN       ChannelData and the data of indications as the datagram that they carry
 DTLS       record and handshake headers stay, and of the hellos what was offered and chosen; all else is blank
 RTP, RTCP  headers stay, SSRCs replaced; all else is blank
-SCTP       ports, and the headers of chunks
 """
 
 from __future__ import annotations
@@ -18,15 +17,6 @@ from sans_rtc.dtls.ciphers import HEADER_BYTES, RECORD_HEADER
 from sans_rtc.dtls.handshake import HANDSHAKE_HEADER_BYTES, HandshakeType
 from sans_rtc.dtls.wire import ContentType
 from sans_rtc.rtp.wire import is_rtcp
-from sans_rtc.sctp.chunks import ChunkType
-from sans_rtc.sctp.wire import (
-    CHECKSUM,
-    CHUNK_HEADER,
-    CHUNK_HEADER_BYTES,
-    COMMON_HEADER_BYTES,
-    DATA_HEADER_BYTES,
-    checksum_of,
-)
 from sans_rtc.stun.attributes import AttributeType
 from sans_rtc.stun.wire import ATTRIBUTE_COUNT_MAX, MAGIC_COOKIE, REASONS
 from sans_rtc.trace.aliases import Aliases
@@ -76,26 +66,6 @@ def redact_datagram(data: bytes, aliases: Aliases, depth: int = 0) -> bytes:
     if 128 <= first <= 191:
         return _media(data, aliases)
     return _blank(data, 1)
-
-
-def redact_sctp(data: bytes, aliases: Aliases) -> bytes:
-    """An SCTP packet as it is within DTLS: ports, and of each chunk the header, of DATA stream and protocol as well."""
-    if len(data) < COMMON_HEADER_BYTES:
-        return bytes(len(data))
-    out = bytearray(len(data))
-    out[:4] = data[:4]
-    out[4:8] = aliases.number("tag", data[4:8])
-    start = COMMON_HEADER_BYTES
-    while start + CHUNK_HEADER_BYTES <= len(data):  # each round takes a chunk's header at least
-        kind, _, length = CHUNK_HEADER.unpack_from(data, start)
-        is_data = kind == ChunkType.DATA and length > DATA_HEADER_BYTES
-        end = min(start + (DATA_HEADER_BYTES if is_data else CHUNK_HEADER_BYTES), len(data))
-        out[start:end] = data[start:end]
-        if is_data:
-            out[start + 4 : min(start + 8, end)] = bytes(min(4, max(0, end - start - 4)))  # TSNs begin at random
-        start += max(CHUNK_HEADER_BYTES, length + 3 & ~3)
-    CHECKSUM.pack_into(out, 8, checksum_of(bytes(out)))
-    return bytes(out)
 
 
 # -- STUN --------------------------------------------------------------------------------------------------------------

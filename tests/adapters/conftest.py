@@ -196,6 +196,14 @@ def adapter_package(adapter):
     return importlib.import_module(ADAPTERS[adapter][1])
 
 
+def signal_blocking(offerer, answerer):
+    """One round of offer and answer of two peers for threads, with all their candidates."""
+    for local, remote in ((offerer, answerer), (answerer, offerer)):
+        local.set_local_description()
+        local.gathering_complete(5)
+        remote.set_remote_description(local.local_description)
+
+
 class Peers:
     """Makes peers of the adapter under test and joins two of them by handing over descriptions and candidates."""
 
@@ -244,6 +252,33 @@ class Peers:
             await channel.opened()
             other = await anext(second.incoming_channels())
         return first, second, channel, other
+
+    async def media_pair(self, *kinds, direction="sendrecv", **options):
+        """Two connected peers, and the transceivers of the first and of the second, in order."""
+        first, second = self.make(), self.make()
+        mine = [first.add_transceiver(kind, **options) for kind in kinds]
+        await first.set_local_description()
+        await second.set_remote_description(first.local_description)
+        for transceiver in second.transceivers:
+            transceiver.direction = direction
+        await second.set_local_description()
+        await first.set_remote_description(second.local_description)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.trickle, first, second)
+            tasks.start_soon(self.trickle, second, first)
+        with anyio.fail_after(5):
+            await first.wait_connected()
+            await second.wait_connected()
+        return first, second, mine, second.transceivers
+
+    @staticmethod
+    async def take(items, count):
+        """The next `count` items of an asynchronous iterator."""
+        taken = []
+        with anyio.fail_after(5):
+            while len(taken) < count:
+                taken.append(await anext(items))
+        return taken
 
     def abort(self):
         for peer in self.made:

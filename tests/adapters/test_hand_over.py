@@ -18,6 +18,7 @@ from sans_rtc_net import BindConfig, BlockingPeerConnection
 from sans_rtc_net.clock import monotonic
 from sans_rtc_net.errors import ChannelClosed, ConnectionLost
 from sans_rtc_net.recording import RecordTo, read_recording
+from tests.adapters.conftest import signal_blocking
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
 
@@ -33,14 +34,6 @@ def heir_of(peers, handed, key=KEY, **options):
 
 def moved(peers, peer, **options):
     return heir_of(peers, peer.hand_over(KEY), **options)
-
-
-async def take(items, count):
-    taken = []
-    with anyio.fail_after(5):
-        while len(taken) < count:
-            taken.append(await anext(items))
-    return taken
 
 
 async def arrived(channel, count):
@@ -64,7 +57,7 @@ async def test_transfer_both_ways_goes_on_with_nothing_lost_or_doubled(peers):
         await other.send(message)
         await channel.send(message + bytes(20_000))
     reading = aiter(channel)
-    assert await take(reading, 5) == numbered(0, 5)
+    assert await peers.take(reading, 5) == numbered(0, 5)
     await arrived(channel, 7)
     handed = first.hand_over(KEY)
     assert first.connection_state == "closed" and first.close_report.reason == "handed_over"
@@ -74,9 +67,9 @@ async def test_transfer_both_ways_goes_on_with_nothing_lost_or_doubled(peers):
     heir = heir_of(peers, handed)
     (mine,) = heir.channels()
     assert (mine.label, mine.id, mine.state) == ("first", channel.id or other.id, "open")
-    assert await take(aiter(mine), 16) == numbered(5, 21)
+    assert await peers.take(aiter(mine), 16) == numbered(5, 21)
     await mine.send(b"20")
-    assert [message.rstrip(b"\0") for message in await take(aiter(other), 21)] == numbered(0, 21)
+    assert [message.rstrip(b"\0") for message in await peers.take(aiter(other), 21)] == numbered(0, 21)
     with anyio.fail_after(5):
         report = await heir.close()
     assert report.is_complete and report.reason == "closed"
@@ -98,13 +91,13 @@ async def test_hand_over_at_any_step_loses_and_doubles_nothing(peers, offset):
         await channel.send(b"%d" % sent)
         await other.send(b"%d" % sent)
         if turn % 4 == 3:
-            read += await take(channel, 1)
+            read += await peers.take(channel, 1)
         if turn % 5 == 4:
-            seen += await take(other, 2)
+            seen += await peers.take(other, 2)
         if turn % 7 == 6:
             await anyio.sleep(0.001)
-    read += await take(channel, sent - len(read))
-    seen += await take(other, sent - len(seen))
+    read += await peers.take(channel, sent - len(read))
+    seen += await peers.take(other, sent - len(seen))
     assert read == seen == numbered(1, sent + 1)
     await anyio.lowlevel.checkpoint()
     assert not channel._inbox.messages and not other._inbox.messages
@@ -118,10 +111,10 @@ async def test_channels_not_given_out_yet_are_given_out_once(peers):
         await channel.opened()
         await channel.send(channel.label)
     incoming = first.incoming_channels()
-    assert [channel.label for channel in await take(incoming, 1)] == ["a"]
+    assert [channel.label for channel in await peers.take(incoming, 1)] == ["a"]
     heir = moved(peers, first)
     assert [channel.label for channel in heir.channels()] == ["first", "a"]
-    given = await take(heir.incoming_channels(), 2)
+    given = await peers.take(heir.incoming_channels(), 2)
     assert [channel.label for channel in given] == ["b", "c"]
     assert [await channel.receive() for channel in (heir.channels()[1], *given)] == labels
     assert heir.channels()[2:] == given
@@ -320,7 +313,7 @@ async def test_names_that_are_answered_for_and_asked_for_are_the_heirs(peers):
     first = peers.make(hide_host_addresses=True)
     first.create_data_channel("x")
     await first.set_local_description()
-    await take(first.local_candidates(), 1)
+    await peers.take(first.local_candidates(), 1)
     published = first._resolver.standing
     assert [type(event).__name__ for event in published] == ["PublishName"]
     first._resolver.local._pending.add("somebody.local")
@@ -397,63 +390,46 @@ async def test_peer_on_a_mux_is_refused_and_goes_on(peers, adapter_package):
 # -- media -------------------------------------------------------------------------------------------------------------
 
 
-async def media_pair(peers):
-    first, second = peers.make(), peers.make()
-    video = first.add_transceiver("video")
-    await first.set_local_description()
-    await second.set_remote_description(first.local_description)
-    second.transceivers[0].direction = "sendrecv"
-    await second.set_local_description()
-    await first.set_remote_description(second.local_description)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(peers.trickle, first, second)
-        tasks.start_soon(peers.trickle, second, first)
-    with anyio.fail_after(5):
-        await first.wait_connected()
-        await second.wait_connected()
-    return first, second, video, second.transceivers[0]
-
-
 async def test_media_flow_on_both_ways(peers):
-    _, second, video, other = await media_pair(peers)
+    _, second, (video,), (other,) = await peers.media_pair("video")
     video.sender.send_frame(KEYFRAME, 0)
-    await take(other.receiver.frames(), 1)
+    await peers.take(other.receiver.frames(), 1)
     heir = moved(peers, second)
     (mine,) = heir.transceivers
     assert not mine.receiver.is_muted and mine.sender.target_bitrate_bps == other.sender.target_bitrate_bps
     video.sender.send_frame(KEYFRAME + b"1", 3000)
-    (frame,) = await take(mine.receiver.frames(), 1)
+    (frame,) = await peers.take(mine.receiver.frames(), 1)
     assert (frame.data, frame.is_contiguous) == (KEYFRAME + b"1", True)
     mine.sender.send_frame(KEYFRAME + b"2", 0)
-    (frame,) = await take(video.receiver.frames(), 1)
+    (frame,) = await peers.take(video.receiver.frames(), 1)
     assert frame.data == KEYFRAME + b"2"
     with pytest.raises(ConnectionLost):
         await anext(other.receiver.frames())
 
 
 async def test_frames_and_transceivers_that_nobody_has_taken_are_taken_there(peers):
-    _, second, video, other = await media_pair(peers)
+    _, second, (video,), (other,) = await peers.media_pair("video")
     video.sender.send_frame(KEYFRAME, 0)
     with anyio.fail_after(5):
         while not other._inbox.frames:  # noqa: ASYNC110  # they are to stay untaken
             await anyio.sleep(0.002)
     heir = moved(peers, second)
     assert not other._inbox.frames
-    (mine,) = await take(heir.incoming_transceivers(), 1)
+    (mine,) = await peers.take(heir.incoming_transceivers(), 1)
     assert heir.transceivers == [mine]
-    (frame,) = await take(mine.receiver.frames(), 1)
+    (frame,) = await peers.take(mine.receiver.frames(), 1)
     assert frame.data == KEYFRAME
 
 
 async def test_who_took_packets_and_takes_frames_there_gets_frames(peers):
-    _, second, video, other = await media_pair(peers)
+    _, second, (video,), (other,) = await peers.media_pair("video")
     packets = other.receiver.packets()
     video.sender.send_frame(KEYFRAME, 0)
-    await take(packets, 1)
+    await peers.take(packets, 1)
     (mine,) = moved(peers, second).transceivers
     frames = mine.receiver.frames()
     video.sender.send_frame(KEYFRAME + b"1", 3000)
-    assert (await take(frames, 1))[0].data == KEYFRAME + b"1"
+    assert (await peers.take(frames, 1))[0].data == KEYFRAME + b"1"
 
 
 # -- recordings --------------------------------------------------------------------------------------------------------
@@ -513,12 +489,7 @@ def threads():
     """Two blocking peers, and both ends of a channel."""
     first, second = BlockingPeerConnection(bind="127.0.0.1"), BlockingPeerConnection(bind="127.0.0.1")
     channel = first.create_data_channel("x")
-    first.set_local_description()
-    first.gathering_complete(5)
-    second.set_remote_description(first.local_description)
-    second.set_local_description()
-    second.gathering_complete(5)
-    first.set_remote_description(second.local_description)
+    signal_blocking(first, second)
     channel.opened(5)
     yield first, channel, second.accept_channel(5)
     first.abort()

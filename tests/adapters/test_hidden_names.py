@@ -21,6 +21,7 @@ from sans_rtc_net.blocking import BlockingPeerConnection
 from sans_rtc_net.interfaces import LocalAddress
 from sans_rtc_net.mdns_thread import ServiceThread
 from sans_rtc_net.multicast import networks_of, open_mdns_sockets, resolve_local_blocking
+from tests.adapters.conftest import signal_blocking
 
 NOBODY = f"{uuid.uuid4()}.local"
 LOOPBACK = [LocalAddress("127.0.0.1", "lo")]
@@ -279,12 +280,7 @@ def test_blocking_peers_that_hide_their_addresses_connect_and_leave_no_thread(mo
             BlockingPeerConnection(bind="127.0.0.1", hide_host_addresses=True) as second,
         ):
             channel = first.create_data_channel("x")
-            first.set_local_description(first.create_offer())
-            first.gathering_complete(5)
-            second.set_remote_description(first.local_description)
-            second.set_local_description(second.create_answer())
-            second.gathering_complete(5)
-            first.set_remote_description(second.local_description)
+            signal_blocking(first, second)
             first.wait_connected(10)
             channel.send("hello")
             assert second.accept_channel(5).receive(5) == "hello"

@@ -16,41 +16,14 @@ KEYFRAME = b"\x10\x00\x00\x9d\x01\x2a\x80\x02\x68\x01" + bytes(3000)
 DELTA = b"\x11\x00\x00" + bytes(2000)
 
 
-async def connect(peers, *kinds, direction="sendrecv", **options):
-    """Two peers whose transceivers send both ways; those of the first and of the second, in order."""
-    first, second = peers.make(), peers.make()
-    mine = [first.add_transceiver(kind, **options) for kind in kinds]
-    await first.set_local_description()
-    await second.set_remote_description(first.local_description)
-    for transceiver in second.transceivers:
-        transceiver.direction = direction
-    await second.set_local_description()
-    await first.set_remote_description(second.local_description)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(peers.trickle, first, second)
-        tasks.start_soon(peers.trickle, second, first)
-    with anyio.fail_after(5):
-        await first.wait_connected()
-        await second.wait_connected()
-    return first, second, mine, second.transceivers
-
-
 async def until(is_reached):
     with anyio.fail_after(5):
         while not is_reached():  # noqa: ASYNC110  # callbacks of the loop, which nothing signals
             await anyio.sleep(0.005)
 
 
-async def take(items, count):
-    taken = []
-    with anyio.fail_after(5):
-        while len(taken) < count:
-            taken.append(await anext(items))
-    return taken
-
-
 async def test_frames_go_both_ways(peers):
-    _, _, (audio, video), (other_audio, other_video) = await connect(peers, "audio", "video")
+    _, _, (audio, video), (other_audio, other_video) = await peers.media_pair("audio", "video")
     for sender, receiver, data in (
         (audio.sender, other_audio.receiver, OPUS),
         (video.sender, other_video.receiver, KEYFRAME),
@@ -59,44 +32,44 @@ async def test_frames_go_both_ways(peers):
     ):
         assert sender.can_send
         sender.send_frame(data, 0)
-        (frame,) = await take(receiver.frames(), 1)
+        (frame,) = await peers.take(receiver.frames(), 1)
         assert frame.data == data
     assert video.sender.codec.codec.name == "VP8" and video.kind == "video" and video.mid == "1"
     assert not video.receiver.is_muted
 
 
 async def test_the_peer_that_is_called_is_given_its_transceivers(peers):
-    first, second, _, _ = await connect(peers, "audio", "video")
-    assert [each.kind for each in await take(second.incoming_transceivers(), 2)] == ["audio", "video"]
-    assert [each.kind for each in await take(first.incoming_transceivers(), 2)] == ["audio", "video"]
+    first, second, _, _ = await peers.media_pair("audio", "video")
+    assert [each.kind for each in await peers.take(second.incoming_transceivers(), 2)] == ["audio", "video"]
+    assert [each.kind for each in await peers.take(first.incoming_transceivers(), 2)] == ["audio", "video"]
 
 
 async def test_packets_are_echoed_without_decoding(peers):
-    _, _, (video,), (other,) = await connect(peers, "video")
+    _, _, (video,), (other,) = await peers.media_pair("video")
     packets = other.receiver.packets()
     video.sender.send_frame(KEYFRAME, 0)
-    for packet in await take(packets, 3):
+    for packet in await peers.take(packets, 3):
         other.sender.send_packet(packet)
-    (frame,) = await take(video.receiver.frames(), 1)
+    (frame,) = await peers.take(video.receiver.frames(), 1)
     assert frame.data == KEYFRAME
 
 
 async def test_a_keyframe_request_is_told_to_the_callback_and_to_who_waits(peers):
-    _, _, (video,), (other,) = await connect(peers, "video")
+    _, _, (video,), (other,) = await peers.media_pair("video")
     asked = []
     other.sender.on_keyframe_request(asked.append)
     requests = video.sender.keyframe_requests()
     for sender in (video.sender, other.sender):
         sender.send_frame(KEYFRAME, 0)
     for receiver in (video.receiver, other.receiver):
-        await take(receiver.frames(), 1)
+        await peers.take(receiver.frames(), 1)
         receiver.request_keyframe()
-    assert await take(requests, 1) == [""]
+    assert await peers.take(requests, 1) == [""]
     await until(lambda: asked)
 
 
 async def test_the_bitrate_is_told(peers):
-    _, _, (video,), _ = await connect(peers, "video")
+    _, _, (video,), _ = await peers.media_pair("video")
     told = []
 
     @video.sender.on_bitrate
@@ -104,23 +77,23 @@ async def test_the_bitrate_is_told(peers):
         told.append(bitrate_bps)
 
     video.sender.set_encodings([EncodingSettings(max_bitrate_bps=100_000)])
-    (bitrate,) = await take(video.sender.bitrates(), 1)
+    (bitrate,) = await peers.take(video.sender.bitrates(), 1)
     assert 0 < bitrate <= 300_000
     await until(lambda: 100_000 in told)
     assert video.sender.target_bitrate_bps == 100_000
 
 
 async def test_frames_that_nobody_takes_are_bounded_and_the_loss_is_told(peers):
-    _, _, (audio,), (other,) = await connect(peers, "audio")
+    _, _, (audio,), (other,) = await peers.media_pair("audio")
     for number in range(FRAMES_KEPT_MAX + 10):
         audio.sender.send_frame(OPUS + bytes([number]), number * 960)
     await until(lambda: other.receiver.dropped_frames == 10)
-    frames = await take(other.receiver.frames(), FRAMES_KEPT_MAX)
+    frames = await peers.take(other.receiver.frames(), FRAMES_KEPT_MAX)
     assert frames[0].data[-1] == 10 and not frames[0].is_contiguous and frames[1].is_contiguous
 
 
 async def test_iterations_end_with_the_transceiver(peers):
-    first, second, (audio, video), (_, other) = await connect(peers, "audio", "video")
+    first, second, (audio, video), (_, other) = await peers.media_pair("audio", "video")
     video.stop()
     await peers.signal(first, second)
     assert first.transceivers == [audio]
@@ -131,7 +104,7 @@ async def test_iterations_end_with_the_transceiver(peers):
 
 
 async def test_iterations_end_with_a_close_and_raise_where_the_connection_is_lost(peers):
-    first, second, (audio,), (other,) = await connect(peers, "audio")
+    first, second, (audio,), (other,) = await peers.media_pair("audio")
     with anyio.fail_after(5):
         first.abort()
         assert [frame async for frame in audio.receiver.frames()] == []
@@ -142,7 +115,7 @@ async def test_iterations_end_with_a_close_and_raise_where_the_connection_is_los
 
 
 async def test_a_track_is_removed_and_added(peers):
-    first, second, (video,), (other,) = await connect(peers, "video")
+    first, second, (video,), (other,) = await peers.media_pair("video")
     first.remove_track(video.sender)
     await peers.signal(first, second)
     assert video.current_direction == "recvonly" and other.current_direction == "sendonly"
@@ -151,22 +124,22 @@ async def test_a_track_is_removed_and_added(peers):
     await peers.signal(first, second)
     assert [each.info.remote_streams for each in second.transceivers] == [(), ("again",)]
     sender.send_frame(KEYFRAME, 0)
-    await take(second.transceivers[1].receiver.frames(), 1)
+    await peers.take(second.transceivers[1].receiver.frames(), 1)
 
 
 async def test_simulcast_layers_are_told_apart(peers):
     layers = ["q", {"rid": "h", "max_bitrate_bps": 500_000}, EncodingSettings(rid="f")]
-    _, _, (video,), (other,) = await connect(peers, "video", direction="recvonly", send_encodings=layers)
+    _, _, (video,), (other,) = await peers.media_pair("video", direction="recvonly", send_encodings=layers)
     for rid in "qhf":
         video.sender.send_frame(KEYFRAME + rid.encode(), 0, rid=rid)
-    frames = await take(other.receiver.frames(), 3)
+    frames = await peers.take(other.receiver.frames(), 3)
     assert {frame.rid: frame.data[-1:] for frame in frames} == {"q": b"q", "h": b"h", "f": b"f"}
 
 
 async def test_statistics_have_the_names_of_the_w3c(peers):
-    first, second, (video,), (other,) = await connect(peers, "video")
+    first, second, (video,), (other,) = await peers.media_pair("video")
     video.sender.send_frame(KEYFRAME, 0)
-    await take(other.receiver.frames(), 1)
+    await peers.take(other.receiver.frames(), 1)
     sent = {stats["type"]: stats for stats in first.get_stats().values()}
     received = {stats["type"]: stats for stats in second.get_stats().values()}
     assert sent["outbound-rtp"]["framesSent"] == received["inbound-rtp"]["framesReceived"] == 1
@@ -195,7 +168,7 @@ async def test_misuse_is_refused(peers):
 
 
 async def test_media_end_with_the_path(peers):
-    first, second, _, (other,) = await connect(peers, "audio")
+    first, second, _, (other,) = await peers.media_pair("audio")
     channel = first.create_data_channel("x")
     await peers.signal(first, second)
     with anyio.fail_after(5):

@@ -6,7 +6,6 @@ SANS_RTC_INTEROP_STDERR=1      shows what the peers write to stderr
 
 import asyncio
 import inspect
-import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from interop_peers.absent import given_up_without
 from interop_peers.chromium import Chromium
+from interop_peers.coturn import Coturn
 from interop_peers.firefox import Firefox
 from interop_peers.lines import Aiortc
 from interop_peers.local import LocalSession
@@ -24,7 +25,6 @@ from interop_peers.media import run_cases, seconds_of_media
 from interop_peers.network import LoopbackNetwork
 from interop_peers.pair import Pair
 from interop_peers.pion import Pion
-from interop_peers.processes import Missing
 
 PEERS = {"chromium": Chromium, "firefox": Firefox, "aiortc": Aiortc, "pion": Pion}
 ROLES = ("offers", "answers")
@@ -54,6 +54,34 @@ def run(network, runner):
         yield runner.run
 
 
+@pytest.fixture(scope="module")
+def inside(network):
+    """A whole module inside the network."""
+    with network.entered():
+        yield
+
+
+@pytest.fixture(scope="module")
+def start_coturn(network, tmp_path_factory):
+    """start_coturn(*options): a coturn with these lines in its configuration; ended with the module."""
+    running = []
+
+    def start(*options, **others):
+        with network.entered(), given_up_without("coturn"):
+            running.append(Coturn(tmp_path_factory.mktemp("coturn"), *options, **others))
+        return running[-1]
+
+    yield start
+    for coturn in running:
+        coturn.stop()
+
+
+@pytest.fixture(scope="module")
+def coturn(start_coturn):
+    """One coturn for all tests of a module that leave it alive."""
+    return start_coturn()
+
+
 @pytest.fixture(scope="session")
 def peers(request, runner, network):
     peers = {name: make() for name, make in PEERS.items()}
@@ -75,14 +103,10 @@ def peer(request, peers):
 @contextmanager
 def skipped_without(peer, network):
     """Skip the test where the peer cannot be had; fail it where it must be had."""
-    try:
-        if peer.needs_namespace and not network.is_alone:
-            raise Missing(f"needs a network with nothing but loopback, and this is {network.description}")
+    with given_up_without(peer.name):
+        if peer.needs_namespace:
+            network.require_alone()
         yield
-    except Missing as missing:
-        if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-            pytest.fail(f"{peer.name} is required: {missing}")
-        pytest.skip(f"{peer.name}: {missing}")
 
 
 @pytest.fixture

@@ -8,13 +8,12 @@ import socket
 import time
 
 import pytest
-from interop_peers.coturn import SERVER_NAME, STEP_S_MAX, Coturn, Driver, has_ipv6
-from interop_peers.processes import Missing
+from interop_peers.coturn import SERVER_NAME, STEP_S_MAX, Driver, has_ipv6
 
 from sans_rtc.machine import Address, Terminated
 from sans_rtc.turn import ChannelBound, ConnectionOpened, TurnConfig, ephemeral_credentials
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("inside")]
 
 PROTOCOLS = ["udp", "tcp", "tls"]
 DENIED = Address("127.0.0.9", 9)
@@ -22,33 +21,8 @@ SECRET = "shared with the server"
 
 
 @pytest.fixture(scope="module")
-def inside(network):
-    with network.entered():
-        yield
-
-
-@pytest.fixture(scope="module")
-def start(inside, tmp_path_factory):
-    """start(*options): a coturn with these lines in its configuration; ended with the module."""
-    running = []
-
-    def start(*options, **others):
-        try:
-            running.append(Coturn(tmp_path_factory.mktemp("coturn"), *options, **others))
-        except Missing as missing:
-            if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-                pytest.fail(f"coturn is required: {missing}")
-            pytest.skip(str(missing))
-        return running[-1]
-
-    yield start
-    for coturn in running:
-        coturn.stop()
-
-
-@pytest.fixture(scope="module")
-def coturn(start):
-    return start(f"denied-peer-ip={DENIED.host}")
+def coturn(start_coturn):
+    return start_coturn(f"denied-peer-ip={DENIED.host}")
 
 
 @pytest.fixture
@@ -173,15 +147,15 @@ def test_refused_peer_is_named_and_others_go_on(client_of, coturn, protocol):
     exchange(pair, addresses)
 
 
-def test_quota_is_named(client_of, start):
-    coturn = start("user-quota=1")
+def test_quota_is_named(client_of, start_coturn):
+    coturn = start_coturn("user-quota=1")
     client_of(coturn).allocate()
     failure, end = client_of(coturn).refused()
     assert (failure.code, failure.name, end.reason) == (486, "Allocation Quota Reached", "allocation_quota_reached")
 
 
-def test_relay_without_free_ports_is_named(client_of, start):
-    coturn = start("min-port=49152", "max-port=49152")
+def test_relay_without_free_ports_is_named(client_of, start_coturn):
+    coturn = start_coturn("min-port=49152", "max-port=49152")
     client_of(coturn).allocate()
     failure, end = client_of(coturn).refused()
     assert (failure.code, failure.name, end.reason) == (508, "Insufficient Capacity", "insufficient_capacity")
@@ -215,8 +189,8 @@ def test_allocation_that_is_gone_is_named(client_of, coturn, verb):
     assert "a NAT has changed it" in end.detail
 
 
-def test_family_that_the_server_does_not_have_is_named(client_of, coturn, start):
-    alone = start(hosts=("127.0.0.1",))
+def test_family_that_the_server_does_not_have_is_named(client_of, coturn, start_coturn):
+    alone = start_coturn(hosts=("127.0.0.1",))
     failure, _ = client_of(alone, families=(6,)).refused()
     assert (failure.code, failure.name) == (440, "Address Family not Supported")
 
@@ -225,8 +199,8 @@ def test_family_that_the_server_does_not_have_is_named(client_of, coturn, start)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_stale_nonce_is_renewed(client_of, start, protocol):
-    coturn = start("stale-nonce=1")
+def test_stale_nonce_is_renewed(client_of, start_coturn, protocol):
+    coturn = start_coturn("stale-nonce=1")
     driver = client_of(coturn, protocol)
     driver.allocate()
     deadline = time.monotonic() + STEP_S_MAX
@@ -238,8 +212,8 @@ def test_stale_nonce_is_renewed(client_of, start, protocol):
     assert driver.events == [Terminated("closed")]
 
 
-def test_ephemeral_credentials_are_taken_until_they_expire(client_of, start):
-    coturn = start(credentials=("use-auth-secret", f"static-auth-secret={SECRET}"))
+def test_ephemeral_credentials_are_taken_until_they_expire(client_of, start_coturn):
+    coturn = start_coturn(credentials=("use-auth-secret", f"static-auth-secret={SECRET}"))
     username, password = ephemeral_credentials(SECRET, time.time(), 600, "fred")
     driver = client_of(coturn, username=username, password=password)
     driver.allocate()
@@ -249,8 +223,8 @@ def test_ephemeral_credentials_are_taken_until_they_expire(client_of, start):
     assert failure.code == 401
 
 
-def test_server_without_credentials_is_taken(client_of, start):
-    coturn = start(credentials=("no-auth",))
+def test_server_without_credentials_is_taken(client_of, start_coturn):
+    coturn = start_coturn(credentials=("no-auth",))
     driver = client_of(coturn, username="", password="")
     driver.allocate()
     driver.close()
@@ -303,10 +277,10 @@ def test_dont_fragment_is_taken(client_of, coturn):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_alternate_server_is_followed(client_of, coturn, start, protocol):
+def test_alternate_server_is_followed(client_of, coturn, start_coturn, protocol):
     target = coturn.address(protocol)
     option = "tls-alternate-server" if protocol == "tls" else "alternate-server"
-    redirecting = start(f"{option}={target}")
+    redirecting = start_coturn(f"{option}={target}")
     driver = client_of(redirecting, protocol)
     # Both prove themselves with certificates of their own for one name; the client's trust is that of the second.
     driver.certificate = coturn.certificate
@@ -391,6 +365,6 @@ def test_peer_that_nobody_listens_at_is_named(client_of, coturn):
     assert (failure.code, failure.name) == (447, "Connection Timeout or Failure")
 
 
-def test_relay_of_tcp_that_the_server_does_not_have_is_named(client_of, start):
-    failure, end = client_of(start("no-tcp-relay"), "tcp", transport="tcp").refused()
+def test_relay_of_tcp_that_the_server_does_not_have_is_named(client_of, start_coturn):
+    failure, end = client_of(start_coturn("no-tcp-relay"), "tcp", transport="tcp").refused()
     assert (failure.code, end.reason) == (442, "unsupported_transport_protocol")

@@ -5,15 +5,13 @@ compared is the class of the answer, its error code, and which attributes that m
 """
 
 import contextlib
-import os
 import random
 import socket
 import time
 
 import attrs
 import pytest
-from interop_peers.coturn import REALM, STEP_S_MAX, Coturn
-from interop_peers.processes import Missing
+from interop_peers.coturn import REALM, STEP_S_MAX
 
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.stun import (
@@ -29,7 +27,7 @@ from sans_rtc.stun import (
 from sans_rtc.testing import SeededEntropy
 from tests.turn_server.conftest import CLIENT, LISTENER, Client, Site
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("inside")]
 
 SEEDS = range(12)
 STEPS = 40
@@ -214,20 +212,7 @@ def answers_of(site, path, seed):
 
 
 @pytest.fixture(scope="module")
-def coturn(network, tmp_path_factory):
-    with network.entered():
-        try:
-            running = Coturn(tmp_path_factory.mktemp("coturn"))
-        except Missing as missing:
-            if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-                pytest.fail(f"coturn is required: {missing}")
-            pytest.skip(str(missing))
-        yield running
-        running.stop()
-
-
-@pytest.fixture(scope="module")
-def runs(coturn):
+def runs(inside, coturn):
     """What both have answered, by seed: pairs of ours and theirs."""
     path, found = Path(LISTENER, CLIENT), {}
     for seed in SEEDS:

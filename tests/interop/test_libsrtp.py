@@ -4,12 +4,12 @@
 (Debian: libsrtp2-dev), unless SANS_RTC_REQUIRE_INTEROP=1 says that there has to be. Also pylibsrtp, as aiortc has it.
 """
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from interop_peers.absent import give_up
 
 from sans_rtc.srtp import MasterKey, SrtpConfig, SrtpProfile, SrtpReceiver, SrtpSender
 from sans_rtc.srtp.profile import profile_row
@@ -28,12 +28,6 @@ IN_DTLS = [
     SrtpProfile.AEAD_AES_128_GCM,
     SrtpProfile.AEAD_AES_256_GCM,
 ]
-
-
-def give_up(reason):
-    if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-        pytest.fail(f"SANS_RTC_REQUIRE_INTEROP=1, and {reason}")
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import os
 
 import pytest
 from interop_peers import chromium, firefox
+from interop_peers.absent import given_up_without
 from interop_peers.local import LocalSession
 from interop_peers.namespaces import WITHOUT_IPV6, Namespaces, NamespacesRefused
 from interop_peers.network import CLONE_NEWNET
 from interop_peers.pair import Pair
-from interop_peers.processes import Missing
 
 from sans_rtc_asyncio import PeerConnection
 
@@ -85,13 +85,8 @@ def browser(request, cable, runner):
         for name, value in HIDING.items():
             patch.setitem(firefox.PREFERENCES, name, value)
         browser = {"chromium": chromium.Chromium, "firefox": firefox.Firefox}[request.param]()
-        try:
-            with cable.entered("theirs"):
-                runner.run(browser.open_session())
-        except Missing as missing:
-            if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-                pytest.fail(f"{browser.name} is required: {missing}")
-            pytest.skip(f"{browser.name}: {missing}")
+        with given_up_without(browser.name), cable.entered("theirs"):
+            runner.run(browser.open_session())
     yield browser
     with cable.entered("theirs"):
         runner.run(browser.stop())

@@ -24,8 +24,8 @@ def visitors(peers, run, network):
     for name in NAMES:
         host = peers[name]
         try:
-            if host.needs_namespace and not network.is_alone:
-                raise Missing(f"needs a network with nothing but loopback, and this is {network.description}")
+            if host.needs_namespace:
+                network.require_alone()
             sessions.append(run(host.open_session()))
         except Missing as reason:
             missing.append(f"{name}: {reason}")

@@ -5,9 +5,9 @@ The host has two uplinks, each behind a NAT of its own. One goes away, address, 
 
 import asyncio
 import hashlib
-import os
 
 import pytest
+from interop_peers.absent import give_up
 from interop_peers.namespaces import PORT_RESTRICTED, NamespacesRefused, uplink_down, uplink_up
 from interop_peers.nat_lab import NatLab
 from interop_peers.nat_matrix import Attempt, Worker, worker_command
@@ -33,9 +33,7 @@ def lab(tmp_path):
     except NamespacesRefused as refusal:
         pytest.skip(str(refusal))
     except Missing as missing:
-        if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-            pytest.fail(f"coturn is required: {missing}")
-        pytest.skip(f"coturn: {missing}")
+        give_up(f"coturn: {missing}")
 
 
 @pytest.mark.parametrize("sender", ["mobile sends", "mobile receives"])

@@ -5,9 +5,9 @@ The table of docs/nat-traversal.md is made of the same runs:  python -m tests.na
 
 import asyncio
 import itertools
-import os
 
 import pytest
+from interop_peers.absent import give_up
 from interop_peers.namespaces import NamespacesRefused
 from interop_peers.nat_lab import KINDS, NatLab
 from interop_peers.nat_matrix import Attempt, Worker, connect_all
@@ -38,7 +38,7 @@ OUTLIVING = {"open": TCP, "UDP for 5 s": TCP, "TLS only": TLS}
 
 
 @pytest.fixture(scope="module")
-def make_lab(tmp_path_factory, refuse):
+def make_lab(tmp_path_factory):
     """Build a lab; all of them are taken down at the end of the module."""
     labs = []
 
@@ -48,24 +48,12 @@ def make_lab(tmp_path_factory, refuse):
         except NamespacesRefused as refusal:
             pytest.skip(str(refusal))
         except Missing as missing:
-            refuse(missing)
+            give_up(f"coturn: {missing}")
         return labs[-1]
 
     yield make
     for lab in labs:
         lab.close()
-
-
-@pytest.fixture(scope="module")
-def refuse():
-    """What to do where a program is missing: fail where it is required, else skip."""
-
-    def refuse(missing):
-        if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-            pytest.fail(f"coturn is required: {missing}")
-        pytest.skip(f"coturn: {missing}")
-
-    return refuse
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,13 @@ compiler or no NSS (Debian: libnss3-dev, pkg-config), unless SANS_RTC_REQUIRE_IN
 """
 
 import contextlib
-import datetime
 import itertools
 import os
 import time
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from interop_peers.absent import give_up
+from interop_peers.certificates import make_rsa_certificate
 from interop_peers.nss import LIBRARIES, Conversation, NssSettings, Roughness, build, library_path
 from interop_peers.processes import Missing
 
@@ -54,12 +51,6 @@ ROUGH = Roughness(loss=0.2, duplication=0.2, reordering=0.2)
 each_role = pytest.mark.parametrize("role", ROLES, ids=lambda role: f"we are {role}")
 
 
-def give_up(missing):
-    if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-        pytest.fail(f"SANS_RTC_REQUIRE_INTEROP=1, and there is {missing}")
-    pytest.skip(str(missing))
-
-
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     try:
@@ -72,16 +63,6 @@ def program(tmp_path_factory):
 def library():
     """Which NSS: Debian's, but where a test asks for another."""
     return "debian"
-
-
-def make_rsa_certificate(serial):
-    """NSS refuses two certificates of one issuer with one serial number."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "peer")])
-    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), serial, start, start + datetime.timedelta(days=30))
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return Certificate.from_pem(pem + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ hears. Skipped where there is no openssl with DTLS 1.2, unless SANS_RTC_REQUIRE_
 """
 
 import contextlib
-import datetime
 import os
 import re
 import selectors
@@ -16,10 +15,8 @@ import threading
 import time
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from interop_peers.absent import give_up
+from interop_peers.certificates import make_rsa_certificate
 
 from sans_rtc.dtls import (
     ApplicationData,
@@ -55,26 +52,14 @@ GROUPS = {NamedGroup.X25519: "X25519", NamedGroup.SECP256R1: "P-256", NamedGroup
 @pytest.fixture(autouse=True)
 def _needs_openssl():
     if OPENSSL is None:
-        if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-            pytest.fail("SANS_RTC_REQUIRE_INTEROP=1, and there is no openssl command")
-        pytest.skip("there is no openssl command")
-
-
-def make_rsa_pem():
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "peer")])
-    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + datetime.timedelta(days=30))
-    certificate = builder.sign(key, hashes.SHA256())
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return pem + certificate.public_bytes(Encoding.PEM)
+        give_up("there is no openssl command")
 
 
 @pytest.fixture(scope="module")
 def certificates():
     now = int(time.time())
     ecdsa = [Certificate.generate(os.urandom, now - 86400) for _ in range(2)]
-    rsa_ = [Certificate.from_pem(make_rsa_pem()) for _ in range(2)]
+    rsa_ = [make_rsa_certificate(serial) for serial in (1, 2)]
     return {"ecdsa": ecdsa, "rsa": rsa_}
 
 

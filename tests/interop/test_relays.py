@@ -9,11 +9,10 @@ import os
 import re
 
 import pytest
-from interop_peers.coturn import Coturn
+from interop_peers.absent import given_up_without
 from interop_peers.local import LocalSession
 from interop_peers.messages import Message, digests
 from interop_peers.pair import Pair
-from interop_peers.processes import Missing
 
 from sans_rtc.ice.config import IceConfig
 from sans_rtc.peer.config import PeerConfig
@@ -27,39 +26,6 @@ WITHIN_S = 15.0
 MEGABYTE = [Message("b", 1 << 16, offset) for offset in range(16)]
 # What cannot come is given up soon enough for a test.
 HASTY = PeerConfig(ice=IceConfig(failed_after_s=5.0, patience_s=2.0))
-
-
-@pytest.fixture
-def start(run, tmp_path_factory):
-    """start(): a coturn of our own, ended with the test."""
-    running = []
-
-    def start(*options):
-        try:
-            running.append(Coturn(tmp_path_factory.mktemp("coturn"), *options))
-        except Missing as missing:
-            if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-                pytest.fail(f"coturn is required: {missing}")
-            pytest.skip(str(missing))
-        return running[-1]
-
-    yield start
-    for coturn in running:
-        coturn.stop()
-
-
-@pytest.fixture(scope="module")
-def coturn(network, tmp_path_factory):
-    """One coturn for all tests that leave it alive."""
-    with network.entered():
-        try:
-            running = Coturn(tmp_path_factory.mktemp("coturn"))
-        except Missing as missing:
-            if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-                pytest.fail(f"coturn is required: {missing}")
-            pytest.skip(str(missing))
-    yield running
-    running.stop()
 
 
 def url_of(coturn, transport):
@@ -143,8 +109,8 @@ def test_two_peers_talk_through_relays_alone(run, coturn, relayed_pair, transpor
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_relay_that_dies_is_noticed_and_named(run, start, relayed_pair, transport):
-    coturn = start()
+def test_relay_that_dies_is_noticed_and_named(run, start_coturn, relayed_pair, transport):
+    coturn = start_coturn()
     pair = relayed_pair(coturn, transport, HASTY)
 
     async def die():
@@ -211,8 +177,8 @@ def test_certificate_of_nobody_we_trust_is_named(run, coturn, open_peer):
     run(bounded(fail()))
 
 
-def test_server_that_is_not_there_is_named(run, coturn, open_peer, start):
-    gone = start()
+def test_server_that_is_not_there_is_named(run, coturn, open_peer, start_coturn):
+    gone = start_coturn()
     gone.stop()
     peer = open_peer(ice_servers=[ice_server(gone, "tcp"), ice_server(coturn, "tcp")], ice_transport_policy="relay")
 
@@ -336,14 +302,10 @@ def chromium(peers, run, network):
     sessions = []
 
     def open_session(configuration=None):
-        try:
-            if peers["chromium"].needs_namespace and not network.is_alone:
-                raise Missing(f"needs a network with nothing but loopback, and this is {network.description}")
+        with given_up_without("chromium"):
+            if peers["chromium"].needs_namespace:
+                network.require_alone()
             sessions.append(run(peers["chromium"].open_session(configuration)))
-        except Missing as missing:
-            if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-                pytest.fail(f"chromium is required: {missing}")
-            pytest.skip(f"chromium: {missing}")
         return sessions[-1]
 
     yield open_session

@@ -8,7 +8,6 @@ import datetime
 import importlib.util
 import ipaddress
 import json
-import os
 import shutil
 import ssl
 
@@ -18,7 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from interop_peers.processes import Missing, Process
+from interop_peers.absent import give_up, given_up_without
+from interop_peers.processes import Process
 
 from sans_rtc.turn.server import AllocationEnded, ServerConfig
 from sans_rtc_asyncio import PeerConnection
@@ -45,12 +45,6 @@ UCLIENT = {
     "tcp-relay": ["-T", "-n", "5", "-m", "1"],
     "ipv6-relay": ["-x", "-n", "5", "-m", "1"],
 }
-
-
-def give_up(reason):
-    if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-        pytest.fail(f"SANS_RTC_REQUIRE_INTEROP=1, and {reason}")
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
@@ -264,11 +258,8 @@ def call(function, argument):
 
 
 async def open_chromium(chromium):
-    try:
-        session = await chromium.open_session()
-    except Missing as missing:
-        give_up(str(missing))
-    return session
+    with given_up_without("chromium"):
+        return await chromium.open_session()
 
 
 def ice_servers(server, transport):

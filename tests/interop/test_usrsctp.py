@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from interop_peers.absent import give_up
 
 from sans_rtc.machine import Terminated
 from sans_rtc.sctp import (
@@ -40,12 +41,6 @@ LENGTH = struct.Struct(">I")
 def size_of(index):
     """The same rule as in peer.c."""
     return SIZES[index % 10] - (index // 10 % 7 if index % 10 > 1 else 0)
-
-
-def give_up(reason):
-    if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-        pytest.fail(f"SANS_RTC_REQUIRE_INTEROP=1, and {reason}")
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")

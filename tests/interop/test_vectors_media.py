@@ -3,10 +3,10 @@
 import base64
 import ctypes
 import json
-import os
 from pathlib import Path
 
 import pytest
+from interop_peers.absent import give_up
 from interop_peers.dissection import dissect
 from interop_peers.pion_codecs import PionCodecs
 from interop_peers.processes import Missing
@@ -37,12 +37,6 @@ def vectors_of(name):
 
 def octets(value):
     return bytes.fromhex("".join(value).replace(" ", ""))
-
-
-def give_up(missing):
-    if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-        pytest.fail(f"SANS_RTC_REQUIRE_INTEROP=1, and there is {missing}")
-    pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from interop_peers.absent import give_up
 from interop_peers.dissection import LINKTYPE_SCTP, dissect, fields_of, write_capture
 from interop_peers.processes import Missing
 
@@ -34,12 +34,6 @@ def load(name):
 
 def octets(value):
     return bytes.fromhex("".join(value).replace(" ", ""))
-
-
-def give_up(missing):
-    if os.environ.get("SANS_RTC_REQUIRE_INTEROP") == "1":
-        pytest.fail(f"SANS_RTC_REQUIRE_INTEROP=1, and there is {missing}")
-    pytest.skip(str(missing))
 
 
 @pytest.fixture

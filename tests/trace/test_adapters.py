@@ -18,6 +18,7 @@ from sans_rtc.trace.wire import parse_call
 from sans_rtc_asyncio.mux import UdpMux
 from sans_rtc_net.blocking import BlockingPeerConnection
 from sans_rtc_net.recording import RecordingFile, RecordTo, read_recording
+from tests.adapters.conftest import signal_blocking
 
 
 async def connect(first, second):
@@ -89,12 +90,7 @@ def test_blocking_session_replays(tmp_path):
         BlockingPeerConnection(bind="127.0.0.1", record=RecordTo(path=paths[1])) as second,
     ):
         channel = first.create_data_channel("data")
-        first.set_local_description()
-        first.gathering_complete(10)
-        second.set_remote_description(first.local_description)
-        second.set_local_description()
-        second.gathering_complete(10)
-        first.set_remote_description(second.local_description)
+        signal_blocking(first, second)
         first.wait_connected(10)
         other = second.accept_channel(10)
         channel.send(bytes(50_000))

@@ -10,8 +10,8 @@ from sans_rtc.sctp.wire import is_checksum_valid, parse_packet
 from sans_rtc.stun.binding_client import BindingClient, BindingConfig
 from sans_rtc.testing import SeededEntropy
 from sans_rtc.trace import NotReplayable, RecordKind, RecordOptions, make_recorded, read_records, replay
-from sans_rtc.trace.blank_sctp import blank_packet
 from sans_rtc.trace.layers import redact_association
+from sans_rtc.trace.redact_sctp import blank_packet
 from sans_rtc.trace.whole import whole
 from sans_rtc.trace.wire import parse_call
 from sans_rtc_demo.main import main

@@ -15,8 +15,9 @@ from sans_rtc.trace.aliases import Aliases
 from sans_rtc.trace.inspection import summarize
 from sans_rtc.trace.packets import packets_of
 from sans_rtc.trace.redact import redact
+from sans_rtc.trace.redact_sctp import redact_packet
 from sans_rtc.trace.redact_text import redact_candidate, redact_sdp
-from sans_rtc.trace.redact_wire import redact_datagram, redact_sctp
+from sans_rtc.trace.redact_wire import redact_datagram
 from sans_rtc.trace.whole import whole
 from sans_rtc.trace.wire import parse_call, parse_construction
 from sans_rtc_demo.main import main
@@ -214,7 +215,7 @@ def test_pieces_of_streams_are_blank():
 @given(first=st.integers(0, 255), rest=st.binary(max_size=120))
 def test_any_datagram_keeps_its_size(first, rest):
     data = bytes([first]) + rest
-    for fresh in (redact_datagram(data, Aliases()), redact_sctp(data, Aliases())):
+    for fresh in (redact_datagram(data, Aliases()), redact_packet(data, Aliases())):
         assert len(fresh) == len(data)
 
 

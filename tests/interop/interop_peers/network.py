@@ -13,6 +13,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .processes import Missing
+
 CLONE_NEWNET = 0x40000000
 COMMANDS = (
     "ip link set lo up",
@@ -31,6 +33,7 @@ class LoopbackNetwork:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._outside = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._inside: int | None = None
+        self._is_entered = False
         self.description = self._make()
 
     @property
@@ -38,16 +41,23 @@ class LoopbackNetwork:
         """True where there is a namespace of our own to enter."""
         return self._inside is not None
 
+    def require_alone(self) -> None:
+        """Raise Missing where there is no namespace of our own to enter."""
+        if not self.is_alone:
+            raise Missing(f"needs a network with nothing but loopback, and this is {self.description}")
+
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Be inside, and outside again at the end."""
-        if self._inside is None:
+        """Be inside, and outside again at the end of the outermost."""
+        if self._inside is None or self._is_entered:
             yield
             return
         self._move(self._inside)
+        self._is_entered = True
         try:
             yield
         finally:
+            self._is_entered = False
             self._move(self._outside)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from sans_rtc.peer.negotiation import Description, LocalTransport, Negotiation, NegotiationConfig
+from sans_rtc.sdp.attributes import TLS_ID
 from sans_rtc.testing import SeededEntropy
 
 VECTORS = Path(__file__).parents[3] / "rfc-vectors" / "sdp"
@@ -16,6 +17,29 @@ def make_transport(name="a", generation=0, **facts):
     ufrag = f"{name}{generation:03}"
     fingerprint = "sha-256 " + ":".join([f"{ord(name[0]):02X}"] * 32)
     return LocalTransport(ice_ufrag=ufrag, ice_pwd=ufrag * 6, fingerprints=[fingerprint], **facts)
+
+
+def first_data_description(name, setup, found):
+    """The text of the first description of an end that wants data; what is random in it is taken from `found`."""
+    ufrag = f"{name}000"
+    return (
+        "v=0\r\n"
+        f"o=- {found.origin.session_id} 1 IN IP4 0.0.0.0\r\n"
+        "s=-\r\n"
+        "t=0 0\r\n"
+        "a=ice-options:trickle ice2\r\n"
+        "a=group:BUNDLE 0\r\n"
+        "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+        "c=IN IP4 0.0.0.0\r\n"
+        "a=mid:0\r\n"
+        f"a=ice-ufrag:{ufrag}\r\n"
+        f"a=ice-pwd:{ufrag * 6}\r\n"
+        f"a=fingerprint:sha-256 {':'.join([f'{ord(name):02X}'] * 32)}\r\n"
+        f"a=setup:{setup}\r\n"
+        f"a=tls-id:{found.media[0].lines.first(TLS_ID)}\r\n"
+        "a=sctp-port:5000\r\n"
+        "a=max-message-size:262144\r\n"
+    )
 
 
 def make_negotiation(seed=1, *, wants_data=False, **config):

@@ -13,6 +13,7 @@ from sans_rtc.rtp.payload.interface import MediaKind
 from sans_rtc.sdp import parse_description
 from sans_rtc.sdp.attributes import EXTMAP, ICE_PWD, ICE_UFRAG, MSID, RTCP_FB, RTCP_RSIZE, TLS_ID
 from sans_rtc.sdp.values import Direction
+from tests.peer.negotiation.conftest import first_data_description
 
 AUDIO, VIDEO = MediaKind
 TRACK = TransceiverOptions(streams=("camera",), is_from_track=True)
@@ -100,24 +101,7 @@ def test_first_answer_is_written_as_rfc_9429_section_5_3_1_says(new_ends):
     ends = new_ends()
     offer, answer, _ = ends.run()
     found = parse_description(answer.sdp)
-    assert answer.sdp == (
-        "v=0\r\n"
-        f"o=- {found.origin.session_id} 1 IN IP4 0.0.0.0\r\n"
-        "s=-\r\n"
-        "t=0 0\r\n"
-        "a=ice-options:trickle ice2\r\n"
-        "a=group:BUNDLE 0\r\n"
-        "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
-        "c=IN IP4 0.0.0.0\r\n"
-        "a=mid:0\r\n"
-        "a=ice-ufrag:b000\r\n"
-        "a=ice-pwd:b000b000b000b000b000b000\r\n"
-        f"a=fingerprint:sha-256 {':'.join(['62'] * 32)}\r\n"
-        "a=setup:active\r\n"
-        f"a=tls-id:{found.media[0].lines.first(TLS_ID)}\r\n"
-        "a=sctp-port:5000\r\n"
-        "a=max-message-size:262144\r\n"
-    )
+    assert answer.sdp == first_data_description("b", "active", found)
     assert found.origin.session_id != parse_description(offer.sdp).origin.session_id
 
 

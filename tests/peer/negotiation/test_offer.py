@@ -5,7 +5,8 @@ import pytest
 from sans_rtc.errors import InvalidArgument, InvalidState
 from sans_rtc.peer.negotiation import Description, LocalTransport
 from sans_rtc.sdp import Connection, Origin, parse_description
-from sans_rtc.sdp.attributes import ICE_OPTIONS, SETUP, TLS_ID
+from sans_rtc.sdp.attributes import ICE_OPTIONS, SETUP
+from tests.peer.negotiation.conftest import first_data_description
 
 HOST = "candidate:1 1 udp 2122260223 192.0.2.1 50000 typ host"
 HOST_V6 = "candidate:2 1 udp 2122260222 2001:db8::1 50001 typ host"
@@ -38,25 +39,7 @@ def offer_of(negotiation, facts):
 def test_first_offer_is_written_as_rfc_9429_section_5_2_1_says(negotiation, transport):
     offer = negotiation(1, wants_data=True).create_offer(transport("a"))
     found = parse_description(offer.sdp)
-    tls_id = found.media[0].lines.first(TLS_ID)
-    assert offer.sdp == (
-        "v=0\r\n"
-        f"o=- {found.origin.session_id} 1 IN IP4 0.0.0.0\r\n"
-        "s=-\r\n"
-        "t=0 0\r\n"
-        "a=ice-options:trickle ice2\r\n"
-        "a=group:BUNDLE 0\r\n"
-        "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
-        "c=IN IP4 0.0.0.0\r\n"
-        "a=mid:0\r\n"
-        "a=ice-ufrag:a000\r\n"
-        "a=ice-pwd:a000a000a000a000a000a000\r\n"
-        f"a=fingerprint:sha-256 {':'.join(['61'] * 32)}\r\n"
-        "a=setup:actpass\r\n"
-        f"a=tls-id:{tls_id}\r\n"
-        "a=sctp-port:5000\r\n"
-        "a=max-message-size:262144\r\n"
-    )
+    assert offer.sdp == first_data_description("a", "actpass", found)
 
 
 @pytest.mark.proves("JSEP-5.2.1-14-38c3", "ICE-SDP-4.2.1.4-1-7d0c")

@@ -1,7 +1,12 @@
-"""SCTP packets of a peer without what its application said: as long as they were, and as good to an association."""
+"""SCTP packets of a peer without what its application said, as long as they were.
+
+blank_packet   as good to an association as they were
+redact_packet  for readers alone: nothing that identifies is left
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from sans_rtc.sctp.chunks import ChunkType
@@ -15,6 +20,7 @@ from sans_rtc.sctp.wire import (
     checksum_of,
     is_checksum_valid,
 )
+from sans_rtc.trace.aliases import Aliases
 
 # type and length of a parameter or an error cause (RFC 9260 section 3.2.1)
 _TLV_HEADER_BYTES: Final = 4
@@ -36,13 +42,36 @@ def blank_packet(data: bytes) -> bytes:
     if len(data) < COMMON_HEADER_BYTES:
         return bytes(len(data))
     out = bytearray(data)
+    for kind, start, length in _chunks(data):
+        _blank_chunk(out, kind, start, min(start + length, len(data)))
+    CHECKSUM.pack_into(out, 8, checksum_of(bytes(out)) ^ (not is_checksum_valid(data)))
+    return bytes(out)
+
+
+def redact_packet(data: bytes, aliases: Aliases) -> bytes:
+    """A packet as it is within DTLS: ports, and of each chunk the header, of DATA stream and protocol as well."""
+    if len(data) < COMMON_HEADER_BYTES:
+        return bytes(len(data))
+    out = bytearray(len(data))
+    out[:4] = data[:4]
+    out[4:8] = aliases.number("tag", data[4:8])
+    for kind, start, length in _chunks(data):
+        is_data = kind == ChunkType.DATA and length > DATA_HEADER_BYTES
+        end = min(start + (DATA_HEADER_BYTES if is_data else CHUNK_HEADER_BYTES), len(data))
+        out[start:end] = data[start:end]
+        if is_data:
+            out[start + 4 : min(start + 8, end)] = bytes(min(4, max(0, end - start - 4)))  # TSNs begin at random
+    CHECKSUM.pack_into(out, 8, checksum_of(bytes(out)))
+    return bytes(out)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Type, place and length of each chunk, as its header says, be it whole or not."""
     start = COMMON_HEADER_BYTES
     while start + CHUNK_HEADER_BYTES <= len(data):  # each round takes a chunk's header at least
         kind, _, length = CHUNK_HEADER.unpack_from(data, start)
-        _blank_chunk(out, kind, start, min(start + length, len(data)))
+        yield kind, start, length
         start += max(CHUNK_HEADER_BYTES, length + 3 & ~3)
-    CHECKSUM.pack_into(out, 8, checksum_of(bytes(out)) ^ (not is_checksum_valid(data)))
-    return bytes(out)
 
 
 def _blank_chunk(out: bytearray, kind: int, start: int, end: int) -> None:
