@@ -59,18 +59,22 @@ def measure(peer: str | None, sizes: Sequence[int], options: Options) -> list[di
     return [_row(peer, size, options) for size in sizes]
 
 
-def measure_stacks(stacks: Sequence[str], size: int, options: Options) -> list[Transferred]:
-    """What each stack did with messages of one size, in turns; WorkerFailed where a process fails."""
-    done = {stack: Transferred() for stack in stacks}
+Ends = tuple[str, str]
+"""The stack of the sender, and that of the receiver."""
+
+
+def measure_stacks(stacks: Sequence[Ends], size: int, options: Options) -> list[Transferred]:
+    """What each pair did with messages of one size, in turns; WorkerFailed where a process fails."""
+    done = {ends: Transferred() for ends in stacks}
     for number in range(options.rounds):
-        for stack in stacks if number % 2 == 0 else reversed(stacks):
-            _transfer(stack, size, options, done[stack])
+        for ends in stacks if number % 2 == 0 else reversed(stacks):
+            _transfer(ends, size, options, done[ends])
     return list(done.values())
 
 
 def _row(peer: str | None, size: int, options: Options) -> dict[str, Cell]:
     stacks = ["sans_rtc", peer] if peer else ["sans_rtc"]
-    done = dict(zip(stacks, measure_stacks(stacks, size, options), strict=True))
+    done = dict(zip(stacks, measure_stacks([(stack, stack) for stack in stacks], size, options), strict=True))
     ours, theirs = done["sans_rtc"], done.get(peer or "")
     return {
         "message_bytes": size,
@@ -82,9 +86,10 @@ def _row(peer: str | None, size: int, options: Options) -> dict[str, Cell]:
     }
 
 
-def _transfer(stack: str, size: int, options: Options, done: Transferred) -> None:
-    profiles = [_profile_path(options.profile, stack, size, end) for end in ("sender", "receiver")]
-    with Worker(stack, profile=profiles[0]) as sender, Worker(stack, profile=profiles[1]) as receiver:
+def _transfer(ends: Ends, size: int, options: Options, done: Transferred) -> None:
+    roles = zip(ends, ("sender", "receiver"), strict=True)
+    profiles = [_profile_path(options.profile, stack, size, role) for stack, role in roles]
+    with Worker(ends[0], profile=profiles[0]) as sender, Worker(ends[1], profile=profiles[1]) as receiver:
         offer = sender.ask("offer")["sdp"]
         answer = receiver.ask("answer", sdp=offer)["sdp"]
         sender.ask("accept", sdp=answer)

@@ -1,4 +1,4 @@
-"""What a recording costs: throughput with both ends recorded to files, without beside it, and how fast a replay is."""
+"""What a recording costs: throughput with one end or both recorded to files, beside none; how fast a replay is."""
 
 from __future__ import annotations
 
@@ -19,22 +19,27 @@ _CONDITIONS = LinkConditions(delay_s=0.01, rate_bytes_s=4e6)
 
 
 def measure(sizes: Sequence[int], options: datachannel.Options) -> list[dict[str, Cell]]:
-    """Two rows for each message size, of packets as large as loopback takes and of 1200 bytes; WorkerFailed."""
-    return [_row(size, suffix, options) for suffix in ("_1200", "") for size in sizes]
+    """Four rows for each message size and size of packets, 1200 bytes and the largest of loopback; WorkerFailed."""
+    return [row for suffix in ("_1200", "") for size in sizes for row in _rows(size, suffix, options)]
 
 
-def _row(size: int, suffix: str, options: datachannel.Options) -> dict[str, Cell]:
-    stacks = (f"sans_rtc{suffix}", f"sans_rtc_recorded{suffix}")
-    plain, recorded = datachannel.measure_stacks(stacks, size, options)
-    share = ratio(plain.cpu_ns_per_byte, recorded.cpu_ns_per_byte)
+def _rows(size: int, suffix: str, options: datachannel.Options) -> list[dict[str, Cell]]:
+    plain, recorded = f"sans_rtc{suffix}", f"sans_rtc_recorded{suffix}"
+    stacks = [(plain, plain), (recorded, plain), (plain, recorded), (recorded, recorded)]
+    done = datachannel.measure_stacks(stacks, size, options)
+    packets = "1200 bytes" if suffix else "largest"
+    return [
+        {"packets": packets, "message_bytes": size, "recorded": which, **_figures(done[0], transferred)}
+        for which, transferred in zip(("no end", "sender", "receiver", "both"), done, strict=True)
+    ]
+
+
+def _figures(plain: datachannel.Transferred, transferred: datachannel.Transferred) -> dict[str, Cell]:
+    share = ratio(plain.cpu_ns_per_byte, transferred.cpu_ns_per_byte)
     return {
-        "packets": "1200 bytes" if suffix else "largest",
-        "message_bytes": size,
-        "plain_mb_s": plain.mb_s,
-        "recorded_mb_s": recorded.mb_s,
-        "cost_percent": 100.0 * (1.0 - recorded.mb_s / plain.mb_s),
-        "plain_cpu_ns_per_byte": plain.cpu_ns_per_byte,
-        "recorded_cpu_ns_per_byte": recorded.cpu_ns_per_byte,
+        "mb_s": transferred.mb_s,
+        "cost_percent": 100.0 * (1.0 - transferred.mb_s / plain.mb_s),
+        "cpu_ns_per_byte": transferred.cpu_ns_per_byte,
         # Of the throughput, where the processor is what limits it: less at the mercy of whatever else runs.
         "cpu_cost_percent": None if share is None else 100.0 * (1.0 - share),
     }

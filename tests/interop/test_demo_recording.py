@@ -24,7 +24,8 @@ spec.loader.exec_module(drivers)
 TEXT = "hello from the page, recorded"
 AFTERWARDS = "the second connection"
 CONNECTED = "document.body.dataset.state === 'connected'"
-IS_SENDING = "Number(document.body.dataset.videoFrames) > 20 && Number(document.body.dataset.audioPackets) > 20"
+# For some seconds, so that reports have come for what was sent back (Chromium sends one about each second).
+IS_SENDING = "Number(document.body.dataset.videoFrames) > 90 && Number(document.body.dataset.audioPackets) > 20"
 # Chromium offers loopback addresses to pages that may use the microphone, and to no others.
 ON_LOOPBACK = (
     "--allow-loopback-in-peer-connection",

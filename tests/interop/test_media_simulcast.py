@@ -36,7 +36,7 @@ def vp8_size(frame):
 async def test_three_layers_arrive_by_their_names_and_in_their_sizes(theirs, media):
     async with media_between(theirs, media, Case("offers"), encodings=LAYERS, width=WIDTH, height=HEIGHT):
         for layer in LAYERS:
-            await media.until_arrived("video", 3, rid=layer["rid"], timeout_s=12)
+            await media.until_arrived("video", 3, rid=layer["rid"], timeout_s=30)
         media.request_keyframe("video", rid="f")
         before = media.keyframe_count("video", rid="f")
         await media.until(lambda: media.keyframe_count("video", rid="f") > before, "keyframe of one layer")
