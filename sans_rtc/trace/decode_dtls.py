@@ -17,9 +17,9 @@ from sans_rtc.dtls.ciphers import HEADER_BYTES, RECORD_HEADER, SUITES, CipherSui
 from sans_rtc.dtls.handshake import HANDSHAKE_HEADER_BYTES, Fragment, parse_fragments
 from sans_rtc.dtls.keys import SessionKeys
 from sans_rtc.dtls.wire import ContentType
-from sans_rtc.errors import SansRtcError, WireError
+from sans_rtc.errors import WireError
 from sans_rtc.machine import Address
-from sans_rtc.srtp import DTLS_EXPORTER_LABEL, dtls_keying_material_bytes
+from sans_rtc.srtp import DTLS_EXPORTER_LABEL
 from sans_rtc.trace.decode_hello import (
     DTLS_13,
     Hello,
@@ -104,14 +104,7 @@ class DtlsFollower:
 
     def media_keys(self) -> MediaKeys | None:
         """What opens SRTP; None without a profile or keys."""
-        if self._srtp_profile is None:
-            return None
-        try:
-            size = dtls_keying_material_bytes(self._srtp_profile)
-            exported = self._exported(size)
-            return None if exported is None else MediaKeys(self._srtp_profile, exported)
-        except SansRtcError:
-            return None
+        return MediaKeys.of_session(self._srtp_profile, self._exported)
 
     def is_from_client(self, source: Address) -> bool | None:
         """Which end an address is of; None where it has not been seen yet."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from sans_rtc.errors import SansRtcError, WireError
 from sans_rtc.rtcp.wire import PacketType, parse_compound
 from sans_rtc.rtp.wire import is_rtcp, parse_rtp
-from sans_rtc.srtp import SrtpReceiver, keys_from_dtls
+from sans_rtc.srtp import SrtpReceiver, dtls_keying_material_bytes, keys_from_dtls
 from sans_rtc.trace.decode_sctp import Found
 from sans_rtc.trace.decoded import Plain, plain
 
@@ -28,6 +28,20 @@ class MediaKeys:
         """
         client, server = keys_from_dtls(profile, exported, is_client=True)
         self._receivers = {True: SrtpReceiver(profile, client), False: SrtpReceiver(profile, server)}
+
+    @classmethod
+    def of_session(cls, profile: int | None, export: Callable[[int], bytes | None]) -> MediaKeys | None:
+        """The keys of a DTLS session; None without a profile that is known here, or where nothing can be exported.
+
+        export  gives so many bytes for the label of SRTP (RFC 5764 section 4.2)
+        """
+        if profile is None:
+            return None
+        try:
+            exported = export(dtls_keying_material_bytes(profile))
+            return None if exported is None else cls(profile, exported)
+        except SansRtcError:
+            return None
 
     def open(self, data: bytes, *, is_from_client: bool | None) -> bytes | None:
         """The packet that was sent; None where the keys are not its own. Of an unknown direction both are tried."""

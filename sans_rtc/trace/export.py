@@ -2,6 +2,7 @@
 
 interface 0, LINKTYPE_RAW    the datagrams as they were on the wire, IP and UDP headers made anew
 interface 1, LINKTYPE_SCTP   the SCTP packets out of DTLS, which Wireshark would not look for there
+interface 2, upper PDUs      the RTP and RTCP packets out of SRTP, which Wireshark has no keys for
 decryption secrets           the key log, before the packets that it opens
 """
 
@@ -11,13 +12,14 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sans_rtc.machine import Address, Path
+from sans_rtc.rtp.wire import is_rtcp
 from sans_rtc.trace import pcapng
 from sans_rtc.trace.opening import DtlsOpener
 from sans_rtc.trace.packets import Packet, packets_of
 from sans_rtc.trace.whole import whole
 from sans_rtc.trace.wire import Construction, Record, RecordKind, parse_call, parse_construction
 
-_WIRE, _OPENED = 0, 1
+_WIRE, _OPENED, _MEDIA = 0, 1, 2
 # RFC 5737: addresses for machines that know none.
 _NOWHERE: Final = Path(Address("192.0.2.1", 1), Address("192.0.2.2", 2))
 
@@ -27,6 +29,7 @@ def export_pcapng(records: Iterable[Record]) -> Iterator[bytes]:
     yield pcapng.section_header()
     yield pcapng.interface(pcapng.LINKTYPE_RAW, "datagrams")
     yield pcapng.interface(pcapng.LINKTYPE_SCTP, "SCTP in DTLS")
+    yield pcapng.interface(pcapng.LINKTYPE_UPPER_PDU, "RTP in SRTP")
     opener = DtlsOpener()
     offset_s, is_sctp = 0.0, False
     for record in whole(records):
@@ -66,6 +69,10 @@ def _exported(packet: Packet, opener: DtlsOpener, offset_s: float) -> Iterator[b
     yield _block(_WIRE, packet, whole, len(whole) + packet.size - len(packet.data), offset_s)
     for opened in opener.open(packet.data, is_outgoing=packet.is_outgoing):
         yield _block(_OPENED, packet, opened, len(opened), offset_s)
+    media = opener.open_media(packet.data, is_outgoing=packet.is_outgoing)
+    if media is not None:
+        pdu = pcapng.upper_pdu("rtcp" if is_rtcp(media) else "rtp", *ends, media)
+        yield _block(_MEDIA, packet, pdu, len(pdu), offset_s)
 
 
 def _block(interface: int, packet: Packet, data: bytes, size: int, offset_s: float) -> bytes:

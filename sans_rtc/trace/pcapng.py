@@ -15,6 +15,7 @@ from sans_rtc.machine import Address
 
 LINKTYPE_RAW: Final = 101  # an IP packet, version 4 or 6
 LINKTYPE_SCTP: Final = 248  # an SCTP packet, common header first
+LINKTYPE_UPPER_PDU: Final = 252  # what a dissector of Wireshark takes, behind tags that name it and the addresses
 
 _SECTION_HEADER: Final = 0x0A0D0D0A
 _INTERFACE: Final = 1
@@ -29,6 +30,12 @@ _OPTION_FLAGS: Final = 2  # of a packet: direction
 _OPTION_APPLICATION: Final = 4  # of a section
 _NANOSECONDS: Final = b"\x09"
 _INBOUND, _OUTBOUND = 1, 2
+# Tags of an upper PDU: type and length, 16 bits each, the value padded to 32. The ports are of no protocol: of UDP they
+# would belong to a conversation of which Wireshark knows from the handshake that SRTP is spoken there.
+_TAG_DISSECTOR: Final = 12
+_TAGS_OF_HOSTS: Final = {4: (20, 21), 6: (22, 23)}
+_TAG_PORT_TYPE, _TAG_SOURCE_PORT, _TAG_DESTINATION_PORT = 24, 25, 26
+_PORT_TYPE_NONE: Final = 0
 _UDP: Final = 17
 _HOP_LIMIT: Final = 64
 _UNIX_S_MAX: Final = 1.8e10  # 64 bits of nanoseconds
@@ -77,6 +84,19 @@ def udp_packet(source: Address, destination: Address, data: bytes, size: int, ec
         pseudo = packed + struct.pack(">HH", _UDP, length & 0xFFFF)
         udp = udp[:6] + struct.pack(">H", _checksum(pseudo + udp + data) or 0xFFFF)
     return header + udp + data
+
+
+def upper_pdu(dissector: str, source: Address, destination: Address, data: bytes) -> bytes:
+    """What a UDP datagram carried in the end, for a dissector of Wireshark by its name. Errors: Malformed."""
+    tags = [(_TAG_DISSECTOR, dissector.encode())]
+    for end, address in enumerate((source, destination)):
+        host = _parsed(address)
+        tags.append((_TAGS_OF_HOSTS[host.version][end], host.packed))
+    numbers = (_PORT_TYPE_NONE, source.port, destination.port)
+    for tag, number in zip((_TAG_PORT_TYPE, _TAG_SOURCE_PORT, _TAG_DESTINATION_PORT), numbers, strict=True):
+        tags.append((tag, struct.pack(">I", number)))
+    encoded = [struct.pack(">HH", tag, len(_padded(value))) + _padded(value) for tag, value in tags]
+    return b"".join([*encoded, bytes(4), data])
 
 
 def _parsed(address: Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

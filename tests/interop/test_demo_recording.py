@@ -169,11 +169,18 @@ def test_tshark_dissects_the_channels_and_their_messages(capture):
     assert sum(TEXT.encode().hex() in row[0] for row in texts) == 2  # there and back
 
 
-def test_tshark_recognises_the_media(capture):
-    """RTP by its header, as a heuristic; SRTP stays closed to it, and SRTCP unknown."""
-    packets = fields(capture, "rtp", "rtp.ssrc", "rtp.p_type", options=["--enable-heuristic", "rtp_udp"])
+def test_tshark_reads_the_media_out_of_srtp(capture):
+    packets = fields(capture, "rtp", "rtp.ssrc", "rtp.p_type", "frame.interface_id")
     assert len(packets) > 50
-    assert len({ssrc for ssrc, _ in packets}) >= 4, "picture and sound, there and back"
+    assert len({ssrc for ssrc, *_ in packets}) >= 4, "picture and sound, there and back"
+    assert {number for *_, number in packets} == {"2"}
+    reports = fields(capture, "rtcp", "rtcp.pt")
+    assert {200, 201} <= {int(kind) for row in reports for kind in row[0].split(",")}, "sender and receiver reports"
+
+
+def test_tshark_finds_the_picture_in_its_packets(capture):
+    frames = fields(capture, "vp8.keyframe.width", "vp8.keyframe.width", options=["-d", "rtp.pt==96,vp8"])
+    assert frames and all(int(width) > 0 for (width,) in frames)
 
 
 def test_tshark_finds_nothing_malformed(capture):

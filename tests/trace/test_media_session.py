@@ -6,8 +6,11 @@ import pytest
 
 from sans_rtc.media.events import PacketReceived
 from sans_rtc.peer import PeerConnection
+from sans_rtc.rtp.wire import is_rtcp
 from sans_rtc.trace import RecordKind, make_recorded, read_records, replay
+from sans_rtc.trace.export import export_pcapng
 from sans_rtc.trace.inspection import summarize
+from sans_rtc.trace.packets import packets_of
 from sans_rtc.trace.redact import redact
 from sans_rtc.trace.report import render_report
 from sans_rtc.trace.report_data import gather, survey
@@ -16,6 +19,7 @@ from sans_rtc.trace.wire import parse_call
 from tests.peer import conftest as peer_conftest
 from tests.peer.test_media import OPUS, connect, play
 from tests.trace.test_redact import originals
+from tests.trace.test_tools import blocks
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,25 @@ def test_report_has_a_curve_for_each_source_and_the_beginning_of_media(recording
     assert [stream.lost for stream in data.media.by_key.values() if not stream.is_outgoing] == [0] * directions.count(
         "in"
     )
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_export_has_every_media_packet_opened(recordings, end):
+    records = list(whole(read_records(recordings[end])))
+    sent = [packet for record in records if record.kind is RecordKind.CALL for packet in packets_of(parse_call(record))]
+    protected = [packet for packet in sent if 128 <= packet.data[0] <= 191]
+    capture = list(export_pcapng(records))
+    opened = [body[20:] for body in blocks(capture, 6, 2)]
+    assert len(opened) == len(protected) > 50
+    kinds = [body[4:8].rstrip(b"\0") for body in opened]
+    assert [kind == b"rtcp" for kind in kinds] == [is_rtcp(packet.data) for packet in protected]
+    assert b"rtcp" in kinds
+    assert OPUS in b"".join(opened) and not any(OPUS in packet.data for packet in protected)
+
+
+def test_export_without_keys_opens_no_media(recordings):
+    records = [record for record in read_records(recordings[0]) if record.kind is not RecordKind.KEY_LOG]
+    assert blocks(export_pcapng(records), 6, 2) == []
 
 
 @pytest.mark.parametrize("end", [0, 1])

@@ -240,7 +240,7 @@ def blocks(pieces, kind, interface=None):
 def test_capture_has_interfaces_secrets_and_every_packet(recordings):
     records = records_of(recordings[0])
     capture = list(export_pcapng(records))
-    assert [struct.unpack_from("<H", body)[0] for body in blocks(capture, 1)] == [101, 248]
+    assert [struct.unpack_from("<H", body)[0] for body in blocks(capture, 1)] == [101, 248, 252]
     assert blocks(capture, 10)[0][8:].rstrip(b"\0").decode() == key_log_of(records)[0] + "\n"
     summary = summarize(records)
     assert len(blocks(capture, 6, 0)) == summary.datagrams_in + summary.datagrams_out
