@@ -90,6 +90,7 @@ class SendParameters:
     extensions     (id, URI) of header extensions that the peer takes (RFC 8285)
     cname          of this end, in RTCP SDES (RFC 7022)
     fec            error correction that may be sent: "flexfec" (RFC 8627); None: none
+    bandwidth_bps  the most that the peer wants of it, bit/s, all encodings together; None: no bound
     """
 
     codecs: tuple[CodecParameters, ...]
@@ -97,6 +98,7 @@ class SendParameters:
     extensions: tuple[tuple[int, str], ...] = ()
     cname: str = ""
     fec: FecParameters | None = None
+    bandwidth_bps: int | None = None
 
 
 @attrs.frozen(slots=True)

@@ -49,6 +49,11 @@ class SectionSender:
         self._layout: HeaderLayout | None = None
         self._forwarded: dict[tuple[tuple[int, str], ...], dict[int, int]] = {}
 
+    @property
+    def bandwidth_bps(self) -> int | None:
+        """The most that the peer wants of all encodings together; None: no bound."""
+        return self.parameters.bandwidth_bps
+
     # --- settings -----------------------------------------------------------------------------------------------------
 
     def configure(self, section: MediaSection) -> None:

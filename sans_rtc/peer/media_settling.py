@@ -97,6 +97,7 @@ def _settle_sending(
         extensions=_extensions(remote, local),
         cname=local.cname,
         fec=_settle_correction(local, remote),
+        bandwidth_bps=remote.bandwidth_bps,
     )
 
 
@@ -115,7 +116,10 @@ def _settle_encodings(encodings: Sequence[Encoding], local: MediaTerms, remote: 
         if encoding.rid in wanted
     )
     has_rids = any(uri == Extension.RID for _, uri in _extensions(remote, local))
-    return layers if layers and has_rids else (attrs.evolve(encodings[0], rid=""),)
+    chosen = layers if layers and has_rids else (attrs.evolve(encodings[0], rid=""),)
+    if remote.bandwidth_bps == 0:  # RFC 3264 section 5.1: nothing is to be sent
+        return tuple(attrs.evolve(encoding, is_active=False) for encoding in chosen)
+    return chosen
 
 
 def _settle_receiving(pairs: Sequence[_Pair], local: MediaTerms, remote: MediaTerms) -> ReceiveParameters:

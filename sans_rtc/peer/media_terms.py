@@ -32,7 +32,7 @@ from sans_rtc.sdp.attributes import (
     SSRC,
     SSRC_GROUP,
 )
-from sans_rtc.sdp.description import MediaDescription, SessionDescription
+from sans_rtc.sdp.description import Field, MediaDescription, SessionDescription
 from sans_rtc.sdp.rtp_values import (
     FormatParameters,
     HeaderExtension,
@@ -46,7 +46,7 @@ from sans_rtc.sdp.rtp_values import (
     SourceAttribute,
     SourceGroup,
 )
-from sans_rtc.sdp.values import Direction
+from sans_rtc.sdp.values import Bandwidth, Direction
 
 # RFC 9429 section 5.1.2: any of these is DTLS-SRTP where there is a fingerprint.
 MEDIA_PROTOCOLS = frozenset(
@@ -59,6 +59,8 @@ RTX = "rtx"
 _KINDS: Mapping[str, MediaKind] = {kind.value: kind for kind in MediaKind}
 NO_STREAM = "-"  # RFC 8830 section 2: a track that belongs to no stream
 _RECEIVER_RTT = "rcvr-rtt"
+# RFC 8866 section 5.8 and RFC 3890 section 6.2. What AS and CT count of the layers below RTP is left out.
+_BANDWIDTH_UNITS_BPS: Mapping[str, int] = {"CT": 1000, "AS": 1000, "TIAS": 1}
 _REPAIR_GROUPS = {"FID": "rtx_ssrc", "FEC-FR": "fec_ssrc"}
 
 
@@ -104,6 +106,7 @@ class MediaTerms:
     allows_mixed     a=extmap-allow-mixed
     answers_rtt      a=rtcp-xr:rcvr-rtt
     cname            of what its author sends
+    bandwidth_bps    the most that its author wants to get, bit/s (RFC 3264 section 5.1); None: it does not say
     """
 
     mline_index: int
@@ -121,6 +124,7 @@ class MediaTerms:
     allows_mixed: bool = False
     answers_rtt: bool = False
     cname: str = ""
+    bandwidth_bps: int | None = None
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -169,7 +173,16 @@ def read_media(description: SessionDescription, index: int, source_count_max: in
         allows_mixed=bool(description.effective(media, EXTMAP_ALLOW_MIXED)),
         answers_rtt=any(word.partition("=")[0] == _RECEIVER_RTT for word in report.split(" ")),
         cname=cname,
+        bandwidth_bps=_read_bandwidth(description, media),
     )
+
+
+def _read_bandwidth(description: SessionDescription, media: MediaDescription) -> int | None:
+    """The least that `b=` lines of the section and of the session name; None without one that is known."""
+    lines = [item for level in (description.lines, media.lines) for item in level.items if isinstance(item, Field)]
+    bandwidths = [Bandwidth.parse(item.value) for item in lines if item.type == "b"]
+    units = [(each.value, _BANDWIDTH_UNITS_BPS.get(each.type.upper())) for each in bandwidths]
+    return min([value * unit for value, unit in units if unit is not None], default=None)
 
 
 def _read_formats(media: MediaDescription) -> tuple[Format, ...]:
