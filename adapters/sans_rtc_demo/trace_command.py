@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
+from sans_rtc import __version__
 from sans_rtc.errors import WireError
 from sans_rtc.trace import NotReplayable, ReplayMismatch, replay
 from sans_rtc.trace.export import export_pcapng, key_log_of
@@ -18,6 +19,7 @@ from sans_rtc.trace.inspection import cut, first_difference
 from sans_rtc.trace.layers import redact_association
 from sans_rtc.trace.redact import redact
 from sans_rtc.trace.whole import BUGS
+from sans_rtc.trace.wire import parse_header
 from sans_rtc_demo.trace_files import (
     EXIT_DIFFERENT,
     EXIT_FAILED,
@@ -104,15 +106,22 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _about_versions(path: Path) -> str:
+    """What a difference may come of."""
+    library = parse_header(next(records_of(path))).library
+    if library == __version__:
+        return f"It was recorded by this version of sans_rtc, {library}: is the code the same?"
+    told = f"It was recorded by sans_rtc {library}, and this is {__version__}: " if library else ""
+    return f"{told}a recording of another version differs where that version did something else."
+
+
 def _replay(arguments: argparse.Namespace) -> int:
     started = time.perf_counter()
     try:
         report = replay(read_recording(arguments.file))
     except ReplayMismatch as mismatch:
         print(f"different at {mismatch}")
-        print(
-            "A recording of another version of sans_rtc differs where that version did something else.", file=sys.stderr
-        )
+        print(_about_versions(arguments.file), file=sys.stderr)
         return EXIT_DIFFERENT
     except BUGS as bug:
         if isinstance(bug, WireError):

@@ -55,6 +55,7 @@ def _as_text(summary: Summary) -> str:
     ]
     lines = [
         f"machine     {construction.class_name if construction else 'unknown'}",
+        f"library     {f'sans_rtc {summary.header.library}' if summary.header.library else 'unknown'}",
         f"holds       {', '.join(contents) or 'neither payloads nor secrets'}",
         f"replayable  {'yes' if summary.is_replayable else 'no'}",
         f"size        {summary.record_count} records, {summary.byte_count} bytes",

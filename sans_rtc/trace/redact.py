@@ -34,6 +34,7 @@ from sans_rtc.trace.wire import (
     RecordKind,
     parse_call,
     parse_construction,
+    parse_header,
     serialize_call,
     serialize_header,
 )
@@ -67,7 +68,8 @@ class _Redactor:
         """The record that stands for one; None where it is left out."""
         match record.kind:
             case RecordKind.HEADER:
-                header = serialize_header(has_payloads=False, has_secrets=False, is_redacted=True)
+                library = parse_header(record).library
+                header = serialize_header(has_payloads=False, has_secrets=False, is_redacted=True, library=library)
                 return Record(RecordKind.HEADER, header[5:])
             case RecordKind.KEY_LOG:
                 return None

@@ -28,8 +28,10 @@ def whole(records: Iterable[Record], make: Callable[[Entropy], Any] | None = Non
         if record.kind is RecordKind.HEADER:
             header = parse_header(record)
             if header.has_checksums:
-                record_of = serialize_header(has_payloads=header.has_payloads, has_secrets=header.has_secrets)
-                yield Record(RecordKind.HEADER, record_of[_FRAME_BYTES:])
+                serialized = serialize_header(
+                    has_payloads=header.has_payloads, has_secrets=header.has_secrets, library=header.library
+                )
+                yield Record(RecordKind.HEADER, serialized[_FRAME_BYTES:])
             else:
                 replayer = None
                 yield record

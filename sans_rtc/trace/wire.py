@@ -3,6 +3,7 @@
     length, 32 bits | kind, 8 | body        length counts the body alone; numbers are big-endian
 
     HEADER        magic, 8 bytes | version, 16 | flags, 8 (1: payloads, 2: secrets, 4: redacted, 8: checksums)
+                  | version of the library, text
     CONSTRUCTION  class, text | positional arguments, sequence | named arguments, mapping       (see `values`)
     ENTROPY       the bytes of one draw
     KEY_LOG       one line of an NSS key log
@@ -23,6 +24,7 @@ from typing import Final
 
 import attrs
 
+from sans_rtc import __version__
 from sans_rtc.errors import Malformed, Truncated, Unsupported
 from sans_rtc.trace.reading import Decoder
 from sans_rtc.trace.values import Encoder
@@ -41,6 +43,7 @@ RECORD_BYTES_MAX: Final = 1 << 30
 FRAME: Final = struct.Struct(">IB")
 _HEADER: Final = struct.Struct(">8sHB")
 _NOW_AND_COUNT: Final = struct.Struct(">dB")
+_LIBRARY_BYTES_MAX: Final = 64
 _HEADER_BYTES_MAX: Final = 1024  # a later version may have more in it
 
 
@@ -72,6 +75,7 @@ class Header:
 
     is_redacted    addresses, names and whatever else identifies were replaced
     has_checksums  of what a replay makes again, long application data are told by a checksum
+    library        the version of sans_rtc that has recorded it; empty: it does not say
     """
 
     version: int
@@ -79,6 +83,7 @@ class Header:
     has_secrets: bool
     is_redacted: bool = False
     has_checksums: bool = False
+    library: str = ""
 
 
 @attrs.frozen(slots=True)
@@ -129,12 +134,18 @@ class Construction:
 
 
 def serialize_header(
-    *, has_payloads: bool, has_secrets: bool, is_redacted: bool = False, has_checksums: bool = False
+    *,
+    has_payloads: bool,
+    has_secrets: bool,
+    is_redacted: bool = False,
+    has_checksums: bool = False,
+    library: str = __version__,
 ) -> bytes:
     """The first record of a recording."""
     flags = FLAG_PAYLOADS * has_payloads | FLAG_SECRETS * has_secrets | FLAG_REDACTED * is_redacted
     flags |= FLAG_CHECKSUMS * has_checksums
-    return Record(RecordKind.HEADER, _HEADER.pack(MAGIC, VERSION, flags)).serialize()
+    text = library.encode("ascii", "replace")[:_LIBRARY_BYTES_MAX]
+    return Record(RecordKind.HEADER, _HEADER.pack(MAGIC, VERSION, flags) + bytes([len(text)]) + text).serialize()
 
 
 def parse_header(record: Record) -> Header:
@@ -145,8 +156,16 @@ def parse_header(record: Record) -> Header:
     if version not in _VERSIONS:
         known = f"only of 1 to {VERSION}"
         raise Unsupported(f"recordings of version {version} cannot be read, {known}", field="version", offset=13)
-    names = (FLAG_PAYLOADS, FLAG_SECRETS, FLAG_REDACTED, FLAG_CHECKSUMS)
-    return Header(version, *[bool(flags & flag) for flag in names])
+    size, text = record.body[_HEADER.size : _HEADER.size + 1], record.body[_HEADER.size + 1 :]
+    library = text[: size[0]].decode("ascii", "replace") if size else ""
+    return Header(
+        version,
+        has_payloads=bool(flags & FLAG_PAYLOADS),
+        has_secrets=bool(flags & FLAG_SECRETS),
+        is_redacted=bool(flags & FLAG_REDACTED),
+        has_checksums=bool(flags & FLAG_CHECKSUMS),
+        library=library,
+    )
 
 
 def parse_construction(record: Record) -> Construction:

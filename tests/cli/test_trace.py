@@ -4,9 +4,11 @@ import os
 
 import pytest
 
+import sans_rtc
 from sans_rtc.sctp import Association, SctpConfig
 from sans_rtc.testing import SeededEntropy
-from sans_rtc.trace import make_recorded
+from sans_rtc.trace import Record, RecordKind, make_recorded, read_records
+from sans_rtc.trace.wire import serialize_header
 from sans_rtc_demo.main import main
 from sans_rtc_demo.trace_files import Unreadable, write
 
@@ -140,6 +142,27 @@ def test_cut_of_no_span_is_refused(span, good, tmp_path, capsys):
     assert status == 2
     assert capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("library", "said"),
+    [
+        (sans_rtc.__version__, f"by this version of sans_rtc, {sans_rtc.__version__}"),
+        ("0.0.9", f"by sans_rtc 0.0.9, and this is {sans_rtc.__version__}"),
+        ("", "a recording of another version"),
+    ],
+)
+def test_difference_tells_which_version_has_recorded(good, tmp_path, capsys, library, said):
+    records = list(read_records(good.read_bytes()))
+    made = serialize_header(has_payloads=True, has_secrets=True, library=library)
+    drawn = next(number for number, record in enumerate(records) if record.kind is RecordKind.ENTROPY)
+    records[drawn] = Record(RecordKind.ENTROPY, bytes(len(records[drawn].body)))
+    other = tmp_path / "other"
+    other.write_bytes(made + b"".join(record.serialize() for record in records[1:]))
+    assert main(["trace", "replay", str(other)]) == 1
+    assert said in capsys.readouterr().err
+    assert main(["trace", "info", str(other)]) == 0
+    assert f"library     {f'sans_rtc {library}' if library else 'unknown'}\n" in capsys.readouterr().out
 
 
 def test_bug_of_the_machine_is_shown_with_status_1(good, monkeypatch, capsys):

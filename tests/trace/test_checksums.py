@@ -183,7 +183,8 @@ def test_version_2_is_read_and_replayed(checked, complete):
         old.append(record) if record.kind is not RecordKind.HEADER else None
     assert size_of(old) > size_of(checked)
     assert replay(joined(old)).calls == replay(joined(checked)).calls
-    assert list(whole(old)) == complete
+    made = Record(RecordKind.HEADER, complete[0].body[:11] + b"\0")  # it does not say by which version of the library
+    assert list(whole(old)) == [made, *complete[1:]]
 
 
 def test_short_message_stays_whole():

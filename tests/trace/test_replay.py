@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import sans_rtc
 from sans_rtc import dtls, sctp
 from sans_rtc.errors import InvalidState, WireError
 from sans_rtc.machine import Datagram
@@ -20,7 +21,7 @@ from sans_rtc.trace import (
     recorded_entropy,
     replay,
 )
-from sans_rtc.trace.wire import Outcome, parse_call, without_result
+from sans_rtc.trace.wire import Outcome, parse_call, parse_header, serialize_header, without_result
 from tests.trace.sessions import live
 
 SEEDS = 20
@@ -229,6 +230,19 @@ def test_recording_of_another_version_is_refused(short_recording):
     header[14] = 99
     with pytest.raises(WireError, match="version 99"):
         replay(bytes(header) + joined(short_recording[1:]))
+
+
+def test_recording_says_by_which_version_of_the_library(short_recording):
+    assert parse_header(short_recording[0]).library == sans_rtc.__version__
+    told = serialize_header(has_payloads=True, has_secrets=True, library="0.9.7")
+    assert parse_header(Record(RecordKind.HEADER, told[5:])).library == "0.9.7"
+
+
+@pytest.mark.parametrize("rest", [b"", b"\0", b"\x09abc", b"\x02\xff\xff", bytes(900)])
+def test_header_with_anything_behind_it_is_read(short_recording, rest):
+    header = Record(RecordKind.HEADER, short_recording[0].body[:11] + rest)
+    assert len(parse_header(header).library) <= 255
+    assert replay(header.serialize() + joined(short_recording[1:])).calls > 0
 
 
 def test_datagram_lists_keep_path_and_marks():
