@@ -51,6 +51,7 @@ _SHOWN_SCTP: Final = frozenset(
      "RE-CONFIG"}
 )  # fmt: skip
 # Ends of a machine that knows no addresses.
+_SERVER_COUNT_MAX: Final = 64
 _HERE, _PEER = Address("here", 0), Address("peer", 0)
 
 
@@ -162,6 +163,7 @@ class _Gatherer:
         self._checks = self._errors = 0
         self._checks_of: Counter[str] = Counter()
         self._begun: set[str] = set()
+        self._servers: set[Address] = set()
         self._is_sctp = False
         self._at_s = 0.0
 
@@ -218,12 +220,23 @@ class _Gatherer:
         ends = (_HERE, _PEER) if packet.path is None else (packet.path.local, packet.path.remote)
         source, destination = ends if packet.is_outgoing else ends[::-1]
         decode = self._decoder.decode_sctp if self._is_sctp else self._decoder.decode
-        for message in decode(source, destination, packet.data, packet.now):
+        for depth, message in enumerate(decode(source, destination, packet.data, packet.now)):
             if message.layer in ("rtp", "rtcp"):
                 self._on_media(message, packet, number)
+            is_of_server = not depth and self._is_of_server(message, ends[1], is_outgoing=packet.is_outgoing)
             text = self._shown(message)
             if text:
+                text += f", server {ends[1]}" if is_of_server else ""
                 self._climb(Step(self._at_s, packet.is_outgoing, message.layer, text))
+
+    def _is_of_server(self, message: Decoded, remote: Address, *, is_outgoing: bool) -> bool:
+        """A STUN or TURN server is who is asked for something else than a check, which has a USERNAME of ICE."""
+        if message.layer not in ("stun", "turn"):
+            return False
+        is_asked = message.layer == "turn" or (message.name == "Binding request" and "USERNAME" not in message.fields)
+        if is_outgoing and is_asked and len(self._servers) < _SERVER_COUNT_MAX:
+            self._servers.add(remote)
+        return remote in self._servers
 
     def _on_media(self, message: Decoded, packet: Packet, number: int) -> None:
         media, is_outgoing = self.data.media, packet.is_outgoing

@@ -9,7 +9,8 @@ from sans_rtc.errors import WireError
 from sans_rtc.machine import Address, Datagram, Path
 from sans_rtc.peer.events import CandidateError
 from sans_rtc.rtp import RtpPacket, serialize_rtp
-from sans_rtc.stun.wire import Message, MessageClass, Method, error_response, serialize_message
+from sans_rtc.stun.attributes import AttributeType
+from sans_rtc.stun.wire import Attribute, Message, MessageClass, Method, error_response, serialize_message
 from sans_rtc.testing import SeededEntropy
 from sans_rtc.trace import RecordKind, Replayer, make_recorded, read_records, record
 from sans_rtc.trace.inspection import summarize
@@ -229,6 +230,41 @@ class Refused:
 
     def take_events(self):
         return [CandidateError("turn:10.0.0.9:3478", "10.0.0.1", 401, "Unauthorized")]
+
+
+class Asking(Refused):
+    """A machine that asks two servers and its peer; strangers ask it."""
+
+    def take_datagrams(self, now):
+        here = Address("10.0.0.1", 1)
+        questions = [
+            (Method.ALLOCATE, [], Address("10.0.0.9", 3478)),
+            (Method.BINDING, [], Address("10.0.0.8", 3478)),
+            (Method.BINDING, [Attribute(AttributeType.USERNAME, "a:b")], Address("10.0.0.2", 2)),
+        ]
+        return [
+            Datagram(serialize_message(Message(MessageClass.REQUEST, method, bytes(12), attributes)), Path(here, there))
+            for method, attributes, there in questions
+        ]
+
+
+def test_servers_are_named_in_the_ladder():
+    records = []
+    machine = record(Asking(entropy=SeededEntropy(1)), records.append)
+    question = Message(MessageClass.REQUEST, Method.BINDING, bytes(12), [])
+    answer = Message(MessageClass.SUCCESS_RESPONSE, Method.BINDING, bytes(12), [])
+    sent = machine.take_datagrams(0.0)
+    for datagram in sent:
+        machine.receive(Datagram(serialize_message(answer), datagram.path), 0.1)
+    stranger = Path(Address("10.0.0.1", 1), Address("10.0.0.7", 7))
+    machine.receive(Datagram(serialize_message(question), stranger), 0.2)
+    parsed = list(read_records(records))
+    data = gather(parsed, survey(parsed), make=lambda entropy: Asking(entropy=entropy))
+    turn, stun = ", server 10.0.0.9:3478", ", server 10.0.0.8:3478"
+    assert [step.text for step in data.ladder] == [
+        f"Allocate request{turn}", f"Binding request{stun}", "Binding request", f"Binding success response{turn}",
+        f"Binding success response{stun}", "Binding success response", "Binding request",
+    ]  # fmt: skip
 
 
 def test_refusals_and_silence_are_told_and_repeated_checks_are_not_drawn():
