@@ -149,7 +149,7 @@ def test_end_of_the_server_is_told_and_its_return_reconnects(chromium, own_demo,
     page, demo = connected(chromium, own_demo), own_demo
     duration_s, status, errors = demo.stop()
     assert (status, errors) == (0, "")
-    assert duration_s < 1.0
+    assert duration_s < 2.0  # other tests may have the processor
     page.wait_for("document.body.dataset.state === 'gone'")
     assert text(page, "notice-title") == "The server has gone"
     assert page.js("document.getElementById('message').disabled && document.getElementById('speed-start').disabled")
