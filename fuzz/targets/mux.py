@@ -50,7 +50,7 @@ class Square:
             Step(2.0, lambda: self._talk(0)),
             Step(0.1, lambda: self._talk(1)),
             Step(8.0, lambda: self.plaza.clients[0].close(self.now)),
-            Step(2.0, lambda: self.machine.remove(self.plaza.keys[1], self.now)),
+            Step(2.0, lambda: self._remove(1)),
         ]
 
     @property
@@ -65,6 +65,10 @@ class Square:
         if number in self.plaza.handles:
             self.plaza.say(number, "to")
             self.plaza.ask(number, "from")
+
+    def _remove(self, number):
+        if number in self.plaza.keys:  # the script may have closed the mux before it could be made
+            self.machine.remove(self.plaza.keys[number], self.now)
 
     def _overhear(self, end, datagram):
         if end == 1 and datagram.path.local == client_address(0):
