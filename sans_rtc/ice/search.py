@@ -132,6 +132,11 @@ class Search:
             self.is_failed = False
             self._be_patient(now)
 
+    def lose_consent(self) -> None:
+        """The peer may not be sent to any more where it expects it: only a restart helps (RFC 7675 section 5.1)."""
+        self.is_consent_lost = True
+        self.give_up()
+
     def give_up(self) -> None:
         """Nothing is left, or nothing may be used any more."""
         self.is_failed = True

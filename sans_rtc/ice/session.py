@@ -135,11 +135,19 @@ class Session:
         if self._config.is_lite:
             accept_as_lite(pair, request, self._nominations, now)
             self.search.is_failed &= not request.use_candidate
-        elif not pair.is_revoked and not self.search.is_consent_lost:
+        elif pair.is_revoked:
+            self._on_revoked(request)
+        elif not self.search.is_consent_lost:
             self._is_hinted |= self.selected is not None and pair is not self.selected
             self.search.revive(now)
             self._accept(pair, request, now)
         return True
+
+    def _on_revoked(self, request: CheckRequest) -> None:
+        """The peer nominates a pair that nothing may be sent on any more: it has settled, and only a restart helps."""
+        is_nominated = request.use_candidate and self._context.roles.role is Role.CONTROLLED
+        if is_nominated and self.selected is None:
+            self.search.lose_consent()
 
     def _accept(self, pair: CandidatePair, request: CheckRequest, now: float) -> None:
         """RFC 8445 sections 7.3.1.4, 7.3.1.5. A nominated pair that was not heard of lately is checked anew, not so the
@@ -208,7 +216,7 @@ class Session:
             pair.is_nominated = True
         elif pair.is_to_be_nominated and role is Role.CONTROLLED:
             pair.is_nominated, pair.is_to_be_nominated = True, False
-        elif check.kind is CheckKind.CONSENT and known is not None and known.address != pair.valid_local.address:
+        elif known is not None and known.address != pair.valid_local.address:
             self._on_rebinding(pair, now)
 
     def _on_rebinding(self, pair: CandidatePair, now: float) -> None:
@@ -247,6 +255,7 @@ class Session:
 
     def expire(self, pair: CandidatePair, now: float) -> None:
         """Consent is lost: nothing is sent on this path with these credentials again (RFC 7675 sections 5.1, 5.2)."""
+        is_awaited = pair.is_to_be_nominated and self.selected is None
         self._fail(pair)
         pair.is_revoked = True
         self._client.discard(pair)
@@ -255,8 +264,9 @@ class Session:
         if pair is self.selected:
             search.selected = None
             if not any(other.is_alive(now, self._config.disconnected_after_s) for other in self.checklist.valid_pairs):
-                search.is_consent_lost = True
-                search.give_up()
+                search.lose_consent()
+        elif is_awaited and self._context.roles.role is Role.CONTROLLED:
+            search.lose_consent()  # the peer has settled on it
 
     # -- reads -------------------------------------------------------------------------------------------------------
 

@@ -169,6 +169,19 @@ def test_rebinding_of_our_nat_is_told_by_another_nomination(make_hand, value_of)
     assert hand.agent.deadline > hand.now
 
 
+def test_rebinding_that_an_older_check_tells_of_is_told_as_well(make_hand, value_of):
+    """Found by simulation: the response came together with that of a consent check, which then saw nothing new."""
+    hand = make_hand(Role.CONTROLLING).meet()
+    (older,) = hand.checks(hand.sent)
+    (newer,) = hand.checks(hand.receive(hand.request()))
+    hand.receive(hand.response(newer))
+    (nomination,) = nominations(hand, value_of)
+    hand.receive(hand.response(nomination))
+    assert hand.agent.selected_path == nomination.path
+    hand.receive(hand.response(older, mapped=Address("203.0.113.9", 9)))
+    assert len(nominations(hand, value_of)) == 2
+
+
 def test_nomination_is_dropped_where_the_role_is_lost(make_hand, value_of):
     hand = with_two(make_hand, Role.CONTROLLING)
     hand.receive(hand.response(check_to(hand, FIRST)))
@@ -192,6 +205,31 @@ def test_controlled_agent_never_nominates(make_hand, value_of):
         hand.answer_all(hand.wait(0.5) or hand.sent)
     assert nominations(hand, value_of) == []
     assert hand.agent.state == "checking"
+
+
+def test_nomination_of_a_pair_whose_consent_was_lost_fails(make_hand):
+    """Found by simulation: the peer has settled on a pair that nothing may be sent on, and nominates no other."""
+    hand = with_two(make_hand, Role.CONTROLLED)
+    hand.wait(0.06)
+    hand.receive(hand.response(check_to(hand, FIRST)))
+    hand.receive(hand.response(check_to(hand, SECOND)))
+    hand.sent.clear()
+    hand.wait(2.0)
+    hand.receive(hand.response(check_to(hand, FIRST), code=403))
+    assert hand.agent.state == "checking"
+    hand.receive(hand.request(path=Path(hand.local, FIRST)))
+    assert hand.agent.state == "checking"
+    hand.receive(hand.request(path=Path(hand.local, FIRST), use_candidate=True))
+    assert hand.agent.state == "failed" and hand.agent.explain().is_consent_lost
+
+
+def test_consent_lost_on_the_pair_that_is_being_nominated_fails(make_hand):
+    hand = with_two(make_hand, Role.CONTROLLED)
+    hand.wait(0.06)
+    hand.receive(hand.response(check_to(hand, SECOND)))
+    hand.receive(hand.request(path=Path(hand.local, FIRST), use_candidate=True))
+    hand.receive(hand.response(check_to(hand, FIRST), code=403))
+    assert hand.agent.state == "failed" and hand.agent.explain().is_consent_lost
 
 
 def test_nomination_of_a_pair_that_has_succeeded_selects_it(make_hand):

@@ -184,6 +184,21 @@ def test_init_that_the_lost_path_left_unanswered_is_not_counted_against_the_new_
     pair.link.run_until(lambda: pair.handle_at(1, "late") is not None, within_s=6.0)
 
 
+def test_mapping_that_changed_while_the_controlling_end_was_down_is_nominated_anew():
+    """Two checks were answered at once: the first took note of the mapping, the second nominates, and saw none."""
+    run(
+        draw(98056).reduced(
+            only=(0, 3, 5), without=("duplication", "rate", "damage", "black-hole", "interfaces", "windows")
+        )
+    )
+
+
+def test_peer_that_nominates_a_pair_without_consent_is_asked_for_a_restart():
+    """The clock of the controlled end jumped beyond the consent of a pair that was about to be nominated."""
+    without = ("loss", "bursts", "reordering", "jitter", "rate", "damage", "black-hole", "interfaces", "windows")
+    run(draw(99811).reduced(only=(2, 4, 5, 8, 12), without=(*without, "duplication", "signalling")))
+
+
 @pytest.mark.parametrize(
     ("seed", "faults_end_s", "actions"),
     [
